@@ -1,0 +1,86 @@
+"""A critique: what a judge says of one step, in the order in which it must think.
+
+observed → findings → verdict → analysis → correction. The judge's answer is this object as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from schemas.compare import Kind
+from schemas.markup import check_plain
+
+
+class Side(StrEnum):
+    """What is judged: the step's text against the prompt, or its picture against the step's text."""
+
+    TEXT = "text"
+    PICTURE = "picture"
+
+
+class Judgement(StrEnum):
+    """`INCOMPLETE` agrees with the prompt but does not show all of it yet: it is not a fault."""
+
+    CONSISTENT = "consistent"
+    INCOMPLETE = "incomplete"
+    CONFLICT = "conflict"
+
+
+class Finding(BaseModel):
+    """One fault, in one clause, e.g. ("wrong_attribute", "the car is blue, not red")."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Kind
+    detail: str = Field(min_length=1)
+
+
+class Critique(BaseModel):
+    """Raises ValidationError where the verdict and the rest disagree: a conflict names findings and a correction."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    observed: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    verdict: Judgement
+    analysis: str = Field(min_length=1)
+    correction: str
+
+    @model_validator(mode="after")
+    def _consequent(self) -> Critique:
+        conflict = self.verdict is Judgement.CONFLICT
+        if conflict and not self.findings:
+            raise ValueError("verdict 'conflict' without a finding")
+        if conflict and not self.correction:
+            raise ValueError("verdict 'conflict' without a correction")
+        for text in filter(None, (self.analysis, self.correction, *(f.detail for f in self.findings))):
+            check_plain(text)  # they become segments, which hold neither tags nor control tokens
+        if not conflict and (self.findings or self.correction):
+            raise ValueError(f"verdict {self.verdict.value!r} with findings or a correction")
+        return self
+
+    def to_json(self) -> str:
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+
+
+class CritiqueError(ValueError):
+    """A judge's answer that is no critique; the message says at which field."""
+
+
+def parse_critique(answer: str) -> Critique:
+    """The critique in a judge's answer: one JSON object, bare or inside a ``` fence.
+
+    Raises CritiqueError naming the field that is missing or wrong, or the place where the JSON breaks.
+    """
+    text = answer.strip()
+    if text.startswith("```"):
+        text = text.strip("`").removeprefix("json").strip()
+    try:
+        return Critique.model_validate(json.loads(text))
+    except json.JSONDecodeError as e:
+        raise CritiqueError(f"not JSON: {e.msg} at character {e.pos}") from None
+    except ValidationError as e:
+        first = e.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the whole"
+        raise CritiqueError(f"{field}: {first['msg']}") from None

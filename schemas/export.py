@@ -1,0 +1,56 @@
+"""Write the files that follow from the schema: ``python -m schemas.export`` (``--check`` only compares).
+
+The one module here that touches files: schemas/underpaint-1.schema.json and the tables in docs/format.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from schemas.fields import json_schema, markdown_tables
+
+ROOT = Path(__file__).parents[1]
+SCHEMA_FILE = ROOT / "schemas" / "underpaint-1.schema.json"
+DOCS_FILE = ROOT / "docs" / "format.md"
+BEGIN = "<!-- fields: written by `python -m schemas.export` -->"
+END = "<!-- /fields -->"
+
+
+def schema_text() -> str:
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def docs_text(current: str) -> str:
+    """The page with its field tables renewed. Raises ValueError where the markers are missing."""
+    head, begin, rest = current.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(
+            f"{DOCS_FILE}: the markers {BEGIN!r} and {END!r} are missing; put them around the field tables"
+        )
+    return f"{head}{BEGIN}\n\n{markdown_tables()}\n\n{END}{tail}"
+
+
+def stale() -> list[Path]:
+    """The files that are not what the schema says they should be."""
+    expected = {SCHEMA_FILE: schema_text(), DOCS_FILE: docs_text(DOCS_FILE.read_text("utf-8"))}
+    return [f for f, text in expected.items() if not f.is_file() or f.read_text("utf-8") != text]
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--check"]):
+        print("usage: python -m schemas.export [--check]", file=sys.stderr)
+        return 2
+    if arguments:
+        for file in stale():
+            print(f"{file}: not up to date; run python -m schemas.export", file=sys.stderr)
+        return int(bool(stale()))
+    SCHEMA_FILE.write_text(schema_text(), "utf-8")
+    DOCS_FILE.write_text(docs_text(DOCS_FILE.read_text("utf-8")), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

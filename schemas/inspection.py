@@ -1,0 +1,238 @@
+"""The critique that is right by construction, where the scenes are known: the symbolic judge's thinking.
+
+It is the truth that judges are trained and calibrated on, and the paper's symbolic baseline.
+"""
+
+from __future__ import annotations
+
+from schemas.compare import Difference, Kind, compare
+from schemas.critique import Critique, Finding, Judgement
+from schemas.edit import Edit, Op, apply, instruct
+from schemas.grammar import NUMBERS, capital, definite, enumerate_words, indefinite, name
+from schemas.scene import PLACE, PLACES, SceneGraph, SceneObject
+from schemas.vocabulary import Vocabulary
+
+# ---- the picture side ---------------------------------------------------------------------------------
+
+
+def observed_scene(instances: list[SceneObject], background: str) -> SceneGraph:
+    """Group what is seen one by one (each with its place) into nodes with counts, as a description would."""
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[SceneObject]] = {}
+    for seen in instances:
+        groups.setdefault((seen.noun, tuple(sorted(seen.without(PLACE).attributes.items()))), []).append(seen)
+    nodes = []
+    for i, group in enumerate(groups.values()):
+        node = group[0].without(PLACE).model_copy(update={"id": f"o{i}", "count": len(group)})
+        place = _common_place([o.attributes.get(PLACE, "") for o in group])
+        nodes.append(node.with_attribute(PLACE, place) if place else node)
+    return SceneGraph(objects=tuple(nodes), background=background)
+
+
+def _common_place(places: list[str]) -> str:
+    """The place that holds all of them exactly: itself for one, a side for two in a row, "" otherwise."""
+    if len(places) == 1:
+        return places[0]
+    points = [PLACES.get(p, (None, None)) for p in places]
+    shared = tuple(ps[0] if len(set(ps)) == 1 else None for ps in zip(*points, strict=True))
+    return next((p for p, at in PLACES.items() if at == shared and shared != (None, None)), "")
+
+
+def picture_faults(observed: SceneGraph, wanted: SceneGraph) -> list[Difference]:
+    """What a draft shows otherwise than its step's description says. A missing object is a fault here:
+    the description holds only what should be painted by now."""
+    pairs = [d for d in compare(observed, wanted).differences if d.kind is not Kind.MISSING_DETAIL]
+    return [d for d in pairs if not _merely_ungrouped(d)]
+
+
+def _merely_ungrouped(d: Difference) -> bool:
+    """A count that differs explains a place that differs too."""
+    return bool(d.attribute == PLACE and d.subject and d.wanted and d.subject.count != d.wanted.count)
+
+
+def inspect_picture(
+    instances: list[SceneObject], background: str, wanted: SceneGraph, vocabulary: Vocabulary
+) -> Critique:
+    """Judge a draft (what is seen in it, one by one) against its step's description."""
+    observed = observed_scene(instances, background)
+    faults = picture_faults(observed, wanted)
+    seen = [indefinite(o, vocabulary) for o in instances]
+    if background:
+        seen.append(f"a {background} background")
+    if not faults:
+        return _agreement(seen, "The picture shows what the step asks for", Judgement.CONSISTENT)
+    correction = _correct_picture(faults, instances, vocabulary)
+    return _conflict(seen, faults, "The picture does not show what the step asks for", correction, vocabulary)
+
+
+def _correct_picture(faults: list[Difference], instances: list[SceneObject], vocabulary: Vocabulary) -> str:
+    """The edit of the flawed draft that mends its first fault."""
+    fault = faults[0]
+    kinds = {d.kind: d for d in reversed(faults)}
+    seen = SceneGraph(objects=tuple(o.model_copy(update={"id": f"i{i}"}) for i, o in enumerate(instances)))
+    swapped = fault.kind in (Kind.UNWANTED_OBJECT, Kind.MISSING_OBJECT)
+    if swapped and Kind.UNWANTED_OBJECT in kinds and Kind.MISSING_OBJECT in kinds:
+        old, new = kinds[Kind.UNWANTED_OBJECT].subject, kinds[Kind.MISSING_OBJECT].subject
+        assert old and new
+        if old.count == new.count:
+            graph = SceneGraph(objects=(old,))
+            return instruct(graph, Edit(op=Op.SWAP, target=old.id, node=new), vocabulary)
+    subject = fault.subject
+    if fault.kind is Kind.WRONG_BACKGROUND:
+        return f"Change the background to {fault.expected}."
+    assert subject is not None
+    if fault.kind is Kind.UNWANTED_OBJECT:
+        return f"Remove {definite(subject, vocabulary)}."
+    if fault.kind is Kind.MISSING_OBJECT:
+        return instruct(SceneGraph(), Edit(op=Op.ADD, node=subject), vocabulary)
+    if fault.kind is Kind.WRONG_ATTRIBUTE:
+        new = subject.with_attribute(fault.attribute, fault.expected)
+        return instruct(SceneGraph(objects=(subject,)), Edit(op=Op.MODIFY, target=subject.id, node=new), vocabulary)
+    if fault.kind is Kind.WRONG_COUNT:
+        return _correct_count(fault, seen, vocabulary)
+    node, other = fault.wanted, fault.other
+    assert node and other
+    return f"Move {definite(node, vocabulary)} so that it is {fault.expected} {definite(other, vocabulary)}."
+
+
+def _correct_count(fault: Difference, seen: SceneGraph, vocabulary: Vocabulary) -> str:
+    """One more on a place that is free, or one less from a place where none is wanted."""
+    assert fault.subject and fault.wanted
+    corners = [p for p in vocabulary.attributes.get(PLACE, ()) if None not in PLACES[p]]
+    wanted = PLACES.get(fault.wanted.attributes.get(PLACE, ""), (None, None))
+    fits = [p for p in corners if all(w in (None, c) for w, c in zip(wanted, PLACES[p], strict=True))]
+    alike = [o for o in seen.objects if o.noun == fault.wanted.noun and _alike(o, fault.wanted)]
+    here = [o.attributes.get(PLACE, "") for o in alike]
+    taken = {o.attributes.get(PLACE, "") for o in seen.objects}
+    one = fault.wanted.without(PLACE).model_copy(update={"count": 1})
+    if fault.subject.count < fault.wanted.count:
+        free = [p for p in fits if p not in taken] or [p for p in corners if p not in taken]
+        if free:
+            return f"Add {indefinite(one.with_attribute(PLACE, free[0]), vocabulary)}."
+        number = fault.wanted.count - fault.subject.count
+        return f"Add {NUMBERS[number]} more {name(fault.wanted.model_copy(update={'count': number}), vocabulary)}."
+    extra = [p for p in here if p and p not in fits] or [p for p in here if p]
+    return f"Remove {definite(one, vocabulary)}" + (f" {extra[-1]}." if extra else ".")
+
+
+# ---- the text side ------------------------------------------------------------------------------------
+
+
+def inspect_text(
+    prompt: SceneGraph, before: SceneGraph, edit: Edit, described: SceneGraph, vocabulary: Vocabulary
+) -> Critique:
+    """Judge a step's instruction (an edit of the scene `before`) and description against the prompt."""
+    stated = compare(described, prompt)
+    done = apply(before, edit)
+    faults = list(stated.faults) or list(compare(done, prompt).faults)
+    seen = [indefinite(o, vocabulary) for o in described.objects]
+    if described.background:
+        seen.append(f"a {described.background} background")
+    if not faults:
+        if all(d.kind is Kind.MISSING_DETAIL for d in stated.differences):
+            return _agreement(seen, "The step completes what the prompt asks for", Judgement.CONSISTENT)
+        missing = [d.subject for d in stated.differences if d.kind is Kind.MISSING_OBJECT and d.subject]
+        left = [indefinite(o, vocabulary) for o in missing]
+        what = "The step agrees with the prompt, and " + enumerate_words(left) + (" is" if len(left) == 1 else " are")
+        return _agreement(seen, what + " still to come", Judgement.INCOMPLETE, listing=False)
+    correction = _correct_text(prompt, before, edit, faults, vocabulary)
+    return _conflict(seen, faults, "The step contradicts the prompt", correction, vocabulary)
+
+
+def _correct_text(
+    prompt: SceneGraph, before: SceneGraph, edit: Edit, faults: list[Difference], vocabulary: Vocabulary
+) -> str:
+    """The instruction the step should have had: its object as the prompt wants it, on a place that fits."""
+    if edit.op is Op.PAINT:
+        assert edit.scene is not None
+        scene = edit.scene.model_copy(update={"background": prompt.background or edit.scene.background})
+        nodes = [_mended(o, prompt, faults, SceneGraph(), edit.scene) for o in scene.objects]
+        scene = SceneGraph(objects=tuple(n for n in nodes if n is not None), background=scene.background)
+        return instruct(SceneGraph(), Edit(op=Op.PAINT, scene=scene), vocabulary)
+    if edit.node is None:
+        return instruct(before, edit, vocabulary)
+    node = _mended(edit.node, prompt, faults, before, before)
+    if node is None:
+        return "Leave the picture as it is."
+    return instruct(before, Edit(op=Op.ADD, node=node), vocabulary)
+
+
+def _mended(
+    node: SceneObject, prompt: SceneGraph, faults: list[Difference], before: SceneGraph, others: SceneGraph
+) -> SceneObject | None:
+    """The node with its faults undone; the first object still missing in place of an unwanted one."""
+    mine = [d for d in faults if d.subject and d.subject.noun == node.noun and _alike(d.subject, node)]
+    for fault in mine:
+        if fault.kind is Kind.WRONG_ATTRIBUTE:
+            node = node.with_attribute(fault.attribute, fault.expected)
+        elif fault.kind is Kind.WRONG_COUNT:
+            node = node.without(PLACE).model_copy(update={"count": int(fault.expected)})
+        elif fault.kind is Kind.UNWANTED_OBJECT:
+            missing = [d.subject for d in compare(before, prompt).differences if d.kind is Kind.MISSING_OBJECT]
+            if not missing or missing[0] is None:
+                return None
+            fits = PLACE in node.attributes and missing[0].count == node.count
+            place = {PLACE: node.attributes[PLACE]} if fits else {}
+            node = missing[0].model_copy(update={"id": node.id, "attributes": {**missing[0].attributes, **place}})
+    if any(d.kind is Kind.WRONG_RELATION for d in faults):
+        node = _fitting_place(node, prompt, others)
+    return node
+
+
+def _alike(a: SceneObject, b: SceneObject) -> bool:
+    return a.without(PLACE).attributes == b.without(PLACE).attributes
+
+
+def _fitting_place(node: SceneObject, prompt: SceneGraph, others: SceneGraph) -> SceneObject:
+    """The first free corner on which the prompt's relations hold; the node as it is where there is none."""
+    taken = {o.attributes.get(PLACE, "") for o in others.objects if o.id != node.id}
+    rest = tuple(o for o in others.objects if o.id != node.id)
+    for place, point in PLACES.items():
+        if None in point or place in taken or place == "in the centre":
+            continue
+        moved = node.with_attribute(PLACE, place)
+        trial = SceneGraph(objects=(*rest, moved.model_copy(update={"id": "moved"})), background=others.background)
+        if not any(d.kind is Kind.WRONG_RELATION for d in compare(trial, prompt).differences):
+            return moved
+    return node
+
+
+# ---- the words ----------------------------------------------------------------------------------------
+
+
+def finding(d: Difference, vocabulary: Vocabulary) -> Finding:
+    """A difference in one clause."""
+    be = "is" if d.subject is None or d.subject.count == 1 else "are"
+    noun = "" if d.subject is None else definite(d.subject.model_copy(update={"attributes": {}}), vocabulary)
+    if d.kind is Kind.WRONG_BACKGROUND:
+        detail = f"the background is {d.stated}, not {d.expected}"
+    elif d.kind is Kind.WRONG_ATTRIBUTE:
+        who = definite(d.subject, vocabulary) if d.attribute == PLACE and d.subject else noun
+        detail = f"{who} {be} {d.stated}, not {d.expected}"
+    elif d.kind is Kind.WRONG_COUNT:
+        assert d.wanted
+        said, should = NUMBERS[int(d.stated)], NUMBERS[int(d.expected)]
+        detail = f"there {'is' if d.stated == '1' else 'are'} {said}, not {should} {name(d.wanted, vocabulary)}"
+    elif d.kind is Kind.UNWANTED_OBJECT:
+        assert d.subject
+        detail = f"{indefinite(d.subject, vocabulary, place=False)} {be} not asked for"
+    elif d.kind is Kind.WRONG_RELATION:
+        assert d.wanted and d.other
+        detail = f"{definite(d.wanted, vocabulary)} is not {d.expected} {definite(d.other, vocabulary)}"
+    else:
+        assert d.subject
+        detail = f"{indefinite(d.subject, vocabulary, place=False)} {be} missing"
+    return Finding(kind=d.kind, detail=detail)
+
+
+def _agreement(seen: list[str], what: str, verdict: Judgement, listing: bool = True) -> Critique:
+    analysis = f"{what}: {enumerate_words(seen)}." if listing and seen else f"{what}."
+    return Critique(observed=tuple(seen), findings=(), verdict=verdict, analysis=analysis, correction="")
+
+
+def _conflict(
+    seen: list[str], faults: list[Difference], what: str, correction: str, vocabulary: Vocabulary
+) -> Critique:
+    found = tuple(finding(d, vocabulary) for d in faults)
+    analysis = capital(f"{what}: {enumerate_words([f.detail for f in found])}.")
+    verdict = Judgement.CONFLICT
+    return Critique(observed=tuple(seen), findings=found, verdict=verdict, analysis=analysis, correction=correction)

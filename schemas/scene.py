@@ -1,0 +1,161 @@
+"""The scene graph: what a picture is meant to show (paper, section "scene-graph subsampling").
+
+A graph has object nodes (noun, attributes, count), relation edges and a background. It has one canonical
+form, so two descriptions of the same scene share one key whatever order they name things in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# Relations whose inverse says the same thing; the canonical form keeps the right-hand side only.
+INVERSE = {"to the right of": "to the left of", "below": "above"}
+SPATIAL = ("to the left of", "to the right of", "above", "below")
+
+# Where an object may be asked to stand: (x, y) in units of the picture's third, None where it is left open.
+PLACES: dict[str, tuple[int | None, int | None]] = {
+    "at the top left": (0, 0), "at the top": (None, 0), "at the top right": (2, 0),
+    "on the left": (0, None), "in the centre": (1, 1), "on the right": (2, None),
+    "at the bottom left": (0, 2), "at the bottom": (None, 2), "at the bottom right": (2, 2),
+}  # fmt: skip
+PLACE = "place"
+
+
+class SceneObject(BaseModel):
+    """One node: `count` equal objects with the same noun and attributes.
+
+    `attributes` maps a kind to a value, e.g. ``{"colour": "red", "place": "at the top left"}``.
+    `count` is stated, not accumulated: "two cars" where three are wanted contradicts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str = Field(min_length=1)
+    noun: str = Field(min_length=1)
+    attributes: dict[str, str] = Field(default_factory=dict)
+    count: int = Field(default=1, ge=1, le=10)
+
+    @property
+    def label(self) -> tuple[str, tuple[tuple[str, str], ...], int]:
+        return self.noun, tuple(sorted(self.attributes.items())), self.count
+
+    def with_attribute(self, kind: str, value: str) -> SceneObject:
+        return self.model_copy(update={"attributes": {**self.attributes, kind: value}})
+
+    def without(self, kind: str) -> SceneObject:
+        return self.model_copy(update={"attributes": {k: v for k, v in self.attributes.items() if k != kind}})
+
+
+class Relation(BaseModel):
+    """`subject` stands in `predicate` to `object`, both ids of nodes. Predicates are open-ended phrases."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    subject: str
+    predicate: str = Field(min_length=1)
+    object: str
+
+    def canonical(self) -> Relation:
+        """The same statement in its canonical direction: "A right of B" becomes "B left of A"."""
+        if self.predicate in INVERSE:
+            return Relation(subject=self.object, predicate=INVERSE[self.predicate], object=self.subject)
+        return self
+
+
+class SceneGraph(BaseModel):
+    """Objects, relations and a background ("" where none is asked for).
+
+    Raises pydantic's ValidationError on duplicate ids and on relations that name no node of the graph.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    objects: tuple[SceneObject, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    background: str = ""
+
+    @model_validator(mode="after")
+    def _closed(self) -> SceneGraph:
+        ids = [o.id for o in self.objects]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"duplicate object ids: {ids}")
+        for r in self.relations:
+            for end in (r.subject, r.object):
+                if end not in ids:
+                    raise ValueError(f"relation {r.predicate!r} names the unknown object {end!r}")
+            if r.subject == r.object:
+                raise ValueError(f"object {r.subject!r} stands in relation {r.predicate!r} to itself")
+        return self
+
+    def node(self, id: str) -> SceneObject:
+        """The node with this id. Raises KeyError if there is none."""
+        for o in self.objects:
+            if o.id == id:
+                return o
+        raise KeyError(id)
+
+    def replace_node(self, new: SceneObject) -> SceneGraph:
+        return self.model_copy(update={"objects": tuple(new if o.id == new.id else o for o in self.objects)})
+
+    def restrict(self, ids: Iterable[str]) -> SceneGraph:
+        """The subgraph over these nodes: their relations among each other, and the background."""
+        keep = set(ids)
+        return SceneGraph(
+            objects=tuple(o for o in self.objects if o.id in keep),
+            relations=tuple(r for r in self.relations if {r.subject, r.object} <= keep),
+            background=self.background,
+        )
+
+    def without(self, kind: str) -> SceneGraph:
+        """The graph without one kind of attribute (e.g. `PLACE`, which is layout and not content)."""
+        return self.model_copy(update={"objects": tuple(o.without(kind) for o in self.objects)})
+
+    def canonical(self) -> SceneGraph:
+        """Nodes in a fixed order and renamed o0, o1, …; relations in their canonical direction, sorted."""
+        relations = {r.canonical() for r in self.relations}
+        colour = {o.id: repr(o.label) for o in self.objects}
+        for _ in self.objects:  # colour refinement tells equal nodes apart by what they are related to
+            colour = {
+                o.id: _digest(
+                    colour[o.id],
+                    *sorted(f">{r.predicate}{colour[r.object]}" for r in relations if r.subject == o.id),
+                    *sorted(f"<{r.predicate}{colour[r.subject]}" for r in relations if r.object == o.id),
+                )
+                for o in self.objects
+            }
+        order = sorted(self.objects, key=lambda o: (o.label, colour[o.id]))
+        name = {o.id: f"o{i}" for i, o in enumerate(order)}
+        renamed = (Relation(subject=name[r.subject], predicate=r.predicate, object=name[r.object]) for r in relations)
+        return SceneGraph(
+            objects=tuple(
+                o.model_copy(update={"id": name[o.id], "attributes": dict(sorted(o.attributes.items()))}) for o in order
+            ),
+            relations=tuple(sorted(renamed, key=lambda r: (r.subject, r.predicate, r.object))),
+            background=self.background,
+        )
+
+    def key(self) -> str:
+        """16 hex digits that name the scene: equal for equal scenes, whatever the ids and the order."""
+        return _digest(json.dumps(self.canonical().model_dump(), sort_keys=True))[:16]
+
+    def subgraphs(self) -> Iterator[SceneGraph]:
+        """Every induced subgraph, the empty one and the graph itself included (2^n of them)."""
+        ids = [o.id for o in self.objects]
+        for n in range(len(ids) + 1):
+            for chosen in combinations(ids, n):
+                yield self.restrict(chosen)
+
+    def is_subgraph_of(self, other: SceneGraph) -> bool:
+        """Whether every node, relation and (if stated) the background of this graph stand in `other` too."""
+        try:
+            nodes = all(other.node(o.id) == o for o in self.objects)
+        except KeyError:
+            return False
+        mine, theirs = ({r.canonical() for r in g.relations} for g in (self, other))
+        return nodes and mine <= theirs and self.background in ("", other.background)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

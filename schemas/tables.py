@@ -1,0 +1,65 @@
+"""The Arrow schema of every stage's table. One row's identity is (sample, rollout, step), as far as it has them.
+
+`sample` is the index in the stream, `rollout` counts the policy's attempts at a prompt, `step` counts from 1.
+Scene graphs are the JSON of `schemas.scene.SceneGraph`; critiques that of `schemas.critique.Critique`.
+Pictures are encoded files (lossless WebP), RGB, stored once: in the table of the stage that painted them.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+_SAMPLE = [pa.field("sample", pa.int64(), nullable=False)]
+_STEP = [*_SAMPLE, pa.field("step", pa.int16(), nullable=False)]
+_ROLLOUT_STEP = [
+    *_SAMPLE,
+    pa.field("rollout", pa.int16(), nullable=False),
+    pa.field("step", pa.int16(), nullable=False),
+]
+
+
+def _text(*names: str) -> list[pa.Field]:
+    return [pa.field(n, pa.string(), nullable=False) for n in names]
+
+
+_PICTURE = [pa.field("picture", pa.binary(), nullable=False), pa.field("seed", pa.int64(), nullable=False)]
+_CRITIQUE = [
+    *_text("verdict", "critique", "template", "template_sha256"),
+    pa.field("agreement", pa.float32(), nullable=False),  # share of all answers that share the verdict's polarity
+    pa.field("answers", pa.list_(pa.string()), nullable=False),  # raw, in order of attempt
+]
+
+PROMPTS = pa.schema([*_SAMPLE, *_text("category", "prompt", "scene")])
+PLAN = pa.schema(
+    [
+        *_STEP,
+        pa.field("steps", pa.int16(), nullable=False),  # pictures of the whole trajectory
+        *_text("op", "detour", "instruction", "description", "scene"),  # detour: "", modify, swap or remove
+    ]
+)
+DRAFT = pa.schema([*_STEP, *_PICTURE])
+CHECK = pa.schema([*_STEP, *_CRITIQUE])
+ROLLOUT = pa.schema(
+    [
+        *_ROLLOUT_STEP,
+        pa.field("steps", pa.int16(), nullable=False),
+        pa.field("finished", pa.bool_(), nullable=False),  # the policy itself said that nothing is missing
+        *_text("so_far", "instruction", "description"),
+        pa.field("writer_seed", pa.int64(), nullable=False),
+        *_PICTURE,
+    ]
+)
+CRITIQUE = pa.schema([*_ROLLOUT_STEP, *_text("side"), *_CRITIQUE])
+CONFLICT = pa.schema([*_ROLLOUT_STEP, *_text("polarity"), *_CRITIQUE])
+ALIGNMENT = pa.schema(
+    [
+        *_ROLLOUT_STEP,
+        *_text("polarity"),
+        *_CRITIQUE,
+        pa.field("tries", pa.int16(), nullable=False),  # 0 for positives
+        *_text("repair"),  # "", "edit" of the flawed draft or "repaint" of the step
+        pa.field("picture", pa.binary(), nullable=False),  # the corrected picture; empty for positives
+        pa.field("seed", pa.int64(), nullable=False),
+    ]
+)
+SCORE = pa.schema([*_ROLLOUT_STEP, *_text("name"), pa.field("value", pa.float32(), nullable=False)])
