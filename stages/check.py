@@ -1,0 +1,59 @@
+"""check: the judge looks at every draft of a plan. Only trajectories whose pictures all pass are shipped.
+
+The paper filters its multi-turn subset for quality with a language model; here it is the picture-side critique.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+from pydantic import Field
+
+from schemas import tables
+from schemas.critique import Side
+from schemas.picture import PictureError
+from stages.judging import Judged, Question, judge
+from stages.pictures import open_picture
+from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
+
+
+class CheckParams(Params):
+    """`answers` are asked a picture (odd, so that a majority exists); one answer is asked at temperature 0."""
+
+    answers: int = Field(default=1, ge=1, le=15)
+    temperature: float = Field(default=0.5, ge=0, le=2)
+
+
+def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    ledger, rows = Ledger(), []
+    prompts = {r["sample"]: r["prompt"] for r in inputs["prompts"].to_pylist()}
+    plan = {(r["sample"], r["step"]): r for r in inputs["plan"].to_pylist()}
+    asked, questions = [], []
+    for draft in inputs["draft"].to_pylist():
+        ledger.enter()
+        key = draft["sample"], draft["step"]
+        unit = f"sample {key[0]}, step {key[1]}"
+        words = {k: plan[key][k] for k in ("instruction", "description")}
+        try:
+            picture = open_picture(draft["picture"])
+        except PictureError as e:
+            ledger.fail(Failure.of(unit, e))
+            continue
+        asked.append(key)
+        questions.append(Question(unit, Side.PICTURE, {"prompt": prompts[key[0]], **words}, picture))
+    for (sample, step), result in zip(
+        asked, judge(context, questions, context.params.answers, context.params.temperature), strict=True
+    ):
+        if isinstance(result, Judged):
+            ledger.keep()
+            rows.append({"sample": sample, "step": step, **result.row()})
+        else:
+            ledger.fail(result)
+    return outcome(tables.CHECK, rows, ledger)
+
+
+STAGE = Stage(
+    "check", "pictures", ("prompts", "plan", "draft"), tables.CHECK, CheckParams, run,
+    roles=("judge",), tasks=("critique_picture",),
+)  # fmt: skip

@@ -1,0 +1,93 @@
+"""critique: k self-sampled critiques of every rollout step, on both sides; their agreement decides.
+
+Text side: does the step's text contradict the prompt? Picture side: does the draft show what the step asks for?
+A rollout is judged up to its first fault on a side: what follows inherits it and would be blamed for it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field, field_validator
+
+from schemas import tables
+from schemas.critique import Side
+from schemas.picture import PictureError
+from stages.judging import Question, judge
+from stages.pictures import open_picture
+from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
+
+AFTER = {Side.TEXT: "follows a conflict", Side.PICTURE: "follows a flawed draft"}
+
+
+class CritiqueParams(Params):
+    """`answers` critiques of every step and side, sampled at `temperature`; odd, so that a majority exists."""
+
+    answers: int = Field(default=3, ge=1, le=15)
+    temperature: float = Field(default=0.5, ge=0, le=2)
+
+    @field_validator("answers")
+    @classmethod
+    def _odd(cls, answers: int) -> int:
+        if answers % 2 == 0:
+            raise ValueError(f"{answers} answers can be divided evenly; ask an odd number")
+        return answers
+
+
+def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    """All first steps are judged together, then all second ones, …, so that batches stay full."""
+    ledger, rows = Ledger(), []
+    prompts = {r["sample"]: r["prompt"] for r in inputs["prompts"].to_pylist()}
+    steps = inputs["rollout"].to_pylist()
+    faulty: set[tuple[int, int, Side]] = set()
+    for _, group in groupby(sorted(steps, key=lambda r: r["step"]), key=lambda r: r["step"]):
+        asked, questions = [], []
+        for row in group:
+            for side in Side:
+                ledger.enter()
+                key = row["sample"], row["rollout"], side
+                if key in faulty:
+                    ledger.reject(AFTER[side])
+                    continue
+                question = _question(row, side, prompts[row["sample"]])
+                if isinstance(question, Failure):
+                    ledger.fail(question)
+                    faulty.add(key)
+                    continue
+                asked.append((row, side))
+                questions.append(question)
+        for (row, side), result in zip(
+            asked, judge(context, questions, context.params.answers, context.params.temperature), strict=True
+        ):
+            key = row["sample"], row["rollout"], side
+            if isinstance(result, Failure):
+                ledger.fail(result)
+                faulty.add(key)
+                continue
+            if result.conflict:
+                faulty.add(key)
+            ledger.keep()
+            rows.append({**{k: row[k] for k in ("sample", "rollout", "step")}, "side": side.value, **result.row()})
+    rows.sort(key=lambda r: (r["sample"], r["rollout"], r["step"], r["side"]))
+    return outcome(tables.CRITIQUE, rows, ledger)
+
+
+def _question(row: dict[str, Any], side: Side, prompt: str) -> Question | Failure:
+    unit = f"sample {row['sample']}, rollout {row['rollout']}, step {row['step']}"
+    variables = {"prompt": prompt, **{k: row[k] for k in ("so_far", "instruction", "description")}}
+    if side is Side.TEXT:
+        return Question(unit, side, variables)
+    del variables["so_far"]
+    try:
+        return Question(unit, side, variables, open_picture(row["picture"]))
+    except PictureError as e:
+        return Failure.of(f"{unit}, picture side", e)
+
+
+STAGE = Stage(
+    "critique", "steps × sides", ("prompts", "rollout"), tables.CRITIQUE, CritiqueParams, run,
+    roles=("judge",), tasks=("critique_text", "critique_picture"),
+)  # fmt: skip

@@ -1,0 +1,71 @@
+"""Layouts: places for a scene's objects on which all of its relations hold."""
+
+from __future__ import annotations
+
+import random
+
+from schemas.compare import Kind, compare, placed
+from schemas.scene import PLACE, PLACES, Relation, SceneGraph, SceneObject
+from schemas.vocabulary import Vocabulary
+
+
+class NoLayout(ValueError):
+    """No places were found on which all of the scene's relations hold."""
+
+
+def lay_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> SceneGraph:
+    """Give every single object a corner and every pair a side, so that all relations hold. Raises NoLayout.
+
+    Places that the scene states already are kept. A vocabulary without places leaves the scene as it is.
+    """
+    places = [p for p in vocabulary.attributes.get(PLACE, ()) if p in PLACES]
+    corners = [p for p in places if None not in PLACES[p]]
+    if not corners:
+        return scene
+    for _ in range(200):
+        free = set(corners)
+        laid: list[SceneObject] = []
+        for node in sorted(scene.objects, key=lambda o: (PLACE not in o.attributes, -o.count)):
+            options = _options(node, places, corners, free, alone=len(scene.objects) == 1)
+            if not options:
+                break
+            place, taken = options[rng.randrange(len(options))]
+            free -= taken
+            laid.append(node.with_attribute(PLACE, place) if place else node)
+        else:
+            by_id = {o.id: o for o in laid}
+            graph = scene.model_copy(update={"objects": tuple(by_id[o.id] for o in scene.objects)})
+            if not any(d.kind is Kind.WRONG_RELATION for d in compare(graph, scene).differences) and _all_hold(graph):
+                return graph
+    raise NoLayout("no layout on which all relations hold")
+
+
+def _options(
+    node: SceneObject, places: list[str], corners: list[str], free: set[str], alone: bool
+) -> list[tuple[str, set[str]]]:
+    """Where a node may stand: (place, the corners it takes). Three leave one corner, which is drawn too."""
+    if PLACE in node.attributes:
+        place = node.attributes[PLACE]
+        return [(place, {c for c in corners if place in PLACES and within(c, place)})]
+    if node.count == 1:
+        return [(c, {c}) for c in corners if c in free]
+    if node.count == 2:
+        sides = {p: {c for c in corners if within(c, p)} for p in places if p not in corners}
+        return [(p, taken) for p, taken in sides.items() if len(taken) == 2 and taken <= free]
+    if node.count > len(free):
+        return []
+    return [("", set(corners) - {left}) for left in corners] if node.count == 3 and not alone else [("", set())]
+
+
+def within(corner: str, side: str) -> bool:
+    """Whether a corner lies in a place: the top left lies at the top and on the left."""
+    return all(s in (None, c) for c, s in zip(PLACES[corner], PLACES[side], strict=True))
+
+
+def _all_hold(graph: SceneGraph) -> bool:
+    """No relation that the places could decide is left undecided by them."""
+    return all(
+        placed(graph.node(r.subject), graph.node(r.object), r.predicate) is not None
+        or r.predicate not in ("to the left of", "above")
+        for r in map(Relation.canonical, graph.relations)
+    )

@@ -1,0 +1,209 @@
+"""The kinds of model a recipe can name: their settings, what identifies them, and how they load."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ModelConfig(BaseModel):
+    """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    serves: ClassVar[tuple[str, ...]] = ()
+    module: ClassVar[str] = ""  # whose code turns requests into answers; part of the fingerprint
+    SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"device"})
+
+    def load(self) -> Any:
+        raise NotImplementedError(type(self).__name__)
+
+    def identity(self) -> dict[str, Any]:
+        """What the fingerprint of every stage that uses the model depends on."""
+        return {k: v for k, v in self.model_dump(mode="json").items() if k not in self.SPEED_ONLY}
+
+    def missing(self) -> str:
+        """Why the model cannot be loaded, "" where it can; checked before anything runs."""
+        return ""
+
+
+class CheckpointConfig(ModelConfig):
+    """A checkpoint on disk (a folder, relative to the recipe) or a hub id with its commit as `revision`."""
+
+    checkpoint: str = Field(min_length=1)
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = "auto"
+    batch: int = Field(default=16, ge=1, le=1024)
+
+    @property
+    def local(self) -> bool:
+        return self.checkpoint.startswith(("/", "./", "../"))
+
+    def identity(self) -> dict[str, Any]:
+        """A local checkpoint is what its files hold, not where they lie."""
+        named = super().identity()
+        if self.local:
+            named["checkpoint"] = folder_digest(Path(self.checkpoint))
+        return named
+
+    def missing(self) -> str:
+        if self.local:
+            folder = Path(self.checkpoint)
+            if not folder.is_dir():
+                return f"the checkpoint folder {folder} does not exist"
+            if not list(folder.rglob("*.safetensors")):
+                return f"the checkpoint folder {folder} holds no safetensors"
+        elif not self.revision:
+            return f"the hub checkpoint {self.checkpoint!r} needs a revision (a commit), or its pixels may change"
+        return ""
+
+    def options(self) -> dict[str, Any]:
+        return {k: v for k, v in self.model_dump().items() if k not in ("kind", "checkpoint")}
+
+
+class DiffusersConfig(CheckpointConfig):
+    """A painter: InstructPix2Pix-style or FLUX Kontext pipelines. Batch size changes pixels, so it is identity."""
+
+    serves: ClassVar[tuple[str, ...]] = ("painter",)
+    module: ClassVar[str] = "stages.models.painter"
+    kind: Literal["diffusers"]
+    steps: int = Field(default=12, ge=1, le=200)
+    guidance: float = Field(default=1.0, ge=1, le=30)
+    picture_guidance: float = Field(default=1.0, ge=1, le=30)
+    size: int = Field(default=64, ge=16, le=4096, multiple_of=16)
+
+    def load(self) -> Any:
+        from stages.models.painter import DiffusersPainter
+
+        return DiffusersPainter(self.checkpoint, **self.options())
+
+
+class TransformersConfig(CheckpointConfig):
+    """A writer or judge: any image-text-to-text model with a chat template."""
+
+    serves: ClassVar[tuple[str, ...]] = ("writer", "judge")
+    module: ClassVar[str] = "stages.models.speaker"
+    kind: Literal["transformers"]
+    max_new_tokens: int = Field(default=256, ge=1, le=8192)
+
+    def load(self) -> Any:
+        from stages.models.speaker import TransformersSpeaker
+
+        return TransformersSpeaker(self.checkpoint, **self.options())
+
+
+class OpenClipConfig(ModelConfig):
+    """A scorer: a folder with its own config, or an OpenCLIP model name with its `pretrained` tag."""
+
+    serves: ClassVar[tuple[str, ...]] = ("scorer",)
+    module: ClassVar[str] = "stages.models.scorer"
+    kind: Literal["open_clip"]
+    checkpoint: str = Field(min_length=1)
+    pretrained: str | None = None
+    device: str = "auto"
+    batch: int = Field(default=64, ge=1, le=4096)
+
+    def identity(self) -> dict[str, Any]:
+        named = super().identity()
+        if self.checkpoint.startswith(("/", "./", "../")):
+            named["checkpoint"] = folder_digest(Path(self.checkpoint))
+        return named
+
+    def missing(self) -> str:
+        if self.checkpoint.startswith(("/", "./", "../")) and not Path(self.checkpoint).is_dir():
+            return f"the checkpoint folder {self.checkpoint} does not exist"
+        return ""
+
+    def load(self) -> Any:
+        from stages.models.scorer import OpenClipScorer
+
+        return OpenClipScorer(self.checkpoint, pretrained=self.pretrained, device=self.device, batch=self.batch)
+
+
+class DrawnConfig(ModelConfig):
+    """The drawn painter: no model, the renderer of a world module."""
+
+    serves: ClassVar[tuple[str, ...]] = ("painter",)
+    module: ClassVar[str] = "stages.models.drawn"
+    kind: Literal["drawn"]
+    world: str = "miniature.world"
+    fault_rate: float = Field(default=0.0, ge=0, le=1)
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "source": _module_digest(self.world)}
+
+    def missing(self) -> str:
+        return _unimportable(self.world)
+
+    def load(self) -> Any:
+        from stages.models.drawn import DrawnPainter
+
+        return DrawnPainter(self.world, fault_rate=self.fault_rate)
+
+
+class SymbolicConfig(DrawnConfig):
+    """The symbolic writer, judge and scorer: scene-graph comparison over a drawn world."""
+
+    serves: ClassVar[tuple[str, ...]] = ("writer", "judge", "scorer")
+    module: ClassVar[str] = "stages.models.symbolic"
+    kind: Literal["symbolic"]  # type: ignore[assignment]
+
+    def load(self) -> Any:
+        from stages.models.symbolic import Symbolic
+
+        return Symbolic(self.world, fault_rate=self.fault_rate)
+
+
+class PythonConfig(ModelConfig):
+    """A model of one's own: ``factory: "package.module:Class"``, called with `options`."""
+
+    serves: ClassVar[tuple[str, ...]] = ("painter", "writer", "judge", "scorer")
+    kind: Literal["python"]
+    factory: str = Field(pattern=r"^[\w.]+:\w+$")
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "source": _module_digest(self.factory.split(":")[0])}
+
+    def missing(self) -> str:
+        module, name = self.factory.split(":")
+        return _unimportable(module) or ("" if hasattr(import_module(module), name) else f"{module} has no {name}")
+
+    def load(self) -> Any:
+        module, name = self.factory.split(":")
+        return getattr(import_module(module), name)(**self.options)
+
+
+AnyModel = Annotated[
+    DiffusersConfig | TransformersConfig | OpenClipConfig | DrawnConfig | SymbolicConfig | PythonConfig,
+    Field(discriminator="kind"),
+]
+KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "python")
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of a folder's files."""
+    total = hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+        total.update(f"{file.relative_to(folder).as_posix()}\0".encode())
+        with file.open("rb") as f:
+            total.update(hashlib.file_digest(f, "sha256").digest())
+    return total.hexdigest()
+
+
+def _module_digest(module: str) -> str:
+    file = inspect.getsourcefile(import_module(module))
+    return hashlib.sha256(Path(file).read_bytes() if file else module.encode()).hexdigest()
+
+
+def _unimportable(module: str) -> str:
+    try:
+        import_module(module)
+    except ImportError as e:
+        return f"the module {module!r} cannot be imported: {e}"
+    return ""

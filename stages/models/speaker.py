@@ -1,0 +1,109 @@
+"""The writer and judge roles over transformers' image-text-to-text models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import stages.models.torchvision_compat  # noqa: F401  (before transformers imports torchvision)
+from stages.models.loading import device_of, dtype_of, source
+from stages.models.roles import AskRequest
+
+
+class SeededSampling:
+    """Gumbel-max sampling as a logits processor: the arg max of logits / T + Gumbel noise is a sample at T.
+
+    Each row draws from its own generator, so its sample does not depend on its neighbours in the batch; a row
+    of temperature 0 is left as it is. To be decoded greedily.
+    """
+
+    def __init__(self, requests: Sequence[AskRequest]) -> None:
+        self.temperatures = [r.temperature for r in requests]
+        self.generators = [torch.Generator().manual_seed(r.seed) for r in requests]
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        scores = scores.float().clone()
+        for row, (temperature, generator) in enumerate(zip(self.temperatures, self.generators, strict=True)):
+            if temperature > 0:
+                uniform = torch.rand(scores.shape[1], generator=generator, dtype=torch.float64).clamp(1e-12, 1 - 1e-12)
+                gumbel = -(-uniform.log()).log()
+                scores[row] = scores[row] / temperature + gumbel.to(scores)
+        return scores
+
+
+class TransformersSpeaker:
+    """Answers with any model that `AutoModelForImageTextToText` loads, with its processor's chat template.
+
+    `checkpoint` is a folder as written by `save_pretrained` (never looked up on the network) or a hub id;
+    weights are read from safetensors only.
+
+    Raises ValueError for an unknown dtype and for a processor without a chat template, FileNotFoundError for
+    a path that is no folder, OSError where the checkpoint is incomplete.
+    """
+
+    def __init__(
+        self, checkpoint: str | Path, *, revision: str | None = None, dtype: str = "float32",
+        device: str = "auto", batch: int = 32, max_new_tokens: int = 256,
+    ) -> None:  # fmt: skip
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        where = source(checkpoint, revision)
+        self.batch, self.max_new_tokens = batch, max_new_tokens
+        self._device = device_of(device)
+        self._processor = AutoProcessor.from_pretrained(str(checkpoint), **where)
+        if not getattr(self._processor, "chat_template", None):
+            raise ValueError(f"{checkpoint}: its processor has no chat template, so there is no way to ask it")
+        self._model: Any = AutoModelForImageTextToText.from_pretrained(
+            str(checkpoint), dtype=dtype_of(dtype), use_safetensors=True, **where
+        )
+        self._model.to(self._device).eval()
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        """One answer a request, in order; special tokens are removed and the ends stripped.
+
+        Requests with and without a picture are batched apart. A sampled answer is drawn from the request's
+        seed alone; what remains of a batch's influence is floating-point rounding.
+        """
+        answers = [""] * len(requests)
+        # Similar lengths side by side: a batch takes as long as its longest request.
+        order = sorted(range(len(requests)), key=lambda i: (requests[i].picture is not None, len(requests[i].text), i))
+        for _, group in groupby(order, key=lambda i: requests[i].picture is not None):
+            indices = list(group)
+            for start in range(0, len(indices), self.batch):
+                part = indices[start : start + self.batch]
+                for i, answer in zip(part, self._ask([requests[i] for i in part]), strict=True):
+                    answers[i] = answer
+        return answers
+
+    @torch.inference_mode()
+    def _ask(self, requests: list[AskRequest]) -> list[str]:
+        from transformers import LogitsProcessorList
+
+        inputs = self._inputs(requests)
+        out = self._model.generate(
+            **inputs, max_new_tokens=self.max_new_tokens, do_sample=False, temperature=None,
+            top_p=None, top_k=None, logits_processor=LogitsProcessorList([SeededSampling(requests)]),
+        )  # fmt: skip
+        new = out[:, inputs["input_ids"].shape[1] :]
+        return [text.strip() for text in self._processor.batch_decode(new, skip_special_tokens=True)]
+
+    def _inputs(self, requests: list[AskRequest]) -> dict[str, Any]:
+        texts, pictures = [], []
+        for request in requests:
+            content: list[dict[str, str]] = [{"type": "text", "text": request.text}]
+            if request.picture is not None:
+                content.insert(0, {"type": "image"})
+                pictures.append(request.picture.convert("RGB"))
+            turn = [{"role": "user", "content": content}]
+            texts.append(self._processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False))
+        inputs = self._processor(
+            text=texts, images=pictures or None, padding=True, padding_side="left", add_special_tokens=False,
+            return_tensors="pt",
+        )  # fmt: skip
+        inputs.pop("token_type_ids", None)  # Llama-based models do not take them
+        return {k: v.to(self._device, self._model.dtype if v.is_floating_point() else None) for k, v in inputs.items()}

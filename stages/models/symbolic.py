@@ -1,0 +1,144 @@
+"""The symbolic model: plans, judges and scores by comparing scene graphs, in the grammar's words and a drawn world.
+
+As a judge it knows the truth; as a writer it errs in `fault_rate` of its steps. Critiques of such planted faults
+are the paper's "symbolic correction" baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from random import Random
+
+import numpy as np
+from PIL import Image
+
+from schemas.compare import Kind, compare, match
+from schemas.edit import Edit, Op, apply, instruct, read_instruction
+from schemas.grammar import describe, read
+from schemas.inspection import inspect_picture, inspect_text, observed_scene
+from schemas.markup import plan_text
+from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
+from schemas.vocabulary import Vocabulary
+from stages.layout import NoLayout, lay_out
+from stages.models.drawn import plant_fault
+from stages.models.roles import AskRequest
+from stages.plan import INVERSE_WORDS
+from stages.rollout import BLANK, DONE
+from stages.seeds import derive_random
+
+
+class Symbolic:
+    """`world` is a module with ``vocabulary()`` and ``read_picture(picture) -> (objects one by one, background)``."""
+
+    def __init__(self, world: str, *, fault_rate: float = 0.0) -> None:
+        self.world = import_module(world)
+        self.fault_rate = fault_rate
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        """Raises schemas.grammar.GrammarError where a text is not the grammar's."""
+        return [self._answer(r) for r in requests]
+
+    def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        """Unit vectors (N, D) that count what is seen, by noun and attributes, place and background apart."""
+        scenes = (observed_scene(*self.world.read_picture(p)) for p in pictures)
+        return self._embed([_contents(scene) for scene in scenes])
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors (N, D) of descriptions, in the space of the pictures. Raises GrammarError."""
+        return self._embed([_contents(read(t, self.world.vocabulary())) for t in texts])
+
+    def _embed(self, scenes: list[dict[str, float]]) -> np.ndarray:
+        words: Vocabulary = self.world.vocabulary()
+        values = [value for kind, all in words.attributes.items() if kind != PLACE for value in all]
+        looks = [f"{value} {noun}" for noun in words.nouns for value in values]
+        axes = [*looks, *words.nouns, *words.backgrounds]
+        vectors = np.array([[scene.get(axis, 0.0) for axis in axes] for scene in scenes], np.float32)
+        vectors = vectors.reshape(len(scenes), len(axes))
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+
+    def _answer(self, request: AskRequest) -> str:
+        words: Vocabulary = self.world.vocabulary()
+        said = request.context
+        if request.task == "write":
+            return self._write(request, words)
+        if request.task == "critique_picture":
+            instances, background = self.world.read_picture(request.picture)
+            return inspect_picture(instances, background, read(said["description"], words), words).to_json()
+        before = _scene(said["so_far"], words)
+        edit = read_instruction(said["instruction"], before, words)
+        described = read(said["description"], words)
+        return inspect_text(read(said["prompt"], words), before, edit, described, words).to_json()
+
+    def _write(self, request: AskRequest, words: Vocabulary) -> str:
+        """The next step: the first object still missing, on a place that leaves room for the rest."""
+        prompt = read(request.context["prompt"], words)
+        before = _scene(request.context["so_far"], words)
+        rng = derive_random("symbolic", request.seed)
+        missing = [d.subject for d in compare(before, prompt).differences if d.kind is Kind.MISSING_OBJECT]
+        if not missing or missing[0] is None:
+            return DONE
+        goal = _laid_out_around(before, prompt, rng, words)
+        node = rng.choice([goal.node(o.id) for o in missing if o])
+        scene = _step_scene(before, node, prompt)
+        if rng.random() < self.fault_rate:
+            faulty = plant_fault(scene, rng, words)
+            if len(faulty.objects) == len(scene.objects):
+                scene = faulty
+        edit = Edit(op=Op.PAINT, scene=scene)
+        if before.objects:
+            edit = Edit(op=Op.ADD, node=scene.objects[-1], relations=_told(scene))
+        return plan_text(instruct(before, edit, words), describe(scene, words))
+
+
+def _contents(scene: SceneGraph) -> dict[str, float]:
+    """How many of what: a noun, a noun with an attribute, the background."""
+    found: dict[str, float] = {scene.background: 1.0}
+    for node in scene.objects:
+        for look in (node.noun, *(f"{v} {node.noun}" for k, v in node.attributes.items() if k != PLACE)):
+            found[look] = found.get(look, 0.0) + node.count
+    return found
+
+
+def _scene(text: str, words: Vocabulary) -> SceneGraph:
+    return SceneGraph() if text == BLANK else read(text, words)
+
+
+def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words: Vocabulary) -> SceneGraph:
+    """The prompt's scene with places around all that is painted already; unplaced where that is impossible."""
+    fixed: dict[str, str] = {}
+    others: list[SceneObject] = []  # painted, but nothing the prompt asks for: they take room all the same
+    for mine, theirs in match(before.objects, prompt.objects):
+        if theirs is None:
+            others.append(mine.model_copy(update={"id": f"other {mine.id}"}))
+        elif PLACE in mine.attributes:
+            fixed[theirs.id] = mine.attributes[PLACE]
+    nodes = [o.with_attribute(PLACE, fixed[o.id]) if o.id in fixed else o for o in prompt.objects]
+    try:
+        return lay_out(prompt.model_copy(update={"objects": (*nodes, *others)}), rng, words)
+    except NoLayout:
+        return prompt
+
+
+def _step_scene(before: SceneGraph, node: SceneObject, prompt: SceneGraph) -> SceneGraph:
+    """The scene after the step, with the prompt's relations among what is painted by then."""
+    new = node.model_copy(update={"id": f"o{len(before.objects)}"})
+    scene = apply(before, Edit(op=Op.ADD, node=new))
+    ids = {theirs.id: mine.id for mine, theirs in match(scene.objects, prompt.objects) if theirs is not None}
+    relations = tuple(
+        Relation(subject=ids[r.subject], predicate=r.predicate, object=ids[r.object])
+        for r in prompt.relations
+        if r.subject in ids and r.object in ids
+    )
+    return scene.model_copy(update={"relations": relations, "background": prompt.background})
+
+
+def _told(scene: SceneGraph) -> tuple[Relation, ...]:
+    """The newest object's relations, each told from its side."""
+    new = scene.objects[-1].id
+    turned = (
+        Relation(subject=new, predicate=INVERSE_WORDS[r.predicate], object=r.subject)
+        for r in scene.relations
+        if r.object == new and r.predicate in INVERSE_WORDS
+    )
+    return (*(r for r in scene.relations if r.subject == new), *turned)

@@ -1,0 +1,49 @@
+"""From what a painter returns to a table's bytes, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from PIL import Image
+
+from schemas.picture import decode_picture, encode_picture
+from stages.models.roles import Painter, PaintRequest
+
+T = TypeVar("T")
+
+
+def paint_all(painter: Painter, requests: Sequence[PaintRequest]) -> list[bytes | Exception]:
+    """Paint a batch of requests; each comes back as an encoded picture or as what went wrong with it alone.
+
+    Where the batch as a whole fails, every request is tried once by itself, so one bad row costs itself only.
+    """
+    painted = each(painter.paint, requests)
+    return [p if isinstance(p, Exception) else _encoded(p) for p in painted]
+
+
+def _encoded(picture: Image.Image) -> bytes | Exception:
+    try:
+        return encode_picture(picture)
+    except (OSError, ValueError) as e:  # truncated or of no use
+        return e
+
+
+def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
+    """`call` on all requests; where that raises, on each alone. Answers or exceptions, in order."""
+    try:
+        answers = call(requests) if requests else []
+        if len(answers) != len(requests):
+            raise RuntimeError(f"the model gave {len(answers)} answers to {len(requests)} requests")
+        return answers
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as whole:
+        if len(requests) == 1:
+            return [whole]
+        return [each(call, [r])[0] for r in requests]
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """The picture as RGB. Raises schemas.picture.PictureError where the bytes are no picture."""
+    return decode_picture(data)

@@ -1,0 +1,84 @@
+"""score: CLIP. Every value is stored, kept or not; thresholds are applied by the selection.
+
+picture_text   cosine of a picture and its step's description
+neighbour      cosine of a picture and the one before it (what was not edited stays)
+margin         picture_text of a corrected picture minus that of the flawed draft it mends
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from schemas import tables
+from schemas.picture import PictureError
+from stages.pictures import open_picture
+from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
+
+Row = dict[str, Any]
+
+
+class ScoreParams(Params):
+    """None: a score has no threshold."""
+
+
+def _embed(context: Context, rows: list[Row], ledger: Ledger) -> tuple[list[Row], np.ndarray]:
+    """The rows whose picture opens, and their unit vectors (N, D); the others go to quarantine."""
+    pictures, opened = [], []
+    for row in rows:
+        ledger.enter()
+        try:
+            pictures.append(open_picture(row["picture"]))
+            opened.append(row)
+        except PictureError as e:
+            ledger.fail(Failure.of(f"sample {row['sample']}, step {row['step']}", e))
+    ledger.keep(len(opened))
+    return opened, context.models["scorer"].embed_pictures(pictures) if pictures else np.zeros((0, 1), np.float32)
+
+
+def _row(row: Row, name: str, value: float) -> Row:
+    where = {"sample": row["sample"], "rollout": row.get("rollout", 0), "step": row["step"]}
+    return {**where, "name": name, "value": float(value)}
+
+
+def run_drafts(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    """Scores of every draft of a plan."""
+    ledger, rows = Ledger(), []
+    described = {(r["sample"], r["step"]): r["description"] for r in inputs["plan"].to_pylist()}
+    drafts, vectors = _embed(context, inputs["draft"].to_pylist(), ledger)
+    texts = context.models["scorer"].embed_texts([described[r["sample"], r["step"]] for r in drafts])
+    at = {(r["sample"], r["step"]): i for i, r in enumerate(drafts)}
+    for i, r in enumerate(drafts):
+        rows.append(_row(r, "picture_text", vectors[i] @ texts[i]))
+        before = at.get((r["sample"], r["step"] - 1))
+        if before is not None:
+            rows.append(_row(r, "neighbour", vectors[i] @ vectors[before]))
+    return outcome(tables.SCORE, rows, ledger)
+
+
+def run_alignment(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    """Scores of every alignment candidate: the draft, and for negatives the correction against it."""
+    ledger, rows = Ledger(), []
+    steps = {(r["sample"], r["rollout"], r["step"]): r for r in inputs["rollout"].to_pylist()}
+    candidates = inputs["alignment"].to_pylist()
+    keys = [(r["sample"], r["rollout"], r["step"]) for r in candidates]
+    drafts, shown = _embed(context, [steps[k] for k in keys], ledger)
+    mended, corrected = _embed(context, [c for c in candidates if c["polarity"] == "negative"], ledger)
+    after = {(r["sample"], r["rollout"], r["step"]): corrected[i] for i, r in enumerate(mended)}
+    texts = context.models["scorer"].embed_texts([r["description"] for r in drafts])
+    for r, picture, text in zip(drafts, shown, texts, strict=True):
+        rows.append(_row(r, "picture_text", picture @ text))
+        better = after.get((r["sample"], r["rollout"], r["step"]))
+        if better is not None:
+            rows.append(_row(r, "margin", better @ text - picture @ text))
+            rows.append(_row(r, "neighbour", better @ picture))
+    return outcome(tables.SCORE, rows, ledger)
+
+
+DRAFTS = Stage("score_drafts", "pictures", ("plan", "draft"), tables.SCORE, ScoreParams, run_drafts, roles=("scorer",))
+ALIGNMENT = Stage(
+    "score_alignment", "pictures", ("rollout", "alignment"), tables.SCORE, ScoreParams, run_alignment, roles=("scorer",)
+)  # fmt: skip
