@@ -1,0 +1,185 @@
+"""From a reference to the whole sample: texts, pictures, verdicts and provenance, read from the store.
+
+What is a target and what is context follows `docs/format.md`: the prompt and a flawed draft never carry loss.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.graph import Node, canonical
+from pipeline.recipe import Recipe
+from pipeline.select import SUBSETS, Reference
+from pipeline.store import Store
+from schemas.critique import Critique
+from schemas.edit import Op
+from schemas.markup import plan_text, refine_text
+from schemas.sample import Sample, Score, Segment
+from schemas.sample_builder import NewPicture, build_sample, image_segment, text_segment
+
+Row = dict[str, Any]
+Built = tuple[Sample, list[bytes]]
+
+
+class Assembler:
+    """Reads only the rows of the sample it is asked for."""
+
+    def __init__(self, recipe: Recipe, nodes: Mapping[str, Node], store: Store) -> None:
+        self.recipe, self.nodes, self.store = recipe, nodes, store
+        self.commit = code_commit()
+        self.config = config_sha256(recipe, nodes)
+        self.names: dict[str, tuple[str, str]] = {}
+        for role in ("painter", "writer", "judge", "scorer"):
+            identity = canonical(recipe.model_for(role).identity())
+            self.names[role] = getattr(recipe.roles, role), hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+    def __call__(self, reference: Reference) -> Built:
+        """Raises schemas.sample_builder.SampleError where the parts make no valid sample."""
+        make = {"multi_turn": self._multi_turn, "conflict": self._conflict, "alignment": self._alignment}
+        return make[reference.subset](reference)
+
+    def _rows(self, stage: str, reference: Reference, **where: int) -> list[Row]:
+        lot = reference.sample // self.recipe.lot_size
+        rows = self.store.table(self.nodes[stage], lot, samples=[reference.sample]).to_pylist()
+        return [r for r in rows if all(r[k] == v for k, v in where.items())]
+
+    def _prompt(self, reference: Reference) -> tuple[Row, Segment]:
+        row = self._rows("prompts", reference)[0]
+        return row, text_segment("prompt", 0, row["prompt"], loss=0)
+
+    def _scored(self, stage: str, reference: Reference, step: int, names: tuple[str, ...]) -> list[Score]:
+        model, revision = self.names["scorer"]
+        return [
+            Score(name=f"clip_{r['name']}", model=model, revision=revision, value=float(r["value"]))
+            for r in self._rows(stage, reference, rollout=reference.rollout, step=step)
+            if r["name"] in names
+        ]
+
+    def _agreement(self, row: Row) -> Score:
+        model, revision = self.names["judge"]
+        return Score(name="judge_agreement", model=model, revision=revision, value=float(row["agreement"]))
+
+    def _picture(self, row: Row, origin: str, scores: list[Score]) -> NewPicture:
+        model, revision = self.names["painter"]
+        settings = self.recipe.model_for("painter").identity()
+        settings.pop("checkpoint", None)  # it is the revision
+        return NewPicture(row["picture"], origin, model, revision, row["seed"], settings, scores)  # type: ignore[arg-type]
+
+    def _sketch(self, number: int, row: Row, loss: int, stage: str = "sketch") -> Segment:
+        model, revision = self.names["painter"]
+        return image_segment(stage, row["step"], number, loss=loss, model=model, revision=revision, seed=row["seed"])  # type: ignore[arg-type]
+
+    def _plan(self, row: Row, loss: int, verdict: str = "") -> Segment:
+        """A step the policy wrote."""
+        model, revision = self.names["writer"]
+        text = plan_text(row["instruction"], row["description"])
+        return text_segment(
+            "plan", row["step"], text, loss=loss, op="add", verdict=verdict, model=model,  # type: ignore[arg-type]
+            revision=revision, seed=row["writer_seed"],
+        )  # fmt: skip
+
+    def _said(self, stage: str, step: int, text: str, verdict: str = "") -> Segment:
+        model, revision = self.names["judge"]
+        return text_segment(stage, step, text, loss=1, verdict=verdict, model=model, revision=revision)  # type: ignore[arg-type]
+
+    def _multi_turn(self, reference: Reference) -> Built:
+        prompt, first = self._prompt(reference)
+        plan, drafts = self._rows("plan", reference), self._rows("draft", reference)
+        checks = {r["step"]: r for r in self._rows("check", reference)}
+        segments, pictures = [first], []
+        for number, (step, draft) in enumerate(zip(plan, drafts, strict=True)):
+            text = plan_text(step["instruction"], step["description"])
+            op = "add" if step["op"] == Op.PAINT.value else step["op"]
+            segments.append(text_segment("plan", step["step"], text, loss=1, op=op, model="grammar"))  # type: ignore[arg-type]
+            segments.append(self._sketch(number, draft, 1))
+            scores = self._scored("score_drafts", reference, step["step"], ("picture_text", "neighbour"))
+            origin = "edit" if number else "t2i"
+            pictures.append(self._picture(draft, origin, [*scores, self._agreement(checks[step["step"]])]))
+        detour = next((s["detour"] for s in plan if s["detour"]), "")
+        extra = {"scene": json.loads(prompt["scene"]), "detour": detour}
+        return self._build(reference, True, segments, pictures, {}, extra)
+
+    def _history(self, reference: Reference) -> tuple[list[Row], list[Segment], list[NewPicture]]:
+        """The rollout up to the examined step, and what came before it as context: plans and drafts."""
+        steps = [r for r in self._rows("rollout", reference, rollout=reference.rollout) if r["step"] <= reference.step]
+        segments, pictures = [], []
+        for number, row in enumerate(steps[:-1]):
+            segments += [self._plan(row, 0), self._sketch(number, row, 0)]
+            pictures.append(self._picture(row, "self_sample", []))
+        return steps, segments, pictures
+
+    def _conflict(self, reference: Reference) -> Built:
+        prompt, first = self._prompt(reference)
+        row = self._rows("conflict", reference, rollout=reference.rollout, step=reference.step)[0]
+        critique = Critique.model_validate_json(row["critique"])
+        steps, before, pictures = self._history(reference)
+        segments = [first, *before, self._plan(steps[-1], 0)]
+        segments.append(self._said("inspect", reference.step, critique.analysis, critique.verdict.value))
+        if row["polarity"] == "negative":
+            segments.append(self._said("refine", reference.step, refine_text(critique.correction)))
+        return self._build(reference, False, segments, pictures, row, self._judged(prompt, row))
+
+    def _alignment(self, reference: Reference) -> Built:
+        prompt, first = self._prompt(reference)
+        row = self._rows("alignment", reference, rollout=reference.rollout, step=reference.step)[0]
+        critique = Critique.model_validate_json(row["critique"])
+        step = self._rows("rollout", reference, rollout=reference.rollout, step=reference.step)[0]
+        segments = [first, self._plan(step, 0), self._sketch(0, step, 0)]
+        scores = self._scored("score_alignment", reference, reference.step, ("picture_text",))
+        pictures = [self._picture(step, "self_sample", [*scores, self._agreement(row)])]
+        segments.append(self._said("inspect", reference.step, critique.analysis, critique.verdict.value))
+        if row["polarity"] == "negative":
+            segments.append(self._said("refine", reference.step, refine_text(critique.correction)))
+            segments.append(self._sketch(1, {**row, "step": reference.step}, 1, "repaint"))
+            better = self._scored("score_alignment", reference, reference.step, ("margin", "neighbour"))
+            pictures.append(self._picture(row, "correction", better))
+        extra = self._judged(prompt, row) | {"tries": row["tries"], "repair": row["repair"]}
+        return self._build(reference, False, segments, pictures, row, extra)
+
+    def _judged(self, prompt: Row, row: Row) -> dict[str, Any]:
+        critique = json.loads(row["critique"])
+        return {"scene": json.loads(prompt["scene"]), "critique": critique, "answers": row["answers"]}
+
+    def _build(
+        self, reference: Reference, complete: bool, segments: list[Segment], pictures: list[NewPicture],
+        judged: Row, extra: dict[str, Any],
+    ) -> Built:  # fmt: skip
+        subset, polarity = SUBSETS[reference.name]
+        sample = build_sample(
+            id=reference.id, subset=subset, split=reference.split, polarity=polarity, complete=complete,  # type: ignore[arg-type]
+            category=reference.category, group=reference.group, parent=_trajectory(reference), segments=segments,
+            pictures=pictures, template=judged.get("template", ""),
+            template_sha256=judged.get("template_sha256", ""), pipeline_commit=self.commit,
+            config_sha256=self.config, extra=extra,
+        )  # fmt: skip
+        return sample, [p.data for p in pictures]
+
+
+def _trajectory(reference: Reference) -> str:
+    if reference.subset == "multi_turn":
+        return ""
+    return f"sample-{reference.sample}-rollout-{reference.rollout}-step-{reference.step}"
+
+
+def config_sha256(recipe: Recipe, nodes: Mapping[str, Node]) -> str:
+    """The identity of the corpus: every stage's fingerprint, the quotas, the thresholds, the shards."""
+    rest = {k: getattr(recipe, k).model_dump(mode="json") for k in ("select", "shards")}
+    whole = {"stages": {n.name: n.fingerprint for n in nodes.values()}, "quotas": recipe.quotas.numbers(), **rest}
+    return hashlib.sha256(canonical(whole).encode()).hexdigest()
+
+
+@lru_cache
+def code_commit() -> str:
+    """The commit of the code, 40 zeros outside a git checkout."""
+    try:
+        here = Path(__file__).parent
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "0" * 40

@@ -1,0 +1,131 @@
+"""A build: rounds of lots until every quota is met, then the selection, then the shards.
+
+Reads top to bottom as the story of a run.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from pipeline.errors import UserError
+from pipeline.graph import BRANCHES, YIELDS, Node
+from pipeline.progress import stage_bar
+from pipeline.publish import publish
+from pipeline.quotas import lots_wanted
+from pipeline.run import Run, mark_run
+from pipeline.runner import Pool, pool
+from pipeline.select import Selection, select, short_of, to_json
+from pipeline.store import atomic_write
+from pipeline.worker import stage_worker
+from stages.stage import balances
+
+PILOT = 2  # lots of the first round, from which yields are estimated
+
+
+class BuildError(Exception):
+    """Something failed that is nobody's input: lots that could not be made, a ledger that does not balance."""
+
+
+@dataclass
+class Counts:
+    """Lots made by this build and lots it found done, over all stages and rounds, each once."""
+
+    made: int = 0
+    reused: int = 0
+    seen: Counter[str] = field(default_factory=Counter)  # lots of each stage that a former round asked for
+
+
+def build(run: Run, console: Console, workers: int | None = None) -> Selection:
+    """Build the corpus. Whatever is in the store already is not made again.
+
+    Raises UserError (impossible quotas, no room) and BuildError.
+    """
+    mark_run(run)
+    workers = workers or run.recipe.run.workers
+    counts = Counts()
+    with pool(workers, run.recipe.run.cpus) as actors:
+        lots, selection = _rounds(run, console, actors, counts)
+        console.print(f"  lots: {counts.made} made, {counts.reused} reused", highlight=False)
+        _check_ledgers(run, lots)
+        atomic_write(run.root / "selection.jsonl", to_json(selection.chosen).encode())
+        publish(run, selection, console, actors)
+    return selection
+
+
+def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[dict[str, int], Selection]:
+    """Run as many lots as the yields so far ask for, until every quota is met."""
+    quota, limits = run.recipe.quotas.numbers(), run.recipe.rounds
+    lots = dict.fromkeys(BRANCHES, 0)
+    selection = Selection()
+    for round in range(1, limits.max_rounds + 1):
+        wanted = {
+            branch: lots_wanted(quota, selection.accepted, YIELDS[branch], lots[branch], PILOT, limits.max_lots)
+            for branch in BRANCHES
+        }
+        if wanted == lots:
+            break
+        console.print(f"round {round}: " + ", ".join(f"{n} lots {b}" for b, n in wanted.items()), highlight=False)
+        lots = wanted
+        _run_stages(run, console, lots, actors, counts)
+        selection = select(run.recipe, run.nodes, run.store, lots)
+        atomic_write(run.root / "build.json", json.dumps({"lots": lots, "rounds": round}).encode())
+        if selection.met(quota):
+            return lots, selection
+    if not selection.met(quota):
+        raise UserError(
+            f"the quotas cannot be met in {limits.max_rounds} rounds and {limits.max_lots} lots a branch:\n  "
+            + "\n  ".join(short_of(selection, quota, lots))
+            + "\nlower them (field quotas), allow more (field rounds), or loosen the thresholds (field select)"
+        )
+    return lots, selection
+
+
+def stage_lots(lots: Mapping[str, int]) -> dict[str, int]:
+    """How many lots each stage needs, in the order in which they run; prompts serve both branches."""
+    needed: dict[str, int] = {}
+    for branch, stages in BRANCHES.items():
+        for stage in stages:
+            needed[stage] = max(needed.get(stage, 0), lots[branch])
+    return needed
+
+
+def _run_stages(run: Run, console: Console, lots: Mapping[str, int], actors: Pool, counts: Counts) -> None:
+    for stage, number in stage_lots(lots).items():
+        node = run.nodes[stage]
+        todo = [i for i in range(number) if not run.store.is_done(node, i)]
+        counts.reused += number - counts.seen[stage] - len(todo)
+        counts.made += len(todo)
+        counts.seen[stage] = number
+        if todo:
+            _run_stage(run, console, node, todo, number - len(todo), actors)
+
+
+def _run_stage(run: Run, console: Console, node: Node, todo: list[int], reused: int, actors: Pool) -> None:
+    settings = run.recipe.run
+    gpus = settings.gpus if set(node.stage.roles) & set(settings.gpu_roles) else 0
+    with stage_bar(console, node.name, len(todo), reused) as advance:
+        arguments = run.recipe, node.name, str(run.root.resolve()), node.fingerprint
+        report = actors.run(stage_worker, arguments, todo, gpus=gpus, on_done=lambda *_: advance())
+    if report.redone:
+        console.print(f"  {report.redone} lots redone after a worker died", highlight=False)
+    for lot, error in sorted(report.errors.items()):
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise UserError(f"{run.root}: the disk is full; free some room and build again, nothing done is lost")
+        raise BuildError(
+            f"{node.name}: {len(report.errors)} of {len(todo)} lots could not be made; lot {lot}:"
+            f" {type(error).__name__}: {error}\nbuild again to retry them; everything else is kept"
+        )
+
+
+def _check_ledgers(run: Run, lots: Mapping[str, int]) -> None:
+    for stage, number in stage_lots(lots).items():
+        for lot in range(number):
+            ledger = run.store.manifest(run.nodes[stage], lot)["ledger"]
+            if not balances(ledger):
+                raise BuildError(f"{stage}, lot {lot}: the ledger does not balance: {ledger}")

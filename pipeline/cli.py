@@ -1,0 +1,145 @@
+"""``underpaint plan | build | status | verify | report``: the command line, and nothing but it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import UserError
+
+app = typer.Typer(
+    help="Builds the training corpus for process-driven image generation: plan, sketch, inspect, refine.",
+    no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
+)  # fmt: skip
+console = Console(soft_wrap=True)
+
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe (YAML), e.g. recipes/miniature.yaml.", show_default=False)]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; runs/<recipe name> unless given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+@app.command()
+def plan(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> None:
+    """Say what a build would make, and what it would reuse; nothing is loaded or made.
+
+    Example: [bold]underpaint plan recipes/miniature.yaml[/bold]
+    """
+    from pipeline.explain import explain_plan, plan_lines
+    from pipeline.run import open_run
+
+    stages = explain_plan(open_run(recipe, out))
+    _print(stages, json, plan_lines(stages))
+
+
+@app.command()
+def build(
+    recipe: RecipeFile,
+    out: Out = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray actors; the recipe's number unless given.")] = None,
+) -> None:
+    """Build the corpus; what is done already is reused, so a killed build goes on where it stopped.
+
+    Example: [bold]underpaint build recipes/miniature.yaml --workers 2[/bold]
+    """
+    from pipeline.build import build as run_build
+    from pipeline.explain import funnel_lines, status
+    from pipeline.run import open_run
+
+    run = open_run(recipe, out)
+    console.print(f"recipe {run.recipe.name}, seed {run.recipe.seed}, in {run.root}", highlight=False)
+    run_build(run, console, workers)
+    for line in funnel_lines(status(run)):
+        console.print(line, highlight=False)
+    console.print(f"corpus: {run.corpus}", highlight=False)
+
+
+@app.command(name="status")
+def show_status(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> None:
+    """Show every stage's ledger, the quotas, and what lies in quarantine. Exits with 1 where a ledger does not balance.
+
+    Example: [bold]underpaint status recipes/miniature.yaml --json[/bold]
+    """
+    from pipeline.explain import funnel_lines, status
+    from pipeline.run import open_run
+
+    found = status(open_run(recipe, out))
+    _print(found, json, funnel_lines(found))
+    if not found["balanced"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    corpus: Annotated[Path, typer.Argument(help="A corpus folder, e.g. runs/miniature/corpus.", show_default=False)],
+    json: AsJson = False,
+) -> None:
+    """Read the shards back and check names, counts, checksums, schema and pictures. Exits with 1 on any problem.
+
+    Example: [bold]underpaint verify runs/miniature/corpus[/bold]
+    """
+    from pipeline.verify import verify as read_back
+
+    if not (corpus / "index.json").exists():
+        raise UserError(f"{corpus} holds no corpus (no index.json); give the folder that `underpaint build` named")
+    found = read_back(corpus)
+    lines = [": ".join(filter(None, [p.file, p.key, p.field, p.message])) for p in found.problems]
+    counts = ", ".join(f"{n} {what}" for what, n in found.counts.items())
+    lines.append(f"{counts}; {len(found.problems)}{' or more' if found.cut else ''} problems")
+    problems = [asdict(p) for p in found.problems]
+    _print({"counts": found.counts, "totals": found.totals, "problems": problems}, json, lines)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    recipe: RecipeFile,
+    out: Out = None,
+    samples: Annotated[int, typer.Option(min=1, help="Samples shown of each kind.")] = 24,
+) -> None:
+    """Write one static page: the funnel, the quotas, and samples of every subset with pictures, texts and scores.
+
+    Example: [bold]underpaint report recipes/miniature.yaml --samples 24[/bold]
+    """
+    from pipeline.report import write_report
+    from pipeline.run import open_run
+
+    run = open_run(recipe, out)
+    if not (run.corpus / "index.json").exists():
+        raise UserError(f"{run.root} holds no corpus yet; run `underpaint build {recipe}` first")
+    console.print(f"report: {write_report(run, samples)}", highlight=False)
+
+
+def _print(value: Any, as_json: bool, lines: list[str]) -> None:
+    if as_json:
+        print(json.dumps(value, indent=1))
+        return
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 something failed or does not check, 2 bad input; messages without a traceback."""
+    from pipeline.build import BuildError
+
+    try:
+        app()
+    except UserError as e:
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(2)
+    except BuildError as e:
+        print(f"failed: {e}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; what is done is kept, build again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

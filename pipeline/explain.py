@@ -1,0 +1,104 @@
+"""What a build would do, and what a build has done: the words of `plan` and of `status`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from pipeline.build import stage_lots
+from pipeline.graph import BRANCHES, Node
+from pipeline.run import Run
+from pipeline.select import select
+from stages.stage import balances
+
+
+def explain_plan(run: Run) -> list[dict[str, Any]]:
+    """For every stage: lots kept and stale of those the last build had, and what changed since.
+
+    Before the first build nothing is kept and nothing is stale: the first round finds out how many lots it takes.
+    """
+    lots = stage_lots(run.state().get("lots") or dict.fromkeys(BRANCHES, 0))
+    found = []
+    for name, node in run.nodes.items():
+        kept = sum(run.store.is_done(node, i) for i in range(lots[name]))
+        stale = lots[name] - kept
+        found.append({"stage": name, "kept": kept, "stale": stale, "because": _because(run, node) if stale else []})
+    return found
+
+
+def _because(run: Run, node: Node) -> list[str]:
+    """What differs from the newest other fingerprint of the stage; upstream stages where it is theirs."""
+    former = next(run.store.other_fingerprints(node), None)
+    if former is None:
+        return ["never made"]
+    own = [f"{part} changed" for part, digest in node.parts.items() if part in former and former[part] != digest]
+    own += [f"{part} is new" for part in node.parts if part not in former]
+    own += [f"{part} is gone" for part in former if part not in node.parts]
+    above = [f"follows {name}" for name in node.stage.inputs if _changed(run, run.nodes[name])]
+    return own + above or ["not finished"]
+
+
+def _changed(run: Run, node: Node) -> bool:
+    return not run.store.done(node) and next(run.store.other_fingerprints(node), None) is not None
+
+
+def plan_lines(stages: list[dict[str, Any]]) -> list[str]:
+    """`explain_plan` as text."""
+    if not any(s["kept"] or s["stale"] for s in stages):
+        return ["nothing is made yet; the first round runs two lots a branch and learns from them how many it takes"]
+    lines = []
+    for s in stages:
+        why = f" ({', '.join(s['because'])})" if s["because"] else ""
+        lines.append(f"{s['stage']:<16} {s['kept']:>6} lots kept {s['stale']:>6} stale{why}")
+    return lines
+
+
+def status(run: Run) -> dict[str, Any]:
+    """Ledgers summed by stage, quotas with what is accepted, and where the quarantine lies."""
+    lots = run.state().get("lots") or dict.fromkeys(BRANCHES, 0)
+    stages, whole = [], True
+    for name, number in stage_lots(lots).items():
+        node = run.nodes[name]
+        ledgers = [run.store.manifest(node, i)["ledger"] for i in range(number) if run.store.is_done(node, i)]
+        summed: dict[str, Any] = {
+            "entered": sum(x["entered"] for x in ledgers),
+            "kept": sum(x["kept"] for x in ledgers),
+            "rejected": dict(sum((Counter(x["rejected"]) for x in ledgers), Counter())),
+            "failed": dict(sum((Counter(x["failed"]) for x in ledgers), Counter())),
+        }
+        fine = balances(summed) and all(map(balances, ledgers))
+        whole = whole and fine
+        stages.append(
+            {"stage": name, "unit": node.stage.unit, "lots": len(ledgers), "of": number, "balanced": fine, **summed}
+        )
+    quota, found = run.recipe.quotas.numbers(), {}
+    if all(s["lots"] == s["of"] for s in stages):
+        selection = select(run.recipe, run.nodes, run.store, lots)
+        chosen = Counter(r.name for r in selection.chosen)
+        for name, wanted in quota.items():
+            counts = {"quota": wanted, "chosen": chosen[name], "accepted": selection.accepted[name]}
+            found[name] = {**counts, "rejected": dict(selection.rejected.get(name, {}))}
+    quarantine = str(run.root / "quarantine") if any(s["failed"] for s in stages) else ""
+    return {"stages": stages, "balanced": whole, "quotas": found, "quarantine": quarantine}
+
+
+def funnel_lines(found: dict[str, Any]) -> list[str]:
+    """`status` as text: a line a stage, a line for every reason something was dropped, a line a quota."""
+    lines = ["", "stage            lots   entered      kept  rejected    failed  unit"]
+    for s in found["stages"]:
+        rejected, failed = sum(s["rejected"].values()), sum(s["failed"].values())
+        mark = "" if s["balanced"] else "  DOES NOT BALANCE"
+        lots = f"{s['lots']}" if s["lots"] == s["of"] else f"{s['lots']}/{s['of']}"
+        lines.append(
+            f"{s['stage']:<16}{lots:>5}{s['entered']:>10}{s['kept']:>10}{rejected:>10}{failed:>10}  {s['unit']}{mark}"
+        )
+        lines += [f"{'':<18}{n} rejected: {reason}" for reason, n in sorted(s["rejected"].items())]
+        lines += [f"{'':<18}{n} failed: {error}" for error, n in sorted(s["failed"].items())]
+    if found["quotas"]:
+        lines += ["", "subset               quota    chosen  accepted  dropped by the selection"]
+    for name, q in found["quotas"].items():
+        why = ", ".join(f"{n} {reason}" for reason, n in sorted(q["rejected"].items()))
+        lines.append(f"{name:<18}{q['quota']:>8}{q['chosen']:>10}{q['accepted']:>10}  {why}")
+    if found["quarantine"]:
+        lines += ["", f"quarantine (request, answer and traceback of every failed row): {found['quarantine']}"]
+    return lines

@@ -1,0 +1,91 @@
+"""The stage graph, and the fingerprint of every stage in it: the hash of all that its tables depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.code_digest import code_digest
+from pipeline.recipe import Recipe
+from stages import alignment, check, conflict, critique, draft, plan, prompts, rollout, score
+from stages.models.kinds import ModelConfig
+from stages.stage import Stage
+
+STAGES: dict[str, Stage] = {
+    s.name: s
+    for s in (
+        prompts.STAGE, plan.STAGE, draft.STAGE, check.STAGE, score.DRAFTS,
+        rollout.STAGE, critique.STAGE, conflict.STAGE, alignment.STAGE, score.ALIGNMENT,
+    )
+}  # fmt: skip
+
+# The two branches of the graph grow by lots of their own, until the quotas of what they yield are met.
+BRANCHES: dict[str, tuple[str, ...]] = {
+    "painted": ("prompts", "plan", "draft", "check", "score_drafts"),
+    "sampled": ("prompts", "rollout", "critique", "conflict", "alignment", "score_alignment"),
+}
+YIELDS: dict[str, tuple[str, ...]] = {
+    "painted": ("multi_turn",),
+    "sampled": ("conflict_positive", "conflict_negative", "alignment_positive", "alignment_negative"),
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stage as a recipe has it. `parts` are what its fingerprint hashes, so that a change can be named."""
+
+    stage: Stage
+    fingerprint: str  # 16 hex digits
+    parts: Mapping[str, str]
+    upstream: Mapping[str, str]  # input stage → its fingerprint
+
+    @property
+    def name(self) -> str:
+        return self.stage.name
+
+    @property
+    def folder(self) -> str:
+        return f"{self.name}-{self.fingerprint}"
+
+
+def build_graph(recipe: Recipe) -> dict[str, Node]:
+    """Every stage with its fingerprint, upstream first. `run` settings are in no fingerprint: they are speed."""
+    templates = recipe.all_templates()
+    identity = {role: _model_identity(recipe.model_for(role)) for role in type(recipe.roles).model_fields}
+    words = canonical(recipe.words().model_dump(mode="json"))
+    nodes: dict[str, Node] = {}
+    for stage in STAGES.values():
+        parts = {
+            "code": code_digest(stage.run.__module__),
+            "parameters": canonical(getattr(recipe.stages, stage.name).model_dump(mode="json")),
+            "seed": str(recipe.seed),
+            "lot size": str(recipe.lot_size),
+            "vocabulary": words,
+        }
+        parts |= {f"model of the {role}": identity[role] for role in stage.roles}
+        for task in stage.tasks:
+            parts |= {f"template {t.id}": f"{t.digest} weight {t.weight}" for t in templates[task]}
+        parts = {k: _short(v) for k, v in parts.items()}
+        upstream = {name: nodes[name].fingerprint for name in stage.inputs}
+        whole = canonical({"stage": stage.name, "parts": parts, "upstream": upstream})
+        nodes[stage.name] = Node(stage, _short(whole), parts, upstream)
+    return nodes
+
+
+def _model_identity(model: ModelConfig) -> str:
+    return canonical({"settings": model.identity(), "code": code_digest(model.module) if model.module else ""})
+
+
+def canonical(value: Any) -> str:
+    """JSON that is the same for equal values. Raises TypeError on a value without a stable identity."""
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as e:
+        raise TypeError(f"{value!r} has no stable identity: {e}; name it by a string or a number") from None
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,37 @@
+"""What a person sees while a build runs: a bar a stage with rate and time left; plain lines where no one watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Advance(Protocol):
+    def __call__(self, count: int = 1) -> None: ...
+
+
+@contextmanager
+def stage_bar(console: Console, stage: str, total: int, reused: int, what: str = "lots") -> Iterator[Advance]:
+    """A bar for `total` lots still to do; afterwards one line that stays, with the time it took."""
+    start, done = time.monotonic(), 0
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn(what),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(stage, total=total)
+
+        def advance(count: int = 1) -> None:
+            nonlocal done
+            done += count
+            bar.advance(task, count)
+
+        yield advance
+    seconds = time.monotonic() - start
+    rate = f", {done / seconds:.2f} a second" if done and seconds else ""
+    console.print(f"  {stage:<16} {done} {what} made in {seconds:.1f} s{rate}; {reused} reused", highlight=False)

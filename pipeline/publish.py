@@ -1,0 +1,97 @@
+"""From the selection to the published corpus: shards written in parallel, then swapped in by rename."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.assemble import Assembler, Built, code_commit, config_sha256
+from pipeline.corpus import CorpusInfo, begin_corpus, finish_corpus
+from pipeline.errors import UserError
+from pipeline.graph import build_graph
+from pipeline.progress import stage_bar
+from pipeline.recipe import Recipe, Shards
+from pipeline.run import Run
+from pipeline.runner import Pool
+from pipeline.select import Reference, Selection
+from pipeline.shard import Ref, ShardPlan, ShardResult, plan_shards, write_shard
+from pipeline.store import Store
+
+
+def publish(run: Run, selection: Selection, console: Console, actors: Pool) -> None:
+    """Write ``corpus/``. A corpus that is there stays readable until the new one is whole.
+
+    Nothing is written where the corpus there is the one this selection makes.
+    """
+    info = _info(run, selection)
+    if not selection.chosen:
+        raise UserError("the quotas ask for no sample at all (field quotas); nothing to publish")
+    if _published(run.corpus) == (info.recipe_sha256, info.pipeline_commit):
+        console.print("  shards           up to date", highlight=False)
+        return
+    fresh = run.root / "corpus.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    staging = begin_corpus(fresh)
+    plans = shard_plans(run.recipe, selection.chosen)
+    arguments = run.recipe, str(run.root.resolve()), str(staging.resolve())
+    with stage_bar(console, "shards", len(plans), 0, "shards") as advance:
+        report = actors.run(shard_worker, arguments, range(len(plans)), on_done=lambda *_: advance())
+    for number, error in sorted(report.errors.items()):
+        raise error if isinstance(error, UserError) else RuntimeError(f"{plans[number].path}: {error}") from error
+    finish_corpus(staging, fresh, list(report.results.values()), info)
+    former = run.root / "corpus.old"
+    shutil.rmtree(former, ignore_errors=True)
+    if run.corpus.exists():
+        run.corpus.rename(former)
+    fresh.rename(run.corpus)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def shard_worker(recipe: Recipe, root: str, staging: str) -> Callable[[int], ShardResult]:
+    """Runs in an actor: reads the selection from the run's folder; the function returned writes shard number n."""
+    lines = (Path(root) / "selection.jsonl").read_text().splitlines()
+    plans = shard_plans(recipe, [Reference(**json.loads(line)) for line in lines])
+    assembler = Assembler(recipe, build_graph(recipe), Store(Path(root)))
+
+    def load(refs: Sequence[Ref]) -> Iterator[Built]:
+        return (assembler(ref.payload) for ref in refs)
+
+    return lambda number: write_shard(Path(staging), plans[number], load)
+
+
+def shard_plans(recipe: Recipe, chosen: Sequence[Reference]) -> list[ShardPlan]:
+    """Which sample goes into which shard; the same wherever it is computed."""
+    sizes = Counter((r.subset, r.split) for r in chosen)
+    counts = {where: shard_count(n, recipe.shards) for where, n in sizes.items()}
+    return plan_shards((Ref(r.id, r.subset, r.split, r.pictures, r) for r in chosen), counts)
+
+
+def shard_count(samples: int, shards: Shards) -> int:
+    """The fewest shards that hold the samples, a multiple of what trainers divide by."""
+    return max(1, math.ceil(samples / shards.samples / shards.multiple)) * shards.multiple
+
+
+def _info(run: Run, selection: Selection) -> CorpusInfo:
+    chosen = "".join(f"{r.id} {r.sample} {r.rollout} {r.step} {r.split}\n" for r in selection.chosen)
+    identity = hashlib.sha256((config_sha256(run.recipe, run.nodes) + chosen).encode()).hexdigest()
+    return CorpusInfo(
+        name=f"underpaint-{run.recipe.name}", recipe_sha256=identity, pipeline_commit=code_commit(),
+        title=f"underpaint: {run.recipe.name}", license="apache-2.0",
+        summary=f"Interleaved plan, sketch, inspect and refine trajectories, built with underpaint from the recipe"
+        f" `{run.recipe.name}` (seed {run.recipe.seed}).",
+    )  # fmt: skip
+
+
+def _published(corpus: Path) -> tuple[str, str] | None:
+    if not (corpus / "index.json").exists():
+        return None
+    index: dict[str, Any] = json.loads((corpus / "index.json").read_text())
+    return index["recipe_sha256"], index["pipeline_commit"]

@@ -1,0 +1,247 @@
+"""A recipe: one strict YAML file that says what a corpus is. Nothing is loaded before all of it is checked."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import UserError
+from pipeline.quotas import PAPER, Quota, proportional
+from schemas.vocabulary import Vocabulary
+from stages.alignment import AlignmentParams
+from stages.check import CheckParams
+from stages.conflict import ConflictParams
+from stages.critique import CritiqueParams
+from stages.draft import DraftParams
+from stages.models.kinds import KINDS, AnyModel
+from stages.plan import PlanParams
+from stages.prompts import PromptParams
+from stages.rollout import RolloutParams
+from stages.score import ScoreParams
+from stages.templating import BUILT_IN, Template, TemplateError, load_templates
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Roles(Strict):
+    """Which model plays which role; each a name from `models`. One model may play several."""
+
+    painter: str
+    writer: str
+    judge: str
+    scorer: str
+
+
+class StageParams(Strict):
+    """Every stage's own parameters; see the params class in the stage's file."""
+
+    prompts: PromptParams = PromptParams()
+    plan: PlanParams = PlanParams()
+    draft: DraftParams = DraftParams()
+    check: CheckParams = CheckParams()
+    score_drafts: ScoreParams = ScoreParams()
+    rollout: RolloutParams = RolloutParams()
+    critique: CritiqueParams = CritiqueParams()
+    conflict: ConflictParams = ConflictParams()
+    alignment: AlignmentParams = AlignmentParams()
+    score_alignment: ScoreParams = ScoreParams()
+
+
+class Quotas(Strict):
+    """Either `total` (the paper's proportions, by largest remainder) or all five numbers."""
+
+    total: int | None = Field(default=None, ge=5)
+    multi_turn: int | None = Field(default=None, ge=0)
+    conflict_positive: int | None = Field(default=None, ge=0)
+    conflict_negative: int | None = Field(default=None, ge=0)
+    alignment_positive: int | None = Field(default=None, ge=0)
+    alignment_negative: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Quotas:
+        given = [n for n in PAPER if getattr(self, n) is not None]
+        if self.total is not None and given:
+            raise ValueError(f"give either total or the five numbers, not both total and {given[0]}")
+        if self.total is None and len(given) != len(PAPER):
+            missing = next(n for n in PAPER if n not in given)
+            raise ValueError(f"{missing} is missing; give total, or all of {', '.join(PAPER)}")
+        return self
+
+    def numbers(self) -> Quota:
+        """Samples wanted by subset and polarity."""
+        if self.total is not None:
+            return proportional(self.total)
+        return {n: int(getattr(self, n)) for n in PAPER}
+
+
+class Rounds(Strict):
+    """How far a build may go to meet its quotas: `max_rounds` rounds, `max_lots` lots on each branch."""
+
+    max_rounds: int = Field(default=8, ge=1)
+    max_lots: int = Field(default=1000, ge=1)
+
+
+class Select(Strict):
+    """Thresholds on stored scores and agreements; changing one recomputes no model's answer."""
+
+    min_agreement: float = Field(default=0.0, ge=0, le=1)
+    min_picture_text: float = Field(default=-1.0, ge=-1, le=1, description="CLIP cosine, every picture of a trajectory")
+    min_neighbour: float = Field(default=-1.0, ge=-1, le=1)
+    min_margin: float = Field(default=-2.0, ge=-2, le=2, description="correction minus flawed draft")
+    validation_share: float = Field(default=0.05, ge=0, lt=1)
+
+
+class Shards(Strict):
+    """Samples a train shard holds at most; a subset has the fewest shards (a multiple of `multiple`) that fit."""
+
+    samples: int = Field(default=64, ge=1)
+    multiple: int = Field(default=1, ge=1)
+
+
+class RunConfig(Strict):
+    """Speed only; no fingerprint contains any of it. `cpus` and `gpus` are for each worker."""
+
+    workers: int = Field(default=2, ge=1)
+    cpus: float = Field(default=1, gt=0)
+    gpus: float = Field(default=0, ge=0)
+    gpu_roles: tuple[Literal["painter", "writer", "judge", "scorer"], ...] = ("painter", "writer", "judge", "scorer")
+
+
+class Recipe(Strict):
+    """The whole recipe. Paths are relative to the recipe's file and absolute once loaded."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
+    seed: int = Field(ge=0, lt=2**63)
+    vocabulary: str
+    lot_size: int = Field(default=128, ge=1, le=65536)
+    models: dict[str, AnyModel] = Field(min_length=1)
+    roles: Roles
+    templates: tuple[str, ...] = ()
+    stages: StageParams = StageParams()
+    quotas: Quotas
+    rounds: Rounds = Rounds()
+    select: Select = Select()
+    shards: Shards = Shards()
+    run: RunConfig = RunConfig()
+
+    def model_for(self, role: str) -> Any:
+        return self.models[getattr(self.roles, role)]
+
+    def words(self) -> Vocabulary:
+        return _load_vocabulary(Path(self.vocabulary))
+
+    def all_templates(self) -> dict[str, list[Template]]:
+        return load_templates([BUILT_IN, *map(Path, self.templates)])
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe with all that it names. Raises UserError naming file and field."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such recipe") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise UserError(f"{path}: not valid YAML: {e}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: a recipe is a mapping of fields, this is a {type(raw).__name__}")
+    try:
+        recipe = Recipe.model_validate(_absolute(raw, path.parent.resolve()))
+    except ValidationError as e:
+        raise UserError("\n".join(f"{path}: {_explain(error, raw)}" for error in e.errors())) from None
+    _check_named(recipe, path)
+    return recipe
+
+
+def _check_named(recipe: Recipe, path: Path) -> None:
+    """Roles name models that can play them; checkpoints, vocabulary and templates are there and sound."""
+    for role in Roles.model_fields:
+        name = getattr(recipe.roles, role)
+        if name not in recipe.models:
+            hint = _suggest(name, list(recipe.models))
+            raise UserError(f"{path}: field roles.{role}: there is no model {name!r} in models{hint}")
+        if role not in recipe.models[name].serves:
+            can = ", ".join(recipe.models[name].serves)
+            raise UserError(f"{path}: field roles.{role}: model {name!r} can only be {can}")
+        if why := recipe.models[name].missing():
+            raise UserError(f"{path}: field models.{name}: {why}")
+    try:
+        recipe.words()
+        recipe.all_templates()
+    except (ValueError, OSError) as e:
+        where = "" if isinstance(e, TemplateError) else f"{path}: field vocabulary: "
+        raise UserError(f"{where}{e}") from None
+
+
+def _load_vocabulary(path: Path) -> Vocabulary:
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist")
+    try:
+        return Vocabulary.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as e:
+        first = e.errors()[0]
+        raise ValueError(f"{path}: field {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
+    """Local paths ("./x", "../x") relative to the recipe become absolute."""
+
+    def path(value: Any) -> Any:
+        local = isinstance(value, str) and value.startswith(("./", "../"))
+        return str((root / value).resolve()) if local else value
+
+    new = dict(raw)
+    new["vocabulary"] = path(raw.get("vocabulary"))
+    if isinstance(raw.get("templates"), list):
+        new["templates"] = [path(t) for t in raw["templates"]]
+    if isinstance(raw.get("models"), dict):
+        new["models"] = {
+            name: {**m, "checkpoint": path(m["checkpoint"])} if isinstance(m, dict) and "checkpoint" in m else m
+            for name, m in raw["models"].items()
+        }
+    return new
+
+
+def _explain(error: Any, raw: dict[str, Any]) -> str:
+    """One of pydantic's errors as a sentence: the field as it is written, what is wrong, what was meant."""
+    loc = [p for p in error["loc"] if not (isinstance(p, str) and p in KINDS)]
+    field = ".".join(map(str, loc)) or "the whole"
+    if error["type"] == "extra_forbidden":
+        return f"unknown field {field}{_suggest(str(loc[-1]), _siblings(list(error['loc'])))}"
+    if error["type"] == "union_tag_invalid":
+        kind = error["ctx"]["tag"]
+        return f"field {field}.kind: unknown model kind {kind!r}{_suggest(kind, list(KINDS))}"
+    if error["type"] == "union_tag_not_found":
+        return f"field {field}: names no kind; there are {', '.join(KINDS)}"
+    if error["type"] == "missing":
+        return f"field {field} is missing"
+    return f"field {field}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _siblings(loc: list[Any]) -> list[str]:
+    """The fields that exist where an unknown one was found."""
+    model: Any = Recipe
+    for part in loc[:-1]:
+        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
+            model = model.model_fields[part].annotation
+            if part == "models":
+                model = {get_args(k.model_fields["kind"].annotation)[0]: k for k in _kinds()}
+        elif isinstance(model, dict) and part in model:
+            model = model[part]
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _kinds() -> tuple[Any, ...]:
+    return get_args(get_args(AnyModel)[0])
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are {', '.join(known)}" if known else ""

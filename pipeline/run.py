@@ -1,0 +1,81 @@
+"""A run's folder: what belongs to it, and what a newly opened run must agree with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.graph import Node, build_graph
+from pipeline.recipe import Recipe, load_recipe
+from pipeline.store import Store, atomic_write
+
+# Bytes a picture takes in the store and in the shards together, for each pixel: lossless WebP, measured generously.
+BYTES_A_PIXEL = 3.0
+SPARE = 200 * 2**20
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe opened on a folder."""
+
+    recipe: Recipe
+    root: Path
+    nodes: dict[str, Node]
+
+    @property
+    def store(self) -> Store:
+        return Store(self.root)
+
+    @property
+    def corpus(self) -> Path:
+        return self.root / "corpus"
+
+    def state(self) -> dict[str, Any]:
+        """What the last build left: lots by branch and rounds; empty before the first."""
+        file = self.root / "build.json"
+        found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return found
+
+
+def open_run(recipe_path: Path, out: Path | None) -> Run:
+    """Load the recipe and open its folder, ``runs/<name>`` unless told otherwise.
+
+    Raises UserError where the recipe is wrong, or the folder holds the run of another recipe.
+    """
+    recipe = load_recipe(recipe_path)
+    root = out if out is not None else Path("runs") / recipe.name
+    mark = root / "run.json"
+    if mark.exists():
+        other = json.loads(mark.read_text())["recipe"]
+        if other != recipe.name:
+            raise UserError(f"{root} holds a run of the recipe {other!r}, not {recipe.name!r}; give another --out")
+    elif root.exists() and any(root.iterdir()):
+        raise UserError(f"{root} is not empty and holds no run of underpaint; give another --out")
+    return Run(recipe, root, build_graph(recipe))
+
+
+def mark_run(run: Run) -> None:
+    """Claim the folder for the recipe. Raises UserError where it cannot be written or the disk has no room."""
+    wanted = bytes_wanted(run.recipe)
+    try:
+        run.root.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(run.root).free
+        if free < wanted:
+            raise UserError(
+                f"{run.root}: the disk has {free / 2**30:.2f} GiB free, and this recipe may need"
+                f" {wanted / 2**30:.2f} GiB; free some, give another --out, or lower the quotas"
+            )
+        if not (run.root / "run.json").exists():
+            atomic_write(run.root / "run.json", json.dumps({"recipe": run.recipe.name}).encode())
+    except OSError as e:
+        raise UserError(f"{run.root} cannot be written: {e.strerror or e}") from None
+
+
+def bytes_wanted(recipe: Recipe) -> int:
+    """A generous estimate of what a build writes: four pictures a sample, twice (candidates are discarded too)."""
+    side = getattr(recipe.model_for("painter"), "size", 64)
+    return int(sum(recipe.quotas.numbers().values()) * 4 * 2 * side * side * BYTES_A_PIXEL) + SPARE

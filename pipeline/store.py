@@ -1,0 +1,123 @@
+"""The store: each (stage fingerprint, lot) once. The only place that decides whether something is done.
+
+``lots/<stage>-<fingerprint>/lot-00000012.parquet`` and, written last, its manifest ``lot-00000012.json``. A
+manifest that exists means done; nothing else does. Failed rows lie beside, under ``quarantine/``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.graph import Node
+from stages.stage import Outcome
+
+ROWS_A_GROUP = 16  # a sample's rows can be read without its lot
+
+
+class StoreError(Exception):
+    """A file of the store that is not what its manifest says."""
+
+
+class Store:
+    """A run's folder. Safe for many writers: equal bytes under equal names, each put there by one rename."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def is_done(self, node: Node, lot: int) -> bool:
+        return self._manifest(node, lot).exists()
+
+    def done(self, node: Node) -> list[int]:
+        """The lots of a stage that are done, ascending."""
+        folder = self.root / "lots" / node.folder
+        return sorted(int(p.stem.removeprefix("lot-")) for p in folder.glob("lot-*.json"))
+
+    def put(self, node: Node, lot: int, outcome: Outcome) -> dict[str, Any]:
+        """Write a lot's table, its quarantine and, last, its manifest; gives the manifest."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(outcome.table, sink, compression="zstd", row_group_size=ROWS_A_GROUP)
+        data = sink.getvalue().to_pybytes()
+        failures = [asdict(f) for f in outcome.ledger.failures]
+        quarantine = self._quarantine(node, lot)
+        if failures:
+            atomic_write(quarantine, "".join(json.dumps(f) + "\n" for f in failures).encode())
+        atomic_write(self._table(node, lot), data)
+        manifest = {
+            "stage": node.name,
+            "fingerprint": node.fingerprint,
+            "lot": lot,
+            "rows": outcome.table.num_rows,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "ledger": outcome.ledger.summary(),
+            "parts": dict(node.parts),
+            "upstream": dict(node.upstream),
+        }
+        atomic_write(self._manifest(node, lot), json.dumps(manifest, indent=1, sort_keys=True).encode())
+        return manifest
+
+    def manifest(self, node: Node, lot: int) -> dict[str, Any]:
+        """Raises FileNotFoundError where the lot is not done."""
+        found: dict[str, Any] = json.loads(self._manifest(node, lot).read_text())
+        return found
+
+    def table(
+        self, node: Node, lot: int, columns: Sequence[str] | None = None, samples: Sequence[int] | None = None
+    ) -> pa.Table:
+        """A lot's table, or only some columns and samples of it. Raises StoreError where it is not done."""
+        if not self.is_done(node, lot):
+            raise StoreError(f"{node.name}: lot {lot} is not done")
+        keep = pc.field("sample").isin(list(samples)) if samples is not None else None
+        return pq.read_table(self._table(node, lot), columns=columns, filters=keep, use_threads=False)
+
+    def check(self, node: Node, lot: int) -> None:
+        """Raises StoreError where a table's bytes are not those its manifest was written for."""
+        data = self._table(node, lot).read_bytes()
+        if hashlib.sha256(data).hexdigest() != self.manifest(node, lot)["sha256"]:
+            raise StoreError(f"{self._table(node, lot)} has changed since it was written; delete its .json to redo it")
+
+    def failures(self, node: Node, lot: int) -> list[dict[str, Any]]:
+        """The quarantined rows of a lot, with request, response and traceback."""
+        file = self._quarantine(node, lot)
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def other_fingerprints(self, node: Node) -> Iterator[Mapping[str, str]]:
+        """The parts of every other fingerprint of the same stage in this store, newest first."""
+        folders = [p for p in (self.root / "lots").glob(f"{node.name}-*") if p.name != node.folder]
+        for folder in sorted(folders, key=lambda p: p.stat().st_mtime, reverse=True):
+            manifest = next(iter(sorted(folder.glob("lot-*.json"))), None)
+            if manifest and folder.name.removeprefix(node.name + "-").isalnum():
+                yield json.loads(manifest.read_text())["parts"]
+
+    def _table(self, node: Node, lot: int) -> Path:
+        return self.root / "lots" / node.folder / f"lot-{lot:08d}.parquet"
+
+    def _manifest(self, node: Node, lot: int) -> Path:
+        return self.root / "lots" / node.folder / f"lot-{lot:08d}.json"
+
+    def _quarantine(self, node: Node, lot: int) -> Path:
+        return self.root / "quarantine" / node.folder / f"lot-{lot:08d}.jsonl"
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """The file appears whole or not at all: a temporary name beside it, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with part.open("wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

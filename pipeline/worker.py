@@ -1,0 +1,54 @@
+"""What runs inside a Ray actor: one stage of one recipe, its models loaded once, a lot at a time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.graph import build_graph
+from pipeline.recipe import Recipe
+from pipeline.store import Store
+from stages.stage import Context, Lot
+
+
+class CodeChanged(Exception):
+    """The worker's code or templates are not those the build started with."""
+
+
+def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Callable[[int], dict[str, Any]]:
+    """Load the stage's models; the function returned makes and stores one lot and gives its manifest.
+
+    Raises CodeChanged where the worker would make something else than what `fingerprint` stands for.
+    """
+    nodes = build_graph(recipe)
+    node = nodes[stage]
+    if node.fingerprint != fingerprint:
+        raise CodeChanged(f"{stage}: code, templates or checkpoints changed while the build ran; build again")
+    store, words, templates = Store(Path(root)), recipe.words(), recipe.all_templates()
+    loaded: dict[str, Any] = {}
+    for role in node.stage.roles:
+        name = getattr(recipe.roles, role)
+        if name not in loaded:
+            loaded[name] = recipe.models[name].load()
+    models = {role: loaded[getattr(recipe.roles, role)] for role in node.stage.roles}
+    params = getattr(recipe.stages, stage)
+
+    def work(lot: int) -> dict[str, Any]:
+        if store.is_done(node, lot):
+            return store.manifest(node, lot)
+        # A model that draws from a global generator still gives the same bytes for the same lot.
+        _seed_globals(lot)
+        context = Context(stage, recipe.seed, Lot(lot, recipe.lot_size), params, words, models, templates)
+        tables = {name: store.table(nodes[name], lot) for name in node.stage.inputs}
+        return store.put(node, lot, node.stage.run(context, tables))
+
+    return work
+
+
+def _seed_globals(lot: int) -> None:
+    random.seed(lot)
+    np.random.seed(lot)
