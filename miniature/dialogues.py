@@ -1,0 +1,377 @@
+"""What the speaker is taught: requests from the real templates, answers that are right by construction.
+
+Three tasks: the writer's next step, the judge of a step's text, the judge of a step's picture.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from PIL import Image
+
+from miniature.edits import another, random_edit
+from miniature.scenes import PAIRS, random_scene
+from miniature.world import CELLS, cell_labels, lay_out, render, vocabulary
+from schemas.compare import Kind, compare
+from schemas.critique import Critique
+from schemas.edit import Edit, Op, instruct
+from schemas.grammar import describe, indefinite, read
+from schemas.inspection import inspect_picture, inspect_text, observed_scene
+from schemas.scene import INVERSE, PLACE, Relation, SceneGraph, SceneObject
+from stages.templating import BUILT_IN, Template, load_templates
+
+BLANK = "a blank canvas"  # `so_far` before the first step
+DONE = "done"
+TEXT_FAULTS = ("colour", "noun", "count", "place", "again", "background")
+PICTURE_FAULTS = ("colour", "noun", "missing", "extra", "moved", "exchanged", "undone", "background")
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """One request with its answer. `fault` is what was planted, "" for nothing."""
+
+    task: str
+    request: str
+    answer: str
+    context: dict[str, str]
+    prompt: SceneGraph
+    fault: str = ""
+    critique: Critique | None = None
+    picture: Image.Image | None = None
+    shown: SceneGraph = field(default_factory=SceneGraph)  # what the picture holds, one node a cell
+
+
+@dataclass(frozen=True)
+class Step:
+    """One additive step towards `prompt`. `edit` is None where nothing is missing."""
+
+    prompt: SceneGraph  # with the places the plan has in mind
+    before: SceneGraph | None  # None is the blank canvas
+    edit: Edit | None
+    after: SceneGraph
+
+
+@lru_cache
+def templates() -> dict[str, list[Template]]:
+    return load_templates([BUILT_IN])
+
+
+# ---- additive steps -----------------------------------------------------------------------------------
+
+
+def random_step(rng: random.Random, done: bool = False) -> Step:
+    """A random scene of which some nodes are painted, and the next node; with `done`, maybe none is left."""
+    scene, order = _planned(rng)
+    k = rng.randint(0, len(order) if done else len(order) - 1)
+    if k == 0:
+        empty = SceneGraph(background=scene.background)
+        if rng.random() < 0.1:
+            return Step(scene, None, Edit(op=Op.PAINT, scene=empty), empty)
+        first = _part(scene, order[:1])
+        if rng.random() < 0.1:
+            return Step(scene, empty, Edit(op=Op.ADD, node=first.objects[0]), first)
+        return Step(scene, None, Edit(op=Op.PAINT, scene=first), first)
+    before = _part(scene, order[:k])
+    if k == len(order):
+        return Step(scene, before, None, before)
+    node, after = scene.node(order[k]), _part(scene, order[: k + 1])
+    facing = [_facing(r, node.id) for r in after.relations if node.id in (r.subject, r.object)]
+    told = tuple(rng.sample(facing, 1)) if facing and rng.random() < 0.5 else ()
+    return Step(scene, before, Edit(op=Op.ADD, node=node, relations=told), after)
+
+
+def _planned(rng: random.Random) -> tuple[SceneGraph, list[str]]:
+    """A scene and the order in which it is painted: mostly the prompt's own."""
+    scene = random_scene(rng)
+    order = [o.id for o in scene.objects]
+    if rng.random() < 0.3:
+        rng.shuffle(order)
+    if scene.node(order[0]).count == 3 and len(order) == 2:  # three fill the first cells and leave the last
+        scene = scene.replace_node(scene.node(order[1]).with_attribute(PLACE, "at the bottom right"))
+    return scene, order
+
+
+def _part(scene: SceneGraph, ids: list[str]) -> SceneGraph:
+    relations = tuple(r for r in scene.relations if {r.subject, r.object} <= set(ids))
+    return SceneGraph(objects=tuple(map(scene.node, ids)), relations=relations, background=scene.background)
+
+
+def _turned(r: Relation) -> Relation:
+    """The same statement from its other end."""
+    turned = {**INVERSE, **{v: k for k, v in INVERSE.items()}}
+    return Relation(subject=r.object, predicate=turned[r.predicate], object=r.subject)
+
+
+def _facing(r: Relation, id: str) -> Relation:
+    return r if r.subject == id else _turned(r)
+
+
+# ---- the writer ---------------------------------------------------------------------------------------
+
+
+def write_dialogue(rng: random.Random) -> Dialogue:
+    step = random_step(rng, done=True)
+    context = _context(step)
+    answer = DONE
+    if step.edit is not None:
+        instruction, description = _words(step.before, step.edit, step.after)
+        answer = f"<ins>{instruction}</ins><des>{description}</des>"
+    return Dialogue("write", _request("write", rng, context), answer, context, step.prompt.without(PLACE))
+
+
+def _context(step: Step) -> dict[str, str]:
+    so_far = BLANK if step.before is None else describe(step.before, vocabulary())
+    return {"prompt": describe(step.prompt.without(PLACE), vocabulary()), "so_far": so_far}
+
+
+def _words(before: SceneGraph | None, edit: Edit, after: SceneGraph) -> tuple[str, str]:
+    return instruct(before or SceneGraph(), edit, vocabulary()), describe(after, vocabulary())
+
+
+def _request(task: str, rng: random.Random, context: dict[str, str]) -> str:
+    return rng.choice(templates()[task]).render(**context)
+
+
+# ---- the text side ------------------------------------------------------------------------------------
+
+
+def text_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
+    """`fault` is one of TEXT_FAULTS, "" for a right step; None draws it, half of them right."""
+    if fault is None:
+        fault = "" if rng.random() < 0.5 else rng.choices(TEXT_FAULTS, (3, 3, 2.5, 4, 1.5, 1))[0]
+    while True:
+        step = random_step(rng, done=fault in ("noun", "again"))
+        if fault == "" and rng.random() < 0.5 and step.after == step.prompt:
+            continue  # an incomplete state is the usual one
+        wrong = (step, step.after) if fault == "" else _faulty_text(rng, step, fault)
+        if wrong is None:
+            continue
+        told, described = wrong
+        assert told.edit is not None
+        prompt, before = step.prompt.without(PLACE), step.before or SceneGraph()
+        critique = inspect_text(prompt, before, told.edit, described, vocabulary())
+        if bool(critique.findings) == bool(fault):
+            break
+    instruction, description = _words(step.before, told.edit, described)
+    context = _context(step) | {"instruction": instruction, "description": description}
+    request = _request("critique_text", rng, context)
+    return Dialogue("critique_text", request, critique.to_json(), context, prompt, fault, critique)
+
+
+def _faulty_text(rng: random.Random, step: Step, fault: str) -> tuple[Step, SceneGraph] | None:
+    """The step with a fault, and its description; None where this fault cannot happen in this step."""
+    if fault == "background":
+        if step.before is not None:
+            return None
+        back = rng.choice([b for b in vocabulary().backgrounds if b != step.prompt.background])
+        scene = step.after.model_copy(update={"background": back})
+        return replace(step, edit=Edit(op=Op.PAINT, scene=scene)), scene
+    right = _new_node(step)
+    node = _faulty_node(rng, step, right, fault)
+    if node is None:
+        return None
+    if fault in ("colour", "noun", "count") and rng.random() < 0.1:
+        node = _faulty_node(rng, step, node, rng.choice(("colour", "noun"))) or node
+    wrong = _with_node(rng, step, node, false_places=fault == "place")
+    part = rng.random()
+    if right is None or part > 0.16 or fault == "place":
+        return wrong, wrong.after
+    return (wrong, step.after) if part > 0.08 else (step, wrong.after)  # one of the two texts alone is wrong
+
+
+def _new_node(step: Step) -> SceneObject | None:
+    if step.edit is None:
+        return None
+    if step.edit.op is Op.ADD:
+        return step.edit.node
+    return step.after.objects[0] if step.after.objects else None
+
+
+def _faulty_node(rng: random.Random, step: Step, right: SceneObject | None, fault: str) -> SceneObject | None:
+    before = step.before or SceneGraph()
+    free = _free(before)
+    if fault == "again" or right is None:  # what is there already, or what nobody asked for
+        known = rng.choice(step.prompt.objects)
+        if fault == "again" and not before.objects:
+            return None
+        node = rng.choice(before.objects) if fault == "again" else another(rng, known, step.prompt, False)
+        return _stand(rng, node.model_copy(update={"id": "new", "count": 1}), free)
+    if fault == "colour":
+        return another(rng, right, step.after, keep_noun=True)
+    if fault == "noun":
+        return another(rng, right, step.prompt, keep_noun=False)
+    if fault == "count":
+        count = rng.choice([c for c in (1, 2, 3) if c != right.count])
+        return _stand(rng, right.model_copy(update={"count": count}), free)
+    false = []
+    for cell in sorted(free) if right.count == 1 else []:
+        moved = right.with_attribute(PLACE, CELLS[cell])
+        after = step.after.model_copy(update={"relations": ()}).replace_node(moved)
+        if any(d.kind is Kind.WRONG_RELATION for d in compare(after, step.prompt.without(PLACE)).faults):
+            false.append(moved)
+    return rng.choice(false) if false else None
+
+
+def _free(scene: SceneGraph) -> set[tuple[int, int]]:
+    return set(CELLS) - {cell for cells in lay_out(scene).values() for cell in cells}
+
+
+def _stand(rng: random.Random, node: SceneObject, free: set[tuple[int, int]]) -> SceneObject:
+    """The node on free cells of its number, without a place where there are none."""
+    node = node.without(PLACE)
+    if node.count == 1 and free:
+        return node.with_attribute(PLACE, CELLS[rng.choice(sorted(free))])
+    rows = [p for p, cells in PAIRS.items() if free.issuperset(cells)]
+    return node.with_attribute(PLACE, rng.choice(rows)) if node.count == 2 and rows else node
+
+
+def _with_node(rng: random.Random, step: Step, node: SceneObject, false_places: bool) -> Step:
+    """The step with another node in place of its own. Where places are false, the words may admit it."""
+    before = step.before or SceneGraph()
+    relations = step.after.relations
+    told = step.edit.relations if step.edit else ()
+    if false_places:
+        mine = [r for r in relations if node.id in (r.subject, r.object)]
+        mode = rng.random()
+        if mode < 0.5:
+            relations, told = tuple(r for r in relations if r not in mine), ()
+        if mode < 0.2:
+            flipped = [Relation(subject=r.object, predicate=r.predicate, object=r.subject) for r in mine]
+            relations = (*relations, *flipped)
+            told = tuple(_facing(r, node.id) for r in flipped[:1])
+    objects = (*before.objects, node)
+    ids = {o.id for o in objects}
+    relations = tuple(r for r in relations if {r.subject, r.object} <= ids)
+    told = tuple(r for r in told if {r.subject, r.object} <= ids)
+    after = SceneGraph(objects=objects, relations=relations, background=step.prompt.background)
+    paint = Edit(op=Op.PAINT, scene=after.model_copy(update={"relations": ()}))
+    edit = paint if step.before is None else Edit(op=Op.ADD, node=node, relations=told)
+    return replace(step, edit=edit, after=after)
+
+
+# ---- the picture side ---------------------------------------------------------------------------------
+
+Contents = list[tuple[str, str] | None]  # of the four cells, in reading order
+
+
+def picture_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
+    """`fault` is one of PICTURE_FAULTS, "" for the picture that was asked for; None draws it."""
+    if fault is None:
+        fault = "" if rng.random() < 0.45 else rng.choices(PICTURE_FAULTS, (5, 4, 3, 2, 2, 1, 3, 1))[0]
+    while True:
+        before, instruction, wanted = _picture_case(rng)
+        cells, back = cell_labels(wanted), wanted.background
+        old: Contents = cell_labels(before) if before is not None else [None] * 4
+        changed = [i for i in range(4) if cells[i] != old[i]]
+        if fault == "undone":
+            cells, back = old, before.background if before is not None else rng.choice(["", back])
+        elif fault == "background":
+            back = rng.choice([b for b in vocabulary().backgrounds if b != back])
+        elif fault and not _spoil_cells(rng, cells, changed, fault):
+            continue
+        if fault and rng.random() < 0.12 and any(cells):
+            _spoil_cells(rng, cells, changed, rng.choice(("colour", "noun")))
+        shown = _one_by_one(cells, back)
+        critique = inspect_picture(list(shown.objects), back, wanted, vocabulary())
+        if bool(critique.findings) == bool(fault):
+            break
+    context = {
+        "prompt": describe(wanted.without(PLACE), vocabulary()),
+        "instruction": instruction,
+        "description": describe(wanted, vocabulary()),
+    }
+    request, picture = _request("critique_picture", rng, context), render(shown, rng.randrange(1 << 30))
+    return Dialogue("critique_picture", request, critique.to_json(), context, wanted, fault, critique, picture, shown)
+
+
+def _picture_case(rng: random.Random) -> tuple[SceneGraph | None, str, SceneGraph]:
+    """Scene before, instruction and scene wanted: an additive step, or any edit that detours make."""
+    if rng.random() < 0.55:
+        step = random_step(rng)
+        assert step.edit is not None
+        return step.before, instruct(step.before or SceneGraph(), step.edit, vocabulary()), step.after
+    case = random_edit(rng)
+    if case.kind == "one":  # equal objects told apart by the edit are one node of the description
+        one_by_one = _one_by_one(cell_labels(case.after), case.after.background)
+        grouped = observed_scene(list(one_by_one.objects), one_by_one.background)
+        return case.before, case.instruction, grouped
+    return case.before, case.instruction, case.after
+
+
+def _one_by_one(cells: Contents, back: str) -> SceneGraph:
+    objects = [
+        SceneObject(id=f"i{i}", noun=look[0], attributes={"colour": look[1], PLACE: place})
+        for i, (look, place) in enumerate(zip(cells, CELLS.values(), strict=True))
+        if look is not None
+    ]
+    return SceneGraph(objects=tuple(objects), background=back)
+
+
+def _spoil_cells(rng: random.Random, cells: Contents, changed: list[int], fault: str) -> bool:
+    """Plant the fault in place, mostly where the edit was; False where there is no room for it."""
+    full, empty = [i for i in range(4) if cells[i]], [i for i in range(4) if not cells[i]]
+    if fault == "extra":
+        if not empty:
+            return False
+        twin = cells[rng.choice(full)] if full and rng.random() < 0.5 else None
+        cells[rng.choice(empty)] = twin or (rng.choice(list(vocabulary().nouns)), _colour(rng, ""))
+        return True
+    if not full or (fault == "moved" and not empty) or (fault == "exchanged" and len(full) < 2):
+        return False
+    focus = [i for i in changed if cells[i]]
+    i = rng.choice(focus if focus and rng.random() < 0.7 else full)
+    noun, colour = cells[i] or ("", "")
+    if fault == "colour":
+        cells[i] = (noun, _colour(rng, colour))
+    elif fault == "noun":
+        other = rng.choice([n for n in vocabulary().nouns if n != noun])
+        cells[i] = (other, _colour(rng, colour) if rng.random() < 0.2 else colour)
+    elif fault == "missing":
+        cells[i] = None
+    else:
+        j = rng.choice(empty if fault == "moved" else [x for x in full if x != i])
+        cells[i], cells[j] = cells[j], cells[i]
+    return True
+
+
+def _colour(rng: random.Random, but: str) -> str:
+    return rng.choice([c for c in vocabulary().attributes["colour"] if c != but])
+
+
+# ---- wording ------------------------------------------------------------------------------------------
+
+OTHER_WORDS = (
+    "please", "the", "now", "exactly", "only", "image", "drawing", "check", "say", "give", "reply", "whether",
+)  # fmt: skip
+
+
+def reworded(rng: random.Random, request: str) -> str:
+    """The request with one word of its last line, which tells what to do, dropped, replaced or added."""
+    *lines, last = request.split("\n")
+    words = last.split(" ")
+    i = rng.randrange(len(words))
+    words[i : i + rng.choice((0, 1, 1))] = rng.choice(([], [rng.choice(OTHER_WORDS)]))
+    return "\n".join([*lines, " ".join(words)])
+
+
+MAKERS: dict[str, Callable[[random.Random], Dialogue]] = {
+    "write": write_dialogue, "critique_text": text_dialogue, "critique_picture": picture_dialogue,
+}  # fmt: skip
+
+
+def doubtful(d: Dialogue) -> list[bool]:
+    """For every observed item of a critique, in order: whether it is one that should not be there."""
+    assert d.critique is not None
+    words = vocabulary()
+    if d.task == "critique_picture":
+        wanted = _one_by_one(cell_labels(d.prompt), d.prompt.background)
+        expected = [indefinite(o, words) for o in wanted.objects] + [f"a {wanted.background} background"]
+        return [item not in expected for item in d.critique.observed]
+    described = read(d.context["description"], words)
+    faults = compare(described, d.prompt).faults
+    wrong = {f.subject.id for f in faults if f.subject is not None}
+    background = any(f.kind is Kind.WRONG_BACKGROUND for f in faults)
+    return [o.id in wrong for o in described.objects] + [background] * bool(described.background)

@@ -1,0 +1,120 @@
+"""Random edits of the drawn world: (scene before, instruction, scene after), for the painter and its judges."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from miniature.scenes import random_scene
+from miniature.world import CELLS, lay_out, vocabulary
+from schemas.edit import Edit, Op, apply, instruct
+from schemas.grammar import definite
+from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
+
+# How often each kind is drawn: "first" paints one node on the blank canvas, "paint" a whole scene, "one" changes one
+# of several equal objects.
+SHARES = {
+    "first": 0.2, "paint": 0.13, "empty": 0.02, "add": 0.33, "modify": 0.08, "swap": 0.09, "remove": 0.08,
+    "move": 0.04, "one": 0.03,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EditCase:
+    kind: str
+    before: SceneGraph | None  # None is the blank canvas
+    after: SceneGraph
+    edit: Edit
+    instruction: str
+
+
+def random_edit(rng: random.Random, kind: str | None = None) -> EditCase:
+    """One edit of a random scene, worded by the grammar; both scenes have places."""
+    if kind is None:
+        kind = rng.choices(list(SHARES), list(SHARES.values()))[0]
+    words = vocabulary()
+    if kind in ("first", "paint", "empty"):
+        scene = random_scene(rng, counts=rng.choice([(1,), (1,), (1,), (2,), (3,), (4,)]) if kind == "first" else None)
+        if kind == "empty":
+            scene = SceneGraph(background=scene.background)
+        edit = Edit(op=Op.PAINT, scene=scene)
+        return EditCase(kind, None, scene, edit, instruct(SceneGraph(), edit, words))
+    scene = random_scene(rng)
+    if kind in ("move", "one"):
+        return _move(rng, scene) if kind == "move" else _one_of_several(rng)
+    node = rng.choice(scene.objects)
+    if kind == "add":
+        before = scene.restrict(o.id for o in scene.objects if o.id != node.id)
+        relations = tuple(_facing(r, node.id) for r in scene.relations if node.id in (r.subject, r.object))
+        edit = Edit(op=Op.ADD, node=node, relations=relations[:1] if rng.random() < 0.6 else ())
+    elif kind == "remove":
+        before, edit = scene, Edit(op=Op.REMOVE, target=node.id)
+    else:
+        new = another(rng, node, scene, keep_noun=kind == "modify")
+        before, edit = scene, Edit(op=Op.MODIFY if kind == "modify" else Op.SWAP, target=node.id, node=new)
+    return EditCase(kind, before, apply(before, edit), edit, instruct(before, edit, words))
+
+
+def _move(rng: random.Random, scene: SceneGraph) -> EditCase:
+    """A single object goes to a free cell; relations are dropped, since the move may end them."""
+    taken = {cell for cells in lay_out(scene).values() for cell in cells}
+    free = [place for cell, place in CELLS.items() if cell not in taken]
+    singles = [o for o in scene.objects if o.count == 1]
+    if not free or not singles:
+        return random_edit(rng, "move")
+    before = scene.model_copy(update={"relations": ()})
+    node = rng.choice(singles)
+    edit = Edit(op=Op.MODIFY, target=node.id, node=node.with_attribute(PLACE, rng.choice(free)))
+    return EditCase("move", before, apply(before, edit), edit, instruct(before, edit, vocabulary()))
+
+
+def _one_of_several(rng: random.Random) -> EditCase:
+    """Of several equal objects, each named by its place, one is added, removed or recoloured."""
+    scene = random_scene(rng, counts=rng.choice([(2,), (2, 1), (3,), (3, 1), (2, 2)]), relations=False)
+    several = next(o for o in scene.objects if o.count > 1)
+    cells = lay_out(scene)[several.id]
+    apart = [
+        several.with_attribute(PLACE, CELLS[c]).model_copy(update={"count": 1, "id": f"{several.id}x{i}"})
+        for i, c in enumerate(cells)
+    ]
+    scene = scene.model_copy(
+        update={"objects": (*(o for o in scene.objects if o.id != several.id), *apart), "relations": ()}
+    )
+    one = rng.choice(apart)
+    action = rng.choice(["add", "remove", "modify"])
+    if action == "add":
+        before = scene.restrict(o.id for o in scene.objects if o.id != one.id)
+        edit = Edit(op=Op.ADD, node=one)
+    elif action == "remove":
+        before, edit = scene, Edit(op=Op.REMOVE, target=one.id)
+    else:
+        before = scene
+        edit = Edit(op=Op.MODIFY, target=one.id, node=another(rng, one, scene, keep_noun=True))
+    text = instruct(before, edit, vocabulary())
+    if action != "add":
+        words = definite(one, vocabulary())
+        text = text.replace(words, f"{words} {one.attributes[PLACE]}", 1)
+    return EditCase("one", before, apply(before, edit), edit, text)
+
+
+def _facing(r: Relation, id: str) -> Relation:
+    """The relation told from the side of node `id`."""
+    turned = {
+        "to the left of": "to the right of",
+        "above": "below",
+        "to the right of": "to the left of",
+        "below": "above",
+    }
+    return r if r.subject == id else Relation(subject=id, predicate=turned[r.predicate], object=r.subject)
+
+
+def another(rng: random.Random, node: SceneObject, scene: SceneGraph, keep_noun: bool) -> SceneObject:
+    """A node that differs from `node` in colour (and noun, unless kept) and looks like no other in the scene."""
+    words = vocabulary()
+    looks = {(o.noun, o.attributes.get("colour")) for o in scene.objects}
+    while True:
+        noun = node.noun if keep_noun else rng.choice([n for n in words.nouns if n != node.noun])
+        colour = rng.choice(words.attributes["colour"])
+        if (noun, colour) not in looks:
+            place = {PLACE: node.attributes[PLACE]} if PLACE in node.attributes else {}
+            return SceneObject(id=node.id, noun=noun, attributes={"colour": colour, **place}, count=node.count)

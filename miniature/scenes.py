@@ -1,0 +1,70 @@
+"""Random scenes of the drawn world, with places, for training and for evaluation."""
+
+from __future__ import annotations
+
+import random
+
+from miniature.world import CELLS, Cell, vocabulary
+from schemas.scene import PLACE, SPATIAL, Relation, SceneGraph, SceneObject
+
+# Two equal objects stand in a row or a column, so that a phrase can say where.
+PAIRS = {
+    "at the top": [(0, 0), (1, 0)], "at the bottom": [(0, 1), (1, 1)],
+    "on the left": [(0, 0), (0, 1)], "on the right": [(1, 0), (1, 1)],
+}  # fmt: skip
+COUNTS = ((1,), (1, 1), (1, 1, 1), (1, 1, 1, 1), (2,), (2, 1), (2, 1, 1), (2, 2), (3,), (3, 1), (4,))
+WEIGHTS = (3, 4, 4, 3, 1.5, 2, 1.5, 1, 1, 1, 0.5)
+
+
+def random_scene(rng: random.Random, counts: tuple[int, ...] | None = None, relations: bool = True) -> SceneGraph:
+    """A scene with every object placed; no two of its nodes share both noun and colour.
+
+    `counts` is how many of each node, at most four together. Relations hold between single objects.
+    """
+    words = vocabulary()
+    if counts is None:
+        counts = rng.choices(COUNTS, WEIGHTS)[0]
+    free: set[Cell] = set(CELLS)
+    nodes: list[SceneObject] = []
+    looks: set[tuple[str, str]] = set()
+    for i, count in enumerate(sorted(counts, reverse=True)):
+        noun, colour = rng.choice(list(words.nouns)), rng.choice(words.attributes["colour"])
+        while (noun, colour) in looks:
+            noun, colour = rng.choice(list(words.nouns)), rng.choice(words.attributes["colour"])
+        looks.add((noun, colour))
+        node = SceneObject(id=f"o{i}", noun=noun, attributes={"colour": colour}, count=count)
+        if count == 1:
+            cell = rng.choice(sorted(free))
+            free.remove(cell)
+            node = node.with_attribute(PLACE, CELLS[cell])
+        elif count == 2:
+            place = rng.choice([p for p, cells in PAIRS.items() if free.issuperset(cells)])
+            free.difference_update(PAIRS[place])
+            node = node.with_attribute(PLACE, place)
+        elif count == 3 and len(counts) > 1:
+            cell = rng.choice(sorted(free))  # where the fourth, single object will stand
+            free = {cell}
+        nodes.append(node)
+    rng.shuffle(nodes)
+    graph = SceneGraph(objects=tuple(nodes), background=rng.choice(words.backgrounds))
+    return graph.model_copy(update={"relations": _true_relations(graph, rng)}) if relations else graph
+
+
+def _true_relations(graph: SceneGraph, rng: random.Random) -> tuple[Relation, ...]:
+    """Up to one stated relation for each single object after the first, true of the places, in either direction."""
+    from schemas.compare import placed
+
+    singles = [o for o in graph.objects if o.count == 1]
+    found = []
+    for i, node in enumerate(singles[1:], 1):
+        if rng.random() < 0.3:
+            continue
+        anchor = rng.choice(singles[:i])
+        true = [
+            r
+            for p in SPATIAL
+            for r in [Relation(subject=node.id, predicate=p, object=anchor.id)]
+            if placed(graph.node(r.canonical().subject), graph.node(r.canonical().object), r.canonical().predicate)
+        ]
+        found.append(rng.choice(true))
+    return tuple(found)

@@ -1,0 +1,189 @@
+"""The painter: an editor that conditions on the previous picture by channel concatenation.
+
+It is saved as a diffusers.StableDiffusionInstructPix2PixPipeline. Its first step edits the blank canvas, so one
+model generates and edits. Trained on latents encoded beforehand; v-prediction, zero terminal SNR.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInstructPix2PixPipeline, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
+
+from miniature.edits import EditCase, random_edit
+from miniature.loop import Run
+from miniature.trainers import reader as independent
+from miniature.trainers.autoencoder import pixels
+from miniature.world import blank, render
+
+BATCH = 32
+POOL = 30_000  # pairs encoded before training starts
+STEPS = 12
+EMPTY_TEXT, EMPTY_BOTH = 0.08, 0.03  # for classifier-free guidance
+CHANGED = 4.0  # how much more the latents count that the edit changes
+STALE = 0.08  # noise on the previous picture's latents: a painter's own drafts are never clean
+
+
+class Painter(nn.Module):
+    """Denoiser and text encoder, trained together."""
+
+    def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet, self.text = unet, text
+
+    def forward(self, noisy: Tensor, t: Tensor, previous: Tensor, ids: Tensor) -> Tensor:
+        hidden = self.text(ids).last_hidden_state
+        return self.unet(torch.cat([noisy, previous], 1), t, hidden).sample
+
+
+def build(width: int) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=8, in_channels=32, out_channels=16, layers_per_block=1, cross_attention_dim=width,
+        block_out_channels=(128, 160), down_block_types=("CrossAttnDownBlock2D",) * 2,
+        up_block_types=("CrossAttnUpBlock2D",) * 2, attention_head_dim=4, norm_num_groups=16,
+    )  # fmt: skip
+
+
+def scheduler() -> DDIMScheduler:
+    return DDIMScheduler(
+        beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", rescale_betas_zero_snr=True,
+        timestep_spacing="trailing", clip_sample=False, set_alpha_to_one=True,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def _encode(vae: AutoencoderKL, x: Tensor) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        parts = [vae.encode(part).latent_dist.mode() for part in x.split(64)]
+    return torch.cat([part.half() for part in parts])
+
+
+def _pool(vae: AutoencoderKL, words: PreTrainedTokenizerBase, seed: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents before and after, and token ids, of `n` edits; unscaled, as the pipeline hands them on."""
+    rng = random.Random(seed)
+    before, after, texts = [], [], []
+    for start in range(0, n, 512):
+        cases = [(random_edit(rng), rng.randrange(1 << 30)) for _ in range(min(512, n - start))]
+        old = torch.stack([pixels(render(c.before, s) if c.before else blank()) for c, s in cases])
+        new = torch.stack([pixels(render(c.after, s)) for c, s in cases])
+        before.append(_encode(vae, old))
+        after.append(_encode(vae, new))
+        texts += [c.instruction for c, _ in cases]
+    ids = words(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    return torch.cat(before), torch.cat(after), ids
+
+
+def pipeline(
+    unet: UNet2DConditionModel, text: CLIPTextModel, vae: AutoencoderKL, words: PreTrainedTokenizerBase
+) -> StableDiffusionInstructPix2PixPipeline:
+    pipe = StableDiffusionInstructPix2PixPipeline(
+        vae=vae, text_encoder=text, tokenizer=words, unet=unet, scheduler=scheduler(),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@torch.no_grad()
+def paint(pipe: StableDiffusionInstructPix2PixPipeline, cases: list[tuple[EditCase, int]], guidance: float) -> Tensor:
+    """Edited pictures of drawn scenes, (N, 3, 64, 64) in [-1, 1]."""
+    out = []
+    for start in range(0, len(cases), 32):
+        part = cases[start : start + 32]
+        result = pipe(
+            [c.instruction for c, _ in part],
+            image=torch.stack([pixels(render(c.before, s) if c.before else blank()) for c, s in part]),
+            num_inference_steps=STEPS, guidance_scale=guidance, image_guidance_scale=1.0, output_type="pt",
+            generator=[torch.Generator().manual_seed(s) for _, s in part],
+        )  # fmt: skip
+        out.append(result.images * 2 - 1)
+    return torch.cat(out).float()
+
+
+def measure(cases: list[tuple[EditCase, int]], pictures: Tensor, eye: independent.Reader) -> dict[str, float]:
+    """By the independent reader: share of edits wholly right, by kind; and of untouched cells left as they were."""
+    seen = independent.read(eye, pictures)
+    found: dict[str, list[float]] = {"kept": []}
+    for (case, _), got in zip(cases, seen, strict=True):
+        want = torch.tensor(independent.labels(case.after))
+        found.setdefault(case.kind, []).append(float((got == want).all()))
+        if case.before is not None:
+            old = torch.tensor(independent.labels(case.before))
+            same = [
+                i for i in range(4) if old[i] == want[i] != len(independent.NOUNS) - 1 and old[4 + i] == want[4 + i]
+            ]
+            found["kept"] += [float(got[i] == want[i] and got[4 + i] == want[4 + i]) for i in same]
+    return {k: sum(v) / max(1, len(v)) for k, v in sorted(found.items())}
+
+
+def _evenly(latents: Tensor, floor: float = 0.1) -> Tensor:
+    """A (16, 16) matrix that evens out how much the directions of the latents vary, of which a few would else take
+    all of the loss: colours then stay wrong long after shapes are right. The minimum of the loss is the same."""
+    variance, axes = torch.linalg.eigh(torch.cov(latents.transpose(0, 1).flatten(1)))
+    weights = (variance + floor).rsqrt()
+    return (axes * (weights / weights.square().mean().sqrt())).T.contiguous()
+
+
+def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    torch.manual_seed(seed)
+    parts = out.parent
+    fresh = (parts / "autoencoder").exists()  # not kept in the repository: the painter holds both
+    vae = AutoencoderKL.from_pretrained(parts / "autoencoder" if fresh else out / "vae").float().eval()
+    words = AutoTokenizer.from_pretrained(parts / "wording" if fresh else out / "tokenizer")
+    text = CLIPTextModel.from_pretrained(parts / "wording" if fresh else out / "text_encoder").float()
+    model = Painter(build(text.config.hidden_size), text)
+    run = Run("painter", model, lr=7e-4 if resume else 1e-3, hours=hours, resume=resume, ema=0.9985, warmup=200)
+    before, after, ids = _pool(vae, words, seed + run.step, POOL)
+    print(f"{POOL} pairs encoded; {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters", flush=True)
+    empty = words("", padding="max_length", truncation=True, return_tensors="pt").input_ids
+    alphas = scheduler().alphas_cumprod
+    moved = 0.05 / vae.config.scaling_factor**2
+    weigh = _evenly(after.float() * vae.config.scaling_factor)
+    eye = independent.load(parts / "reader")
+    rng = random.Random("painter/held out")
+    cases = [(random_edit(rng), rng.randrange(1 << 30)) for _ in range(256)]
+
+    def evaluate() -> dict[str, float]:
+        return measure(cases, paint(pipeline(model.unet, model.text, vae, words), cases, 1.0), eye)
+
+    while not run.over():
+        pick = torch.randint(POOL, (BATCH,))
+        previous, clean, tokens = before[pick].float(), after[pick].float(), ids[pick]
+        changed = 1 + (CHANGED - 1) * ((clean - previous).square().mean(1, keepdim=True) > moved).float()
+        x = clean * vae.config.scaling_factor
+        drop = torch.rand(BATCH)
+        tokens = torch.where((drop < EMPTY_TEXT + EMPTY_BOTH)[:, None], empty, tokens)
+        previous = previous + STALE * torch.rand(BATCH, 1, 1, 1) * torch.randn_like(previous)
+        previous = torch.where((drop < EMPTY_BOTH)[:, None, None, None], torch.zeros(()), previous)
+        t = torch.randint(1000, (BATCH,))
+        noise = torch.randn_like(x)
+        a = alphas[t].view(-1, 1, 1, 1)
+        noisy, v = a.sqrt() * x + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * x
+        with torch.autocast("cpu", torch.bfloat16):
+            guess = model(noisy, t, previous, tokens)
+        error = torch.einsum("oc,nchw->nohw", weigh, guess.float() - v)
+        loss = (changed * error.square()).mean() / changed.mean()
+        run.update(loss, BATCH)
+        if run.step % 100 == 0:
+            print(run.step, round(float(loss), 4), flush=True)
+        if run.step % 600 == 0:
+            run.log(loss=float(loss), **run.averaged(evaluate))
+            run.save()
+            run.averaged(lambda: _save(model, vae, words, out))
+    run.save()
+    run.log(**run.averaged(evaluate))
+    model.load_state_dict(run.average)
+    _save(model.eval(), vae, words, out)
+
+
+def _save(model: Painter, vae: AutoencoderKL, words: PreTrainedTokenizerBase, out: Path) -> dict[str, float]:
+    """Write the pipeline in 16 bit, from copies: training goes on in 32."""
+    import copy
+
+    parts = [copy.deepcopy(m).to(torch.float16) for m in (model.unet, model.text, vae)]
+    pipeline(parts[0], parts[1], parts[2], words).save_pretrained(out, safe_serialization=True)
+    return {}

@@ -1,0 +1,168 @@
+"""The scorer: a small CLIP in open_clip's own format, with minimal edits of every scene among its negatives.
+
+One linear head reads the cells from picture and text embeddings alike, which gives both towers the same
+geometry long before the contrastive loss alone would.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
+
+from miniature.loop import Run
+from miniature.minimal_edits import KINDS, ScorerCase, minimal_edit, random_case
+from miniature.tokenizer import train_tokenizer
+from miniature.trainers.autoencoder import pixels
+from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, labels
+from miniature.trainers.speaker import Softener
+from miniature.world import SIZE, render
+from schemas.scene import PLACE, SceneGraph
+
+WIDTH = 192  # of the embeddings
+CONTEXT = 96
+SCENES = 24  # a batch, each with EDITS minimal edits
+EDITS = 3
+SEEING = 0.5  # weight of the auxiliary loss
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    rng = random.Random("scorer/tokenizer")
+    return train_tokenizer([random_case(rng).text for _ in range(4000)], 420, (), CONTEXT, frame=True)
+
+
+def config(vocab: PreTrainedTokenizerFast) -> dict[str, Any]:
+    return {
+        "embed_dim": WIDTH,
+        "vision_cfg": {"image_size": SIZE, "patch_size": 16, "width": 160, "layers": 3, "head_width": 32},
+        "text_cfg": {
+            "context_length": CONTEXT, "vocab_size": len(vocab), "width": 128, "heads": 4, "layers": 3,
+            "hf_tokenizer_name": ".", "pool_type": "eos", "eos_id": vocab.eos_token_id,
+        },
+    }  # fmt: skip
+
+
+class Scorer(nn.Module):
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.clip = open_clip.model.CLIP(
+            settings["embed_dim"],
+            open_clip.model.CLIPVisionCfg(**settings["vision_cfg"]),
+            open_clip.model.CLIPTextCfg(**settings["text_cfg"]),
+        )
+        self.parts = [4 * len(NOUNS), 4 * len(COLOURS), len(BACKGROUNDS)]
+        self.cells = nn.Linear(WIDTH, sum(self.parts))
+
+    def reading(self, embedded: Tensor, truth: Tensor) -> Tensor:
+        """Loss of reading the four cells and the background from embeddings."""
+        noun, colour, back = self.cells(embedded).float().split(self.parts, -1)
+        loss = F.cross_entropy(noun.reshape(-1, len(NOUNS)), truth[:, :4].flatten())
+        loss = loss + F.cross_entropy(colour.reshape(-1, len(COLOURS)), truth[:, 4:8].flatten())
+        return loss + F.cross_entropy(back, truth[:, 8])
+
+
+def _batch(rng: random.Random) -> list[ScorerCase]:
+    """Scenes beside their minimal edits; equal texts only once."""
+    cases: dict[str, ScorerCase] = {}
+    while len(cases) < SCENES * (1 + EDITS):
+        case = random_case(rng)
+        group = [case, *(minimal_edit(rng, case, rng.choice(KINDS)) for _ in range(EDITS))]
+        cases |= {c.text: c for c in group if c is not None}
+    return list(cases.values())[: SCENES * (1 + EDITS)]
+
+
+def _told(graph: SceneGraph) -> bool:
+    """Whether the text fixes what stands in every cell."""
+    return all(PLACE in o.attributes for o in graph.objects) or sum(o.count for o in graph.objects) == 4
+
+
+def separation(right: Tensor, wrong: Tensor) -> dict[str, float]:
+    """AUC of the scores, and how often the right text beats its own edit on the same picture."""
+    above = (right[:, None] > wrong[None]).float() + 0.5 * (right[:, None] == wrong[None]).float()
+    return {"auc": float(above.mean()), "ranked right": float((right > wrong).float().mean())}
+
+
+def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    torch.manual_seed(seed)
+    vocab = tokenizer()
+    settings = config(vocab)
+    model = Scorer(settings)
+    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(vocab)} tokens", flush=True)
+    soften = Softener(out.parent / "autoencoder", share=0.25)
+    run = Run("scorer", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
+    rng = random.Random(f"scorer/{seed}/{run.step}")
+
+    def encoded(cases: list[ScorerCase]) -> tuple[Tensor, Tensor]:
+        x = torch.stack([pixels(render(c.graph, c.seed)) for c in cases])
+        texts = [c.text for c in cases]
+        return x, vocab(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+
+    def evaluate() -> dict[str, float]:
+        draw = random.Random("scorer/held out")
+        found: dict[str, float] = {}
+        for kind in KINDS:
+            pairs = held_out(draw, kind, 200)
+            x, ids = encoded([a for a, _ in pairs])
+            _, other = encoded([b for _, b in pairs])
+            picture = model.clip.encode_image(x, normalize=True)
+            right, wrong = ((picture * model.clip.encode_text(t, normalize=True)).sum(1) for t in (ids, other))
+            found |= {f"{kind} {k}": v for k, v in separation(right, wrong).items()}
+        return found
+
+    while not run.over():
+        cases = _batch(rng)
+        x, ids = encoded(cases)
+        truth = torch.tensor([labels(c.graph) for c in cases])
+        told = torch.tensor([_told(c.graph) for c in cases])
+        with torch.autocast("cpu", torch.bfloat16):
+            seen, said = model.clip.encode_image(soften(x)), model.clip.encode_text(ids)
+        seen, said = seen.float(), said.float()
+        aux = model.reading(seen, truth) + model.reading(said[told], truth[told])
+        scale = model.clip.logit_scale.exp().clamp(max=100)
+        logits = scale * F.normalize(seen, dim=-1) @ F.normalize(said, dim=-1).T
+        same = (truth[:, None] == truth[None]).all(-1) & ~torch.eye(len(cases), dtype=torch.bool)
+        logits = logits.masked_fill(same, -1e4)  # another text for the same picture is not wrong
+        target = torch.arange(len(cases))
+        loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        run.update(loss + SEEING * aux, len(cases))
+        if run.step % 50 == 0:
+            print(run.step, round(run.elapsed), round(float(loss), 3), round(float(aux), 3), flush=True)
+        if run.step % 500 == 0:
+            run.log(loss=float(loss), **run.averaged(evaluate))
+            run.save()
+            run.averaged(lambda: _save(model, vocab, settings, out))
+    run.save()
+    run.log(**run.averaged(evaluate))
+    model.load_state_dict(run.average)
+    _save(model, vocab, settings, out)
+
+
+def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, ScorerCase]]:
+    """Cases, each with a minimal edit of the kind."""
+    pairs: list[tuple[ScorerCase, ScorerCase]] = []
+    while len(pairs) < n:
+        case = random_case(rng)
+        other = minimal_edit(rng, case, kind)
+        if other is not None:
+            pairs.append((case, other))
+    return pairs
+
+
+def _save(model: Scorer, vocab: PreTrainedTokenizerFast, settings: dict[str, Any], out: Path) -> dict[str, float]:
+    """A folder that open_clip loads as ``local-dir:…``."""
+    out.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.to(torch.float16).contiguous() for k, v in model.clip.state_dict().items()}
+    save_file(weights, out / "open_clip_model.safetensors")
+    pictures = {"size": SIZE, "mean": [0.5] * 3, "std": [0.5] * 3}
+    whole = {"model_cfg": settings, "preprocess_cfg": pictures}
+    (out / "open_clip_config.json").write_text(json.dumps(whole, indent=2) + "\n")
+    vocab.save_pretrained(out)
+    return {}

@@ -1,0 +1,324 @@
+"""The speaker: one small vision-language model, writer and judge (LlavaForConditionalGeneration).
+
+It learns to see first: its vision tower is taught to read the four cells before a word is spoken, and an
+auxiliary loss keeps it reading while it learns to answer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import re
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+from transformers import (
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from miniature.dialogue_checks import check
+from miniature.dialogues import MAKERS, Dialogue, doubtful, picture_dialogue, reworded, text_dialogue, write_dialogue
+from miniature.loop import Run
+from miniature.scenes import random_scene
+from miniature.tokenizer import train_tokenizer
+from miniature.trainers.autoencoder import pixels
+from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, _spoil, labels
+from miniature.world import SIZE, render
+from schemas.scene import SceneGraph
+
+PATCH = 16
+SIGHT = 160  # width of the vision tower
+LENGTH = 512
+TEXTS, PICTURES = 48, 32  # a batch
+WRITERS = 0.36  # of the text-only requests
+DECISIVE = 8.0  # weight of the token that says whether there are findings
+SEEING, DOUBTING = 0.5, 1.0  # weights of the auxiliary losses
+REWORDED = 0.2
+VOCABULARY = 700
+
+# One turn: the picture, where there is one, the request, and the place for the answer.
+CHAT = (
+    "{% for message in messages %}<{{ message['role'] }}>"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}"
+    "{% if message['role'] == 'assistant' %}</s>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+class Speaker(nn.Module):
+    """The model and two auxiliary heads, which are not saved.
+
+    `eye` reads every patch: its cell's noun and colour, the background. `doubt` says at the end of every observed
+    item whether it is one that should not be there; without it the comparison is learnt from the verdict alone.
+    """
+
+    def __init__(self, model: LlavaForConditionalGeneration) -> None:
+        super().__init__()
+        self.llava = model
+        self.parts = [len(NOUNS), len(COLOURS), len(BACKGROUNDS)]
+        self.eye = nn.Linear(SIGHT, sum(self.parts))
+        self.doubt = nn.Linear(model.config.text_config.hidden_size, 1)
+
+    def seeing(self, x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of reading the patches, and how many pictures are read without an error."""
+        hidden = self.llava.model.vision_tower(x, output_hidden_states=True).hidden_states[-1][:, 1:]
+        noun, colour, back = self.eye(hidden.float()).split(self.parts, -1)
+        side = SIZE // PATCH
+        cell = torch.arange(side) // (side // 2)
+        cells = (cell[:, None] * 2 + cell[None]).flatten()
+        wanted = truth[:, :4][:, cells], truth[:, 4:8][:, cells], truth[:, 8:].expand(-1, side * side)
+        loss = sum(
+            F.cross_entropy(got.flatten(0, 1), want.flatten())
+            for got, want in zip((noun, colour, back), wanted, strict=True)
+        )
+        right = [(got.argmax(-1) == want).all(1) for got, want in zip((noun, colour, back), wanted, strict=True)]
+        return loss, (right[0] & right[1] & right[2]).float().mean()  # type: ignore[return-value]
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    rng = random.Random("speaker/tokenizer")
+    made = [make(rng) for make in MAKERS.values() for _ in range(1500)]
+    texts = [d.request for d in made] + [d.answer for d in made]
+    vocab = train_tokenizer(texts, VOCABULARY, ("<image>", "<user>", "<assistant>"), LENGTH, frame=False)
+    vocab.padding_side = "left"
+    return vocab
+
+
+def processor(vocab: PreTrainedTokenizerFast) -> LlavaProcessor:
+    pictures = CLIPImageProcessor(
+        size={"height": SIZE, "width": SIZE}, crop_size={"height": SIZE, "width": SIZE},
+        image_mean=[0.5] * 3, image_std=[0.5] * 3, do_center_crop=False,
+    )  # fmt: skip
+    return LlavaProcessor(
+        image_processor=pictures, tokenizer=vocab, patch_size=PATCH, vision_feature_select_strategy="default",
+        chat_template=CHAT, image_token="<image>", num_additional_image_tokens=1,
+    )  # fmt: skip
+
+
+def build(vocab: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
+    vision = CLIPVisionConfig(
+        hidden_size=SIGHT, intermediate_size=4 * SIGHT, num_hidden_layers=3, num_attention_heads=5, image_size=SIZE,
+        patch_size=PATCH, hidden_act="gelu", projection_dim=SIGHT,
+    )  # fmt: skip
+    text = LlamaConfig(
+        vocab_size=len(vocab), hidden_size=192, intermediate_size=576, num_hidden_layers=5,
+        num_attention_heads=6, num_key_value_heads=6, max_position_embeddings=LENGTH,
+        tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 2000.0},
+        pad_token_id=vocab.pad_token_id,
+        bos_token_id=vocab.bos_token_id, eos_token_id=vocab.eos_token_id,
+    )  # fmt: skip
+    config = LlavaConfig(
+        vision_config=vision, text_config=text, image_token_index=vocab.get_vocab()["<image>"],
+        vision_feature_layer=-1, vision_feature_select_strategy="default",
+        image_seq_length=(SIZE // PATCH) ** 2, tie_word_embeddings=True,
+        pad_token_id=vocab.pad_token_id, eos_token_id=vocab.eos_token_id,
+    )  # fmt: skip
+    model = LlavaForConditionalGeneration(config)
+    # On a CPU the backward pass of the fused attention takes half the time of a step.
+    model.set_attn_implementation("eager")
+    return model
+
+
+# ---- batches ------------------------------------------------------------------------------------------
+
+
+class Softener:
+    """Makes renders look generated: blur, noise, and for some a trip through the painter's autoencoder."""
+
+    def __init__(self, folder: Path, share: float = 0.3) -> None:
+        there = (folder / "config.json").exists()
+        self.vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32).eval() if there else None
+        self.share = share
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        x = x.clone()
+        n = int(len(x) * self.share) if self.vae else 0
+        if n and self.vae:
+            with torch.autocast("cpu", torch.bfloat16):
+                z = self.vae.encode(x[:n]).latent_dist.mode()
+                z = z + 0.25 * torch.rand(n, 1, 1, 1) * z.std() * torch.randn_like(z)
+                x[:n] = self.vae.decode(z).sample.float().clamp(-1, 1)
+        x[n:] = _spoil(x[n:])
+        return x.clamp(-1, 1)
+
+
+def tokens(vocab: PreTrainedTokenizerFast, d: Dialogue, request: str) -> tuple[list[int], list[float], list[float]]:
+    """Ids of the whole turn, the weight of each in the loss (zero before the answer), and where the observed items
+    end: 1 where the item should not be there, 0 where it should, -1 elsewhere."""
+    seen = "<image>" * (SIZE // PATCH) ** 2 if d.picture is not None else ""
+    asked = vocab.encode(f"<user>{seen}{request}<assistant>", add_special_tokens=False)
+    answer = vocab(d.answer, add_special_tokens=False, return_offsets_mapping=True)
+    at = [m.end() for m in re.finditer(r'"findings":\[|"verdict":"', d.answer)]
+    weights = [DECISIVE if any(a <= i < b for i in at) else 1.0 for a, b in answer["offset_mapping"]]
+    doubts = [-1.0] * len(answer["input_ids"])
+    for end, wrong in item_ends(d):
+        token = next((i for i, (a, b) in enumerate(answer["offset_mapping"]) if a < end <= b), None)
+        if token is not None:
+            doubts[token] = float(wrong)
+    ids = [*asked, *answer["input_ids"], vocab.eos_token_id]
+    return ids, [0.0] * len(asked) + weights + [1.0], [-1.0] * len(asked) + doubts + [-1.0]
+
+
+def item_ends(d: Dialogue) -> list[tuple[int, bool]]:
+    """For every observed item of a critique: where in the answer it ends, and whether it is a fault."""
+    if d.critique is None:
+        return []
+    ends, at = [], len('{"observed":[')
+    for item, wrong in zip(d.critique.observed, doubtful(d), strict=True):
+        at += len(item) + 2  # with its quotes
+        ends.append((at - 1, wrong))
+        at += 1  # the comma
+    return ends
+
+
+Turn = tuple[list[int], list[float], list[float]]
+Batch = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]  # ids, weights, doubts, pictures, what they show
+
+
+def batches(vocab: PreTrainedTokenizerFast, rng: random.Random, rounds: int) -> list[Batch]:
+    """A few batches of either sort, each of requests of similar length."""
+    texts = [
+        write_dialogue(rng) if rng.random() < WRITERS else text_dialogue(rng) for _ in range(TEXTS * rounds)
+    ]  # fmt: skip
+    pictures = [picture_dialogue(rng) for _ in range(PICTURES * rounds)]
+    made = []
+    for dialogues, size in ((texts, TEXTS), (pictures, PICTURES)):
+        turns = []
+        for d in dialogues:
+            request = reworded(rng, d.request) if rng.random() < REWORDED else d.request
+            turns.append((tokens(vocab, d, request), d))
+        turns.sort(key=lambda turn: len(turn[0][0]))
+        made += [_batch(vocab, turns[i : i + size]) for i in range(0, len(turns), size)]
+    rng.shuffle(made)
+    return made
+
+
+def _batch(vocab: PreTrainedTokenizerFast, turns: list[tuple[Turn, Dialogue]]) -> Batch:
+    """Padded on the right: attention looks back only, so the padding is never seen."""
+    # Few different shapes: kernels are prepared once a shape.
+    longest = -(-max(len(turn[0]) for turn, _ in turns) // 16) * 16
+    ids, weights, doubts = (
+        torch.tensor([turn[k] + [empty] * (longest - len(turn[k])) for turn, _ in turns])
+        for k, empty in enumerate((vocab.pad_token_id, 0.0, -1.0))
+    )
+    if turns[0][1].picture is None:
+        return ids, weights, doubts, None, None
+    x = torch.stack([pixels(d.picture) for _, d in turns])
+    return ids, weights, doubts, x, torch.tensor([labels(d.shown) for _, d in turns])
+
+
+def speaking(model: Speaker, batch: Batch, x: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The loss of the answers, and that of the doubts."""
+    ids, weights, doubts = batch[:3]
+    hidden = model.llava.model(input_ids=ids, pixel_values=x, use_cache=False).last_hidden_state
+    asked = doubts >= 0
+    doubting = torch.zeros(())
+    if asked.any():
+        guess = model.doubt(hidden[asked]).float().squeeze(-1)
+        doubting = F.binary_cross_entropy_with_logits(guess, doubts[asked])
+    here = weights[:, 1:] > 0
+    logits = model.llava.lm_head(hidden[:, :-1][here]).float()
+    loss = F.cross_entropy(logits, ids[:, 1:][here], reduction="none")
+    return (loss * weights[:, 1:][here]).sum() / weights[:, 1:].sum(), doubting
+
+
+# ---- training -----------------------------------------------------------------------------------------
+
+
+def _learn_to_see(model: Speaker, hours: float, soften: Softener, seed: int) -> None:
+    run = Run("speaker_sight", model, lr=1.5e-3, hours=hours, resume=False, ema=0.99)
+    rng = random.Random(f"speaker/sight/{seed}")
+    while not run.over():
+        graphs = [random_scene(rng, relations=False) if rng.random() < 0.97 else SceneGraph() for _ in range(64)]
+        x = soften(torch.stack([pixels(render(g, rng.randrange(1 << 30))) for g in graphs]))
+        with torch.autocast("cpu", torch.bfloat16):
+            loss, right = model.seeing(x, torch.tensor([labels(g) for g in graphs]))
+        run.update(loss, 64)
+        if run.step % 100 == 0:
+            run.log(loss=float(loss), exact=float(right))
+    model.load_state_dict(run.average)
+
+
+def keep_memory() -> None:
+    """Tell glibc to keep freed memory: giving it back and taking it again is a fifth of a step's time."""
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return
+    libc.mallopt(-4, 0)  # M_MMAP_MAX: large blocks come from the heap too
+    libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+
+
+def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    keep_memory()
+    torch.manual_seed(seed)
+    vocab = PreTrainedTokenizerFast.from_pretrained(out) if resume else tokenizer()
+    model, twin = (
+        Speaker(build(vocab)),
+        Speaker(build(vocab)).eval(),
+    )  # the twin is asked and saved, not compiled
+    for layer in model.llava.model.language_model.layers:
+        layer.compile(dynamic=True)  # twice as fast
+    soften = Softener(out.parent / "autoencoder")
+    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(vocab)} tokens", flush=True)
+    if resume:  # the checkpoint's words and weights; the state on disk, where there is one, replaces the weights
+        model.llava.load_state_dict(LlavaForConditionalGeneration.from_pretrained(out).state_dict())
+    else:
+        _learn_to_see(model, min(0.03, hours / 10), soften, seed)
+    rng = random.Random(f"speaker/{seed}/{time.time() if resume else 0}")
+    for batch in batches(vocab, rng, 2)[:3]:  # compiles before the clock starts
+        with torch.autocast("cpu", torch.bfloat16):
+            speaking(model, batch, batch[3])[0].backward()
+    model.zero_grad()
+    run = Run("speaker", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
+    held_out = random.Random("speaker/held out")
+    cases = [make(held_out) for make in MAKERS.values() for _ in range(64)]
+
+    def evaluate() -> dict[str, float]:
+        twin.load_state_dict(model.state_dict())
+        _save(twin.llava, vocab, out)
+        return check(twin.llava, processor(vocab), cases)
+
+    while not run.over():
+        for batch in batches(vocab, rng, 6):
+            x, truth = batch[3:]
+            with torch.autocast("cpu", torch.bfloat16):
+                sight, right = torch.zeros(()), torch.zeros(())
+                if x is not None and truth is not None:
+                    x = soften(x)
+                    sight, right = model.seeing(x, truth)
+                loss, doubting = speaking(model, batch, x)
+            run.update(loss + SEEING * sight + DOUBTING * doubting, len(batch[0]))
+            if run.step % 50 == 0:
+                sort = "picture" if x is not None else "text"
+                figures = round(float(loss), 4), round(float(doubting), 4), round(float(right), 3)
+                print(run.step, round(run.elapsed), sort, *figures, flush=True)
+            if run.step % 500 == 0:
+                run.save()
+                run.log(loss=float(loss), **run.averaged(evaluate))
+            if run.over():
+                break
+    run.save()
+    run.log(**run.averaged(evaluate))
+
+
+def _save(model: LlavaForConditionalGeneration, vocab: PreTrainedTokenizerFast, out: Path) -> None:
+    """Write model and processor in 16 bit."""
+    half = build(vocab).to(torch.float16)
+    half.load_state_dict(model.state_dict())
+    half.save_pretrained(out, safe_serialization=True)
+    processor(vocab).save_pretrained(out)

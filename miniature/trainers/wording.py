@@ -1,0 +1,123 @@
+"""The painter's text encoder, taught to understand instructions before it sees a picture.
+
+Seven queries read the encoder's tokens as the painter's cross-attention will: what each cell shall hold, what
+is to be changed, into what, and on which background. It is text alone, so thousands of samples a second.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+
+from miniature.edits import EditCase, random_edit
+from miniature.loop import Run
+from miniature.tokenizer import train_tokenizer
+from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS
+from miniature.world import CELLS, lay_out, vocabulary
+from schemas.edit import Op
+from schemas.grammar import describe
+from schemas.scene import PLACE, SceneObject
+
+LENGTH = 40  # tokens of the painter's text
+WIDTH = 160
+OPS = list(Op)
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    rng = random.Random("wording/tokenizer")
+    cases = [random_edit(rng) for _ in range(6000)]
+    texts = [c.instruction for c in cases] + [describe(c.after, vocabulary()) for c in cases]
+    return train_tokenizer(texts, 480, (), LENGTH, frame=True)
+
+
+def build(vocab: PreTrainedTokenizerFast) -> CLIPTextModel:
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(vocab), hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=3,
+            num_attention_heads=5, max_position_embeddings=LENGTH, projection_dim=WIDTH, hidden_act="gelu",
+            bos_token_id=vocab.bos_token_id, eos_token_id=vocab.eos_token_id, pad_token_id=vocab.pad_token_id,
+        )
+    )  # fmt: skip
+
+
+class Probe(nn.Module):
+    """The encoder and the seven queries: four cells, the target, the new object, the whole."""
+
+    def __init__(self, encoder: CLIPTextModel) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.queries = nn.Parameter(torch.randn(7, WIDTH) * 0.5)
+        self.attention = nn.MultiheadAttention(WIDTH, 5, batch_first=True)
+        self.noun, self.colour = nn.Linear(WIDTH, len(NOUNS)), nn.Linear(WIDTH, len(COLOURS))
+        self.whole = nn.Linear(WIDTH, len(BACKGROUNDS) + len(OPS) + 5)
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        tokens = self.encoder(ids).last_hidden_state
+        h = self.queries + self.attention(self.queries.expand(len(ids), -1, -1), tokens, tokens)[0]
+        whole = self.whole(h[:, 6]).split([len(BACKGROUNDS), len(OPS), 5], 1)
+        return self.noun(h[:, :6]), self.colour(h[:, :6]), list(whole)
+
+
+def truth(case: EditCase) -> list[int]:
+    """Indices: six nouns, six colours, background, op, count; "nothing" where the text leaves a cell alone."""
+    cells: list[SceneObject | None] = [None] * 6
+    edit, named = case.edit, []
+    if edit.op is Op.PAINT:
+        named = list(case.after.objects)
+    elif edit.node is not None:
+        cells[5] = edit.node
+        named = [edit.node] if edit.op is Op.ADD else []
+    if edit.target and case.before is not None:
+        cells[4] = case.before.node(edit.target)
+    layout = lay_out(case.after)
+    for node in named:
+        if PLACE in node.attributes or node.count == 4:
+            for cell in layout[node.id]:
+                cells[list(CELLS).index(cell)] = node
+    nouns = [NOUNS.index(o.noun if o else "nothing") for o in cells]
+    colours = [COLOURS.index(o.attributes["colour"] if o else "none") for o in cells]
+    back = case.after.background if edit.op is Op.PAINT else "blank"
+    count = max((o.count for o in named), default=0)
+    return [*nouns, *colours, BACKGROUNDS.index(back), OPS.index(edit.op), count]
+
+
+def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    torch.manual_seed(seed)
+    words = tokenizer()
+    model = Probe(build(words))
+    run = Run("wording", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998)
+    rng = random.Random(f"wording/{seed}/{run.step}")
+
+    def batch(draw: random.Random, n: int) -> tuple[Tensor, Tensor]:
+        cases = [random_edit(draw) for _ in range(n)]
+        ids = words(
+            [c.instruction for c in cases], padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
+        return ids, torch.tensor([truth(c) for c in cases])
+
+    held_out = batch(random.Random("wording/held out"), 1000)
+
+    def evaluate() -> dict[str, float]:
+        noun, colour, whole = model(held_out[0])
+        guess = torch.cat([noun.argmax(2), colour.argmax(2), *(w.argmax(1, keepdim=True) for w in whole)], 1)
+        return {"exact": float((guess == held_out[1]).all(1).float().mean())}
+
+    while not run.over():
+        ids, y = batch(rng, 128)
+        noun, colour, whole = model(ids)
+        loss = F.cross_entropy(noun.flatten(0, 1), y[:, :6].flatten())
+        loss = loss + F.cross_entropy(colour.flatten(0, 1), y[:, 6:12].flatten())
+        loss = loss + sum(F.cross_entropy(w, y[:, 12 + i]) for i, w in enumerate(whole)) / 3
+        run.update(loss, 128)
+        if run.step % 200 == 0:
+            run.log(loss=float(loss), **run.averaged(evaluate))
+    run.save()
+    run.log(**run.averaged(evaluate))
+    model.load_state_dict(run.average)
+    model.encoder.save_pretrained(out)
+    words.save_pretrained(out)

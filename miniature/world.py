@@ -1,0 +1,159 @@
+"""The drawn world: a scene graph with places → a picture. Two rows of two cells, one object a cell.
+
+The same cell, noun, colour and jitter always give the same pixels, so an edit leaves the untouched objects
+exactly as they were.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image, ImageDraw
+
+from miniature.icons import ICONS, Pen
+from schemas.scene import PLACE, PLACES, SceneGraph, SceneObject
+from schemas.vocabulary import Vocabulary
+
+SIZE = 64  # pixels a side
+CELL = 32
+ICON = 27
+SCALE = 4  # drawn this much larger, then averaged down
+JITTER = 1  # pixels either way
+COLUMNS = {0: 0, 2: 1}  # a place's coordinate (thirds) → the cell's index
+CELLS = {
+    (0, 0): "at the top left",
+    (1, 0): "at the top right",
+    (0, 1): "at the bottom left",
+    (1, 1): "at the bottom right",
+}
+Cell = tuple[int, int]  # (column, row)
+
+
+@lru_cache
+def vocabulary() -> Vocabulary:
+    """The world's words, from vocabulary.yaml beside this file."""
+    return Vocabulary(**yaml.safe_load((Path(__file__).parent / "vocabulary.yaml").read_text()))
+
+
+class NoRoom(ValueError):
+    """The objects do not fit the cells their places name."""
+
+
+def cells_of(place: str) -> list[Cell]:
+    """The cells a place allows, in reading order; all four for "" and for a place this world does not know."""
+    x, y = PLACES.get(place, (None, None))
+    return [
+        (c, r) for r in (0, 1) for c in (0, 1) if x in (None, 1, 2 * c) and y in (None, 1, 2 * r)
+    ]  # fmt: skip
+
+
+def lay_out(graph: SceneGraph) -> dict[str, list[Cell]]:
+    """Cells for every object, `count` each; the most constrained first. Raises NoRoom where they do not fit."""
+    taken: set[Cell] = set()
+    layout: dict[str, list[Cell]] = {}
+    for node in sorted(graph.objects, key=lambda o: len(cells_of(o.attributes.get(PLACE, ""))) - o.count):
+        free = [c for c in cells_of(node.attributes.get(PLACE, "")) if c not in taken]
+        if len(free) < node.count:
+            raise NoRoom(f"{node.count} {node.noun} do not fit {node.attributes.get(PLACE, 'the picture')!r}")
+        layout[node.id] = free[: node.count]
+        taken.update(layout[node.id])
+    return layout
+
+
+@lru_cache(maxsize=8)
+def background(name: str) -> Image.Image:
+    """The empty background at drawing scale. "" is the blank canvas."""
+    side = SIZE * SCALE
+    flat = {"": (255, 255, 255), "white": (246, 246, 242), "grey": (150, 152, 156), "sand": (226, 200, 150)}
+    if name in flat:
+        return Image.new("RGB", (side, side), flat[name])
+    if name != "meadow":
+        raise ValueError(f"the drawn world has no background {name!r}")
+    picture = Image.new("RGB", (side, side), (172, 214, 244))
+    ImageDraw.Draw(picture).rectangle([0, side * 0.7, side, side], fill=(140, 200, 110))
+    return picture
+
+
+def blank() -> Image.Image:
+    return Image.new("RGB", (SIZE, SIZE), (255, 255, 255))
+
+
+@lru_cache(maxsize=20_000)
+def _cell_picture(back: str, cell: Cell, noun: str, colour: str, dx: int, dy: int) -> Image.Image:
+    x, y, side = cell[0] * CELL * SCALE, cell[1] * CELL * SCALE, CELL * SCALE
+    picture = background(back).crop((x, y, x + side, y + side))
+    margin = (CELL - ICON) / 2
+    origin = ((margin + dx) * SCALE, (margin + dy) * SCALE)
+    ICONS[noun](Pen(ImageDraw.Draw(picture), origin, ICON * SCALE, colour))
+    return picture.resize((CELL, CELL), Image.Resampling.BOX)
+
+
+def jitter_of(seed: int, cell: Cell, noun: str) -> tuple[int, int]:
+    """Where in its cell an object stands: the same for every picture drawn with the seed."""
+    draw = random.Random(f"{seed}/{cell}/{noun}")
+    return draw.randint(-JITTER, JITTER), draw.randint(-JITTER, JITTER)
+
+
+def render(graph: SceneGraph, seed: int = 0) -> Image.Image:
+    """Draw a scene, RGB, SIZE×SIZE. Raises NoRoom; ValueError for a noun, colour or background it does not know."""
+    picture = background(graph.background).resize((SIZE, SIZE), Image.Resampling.BOX)
+    layout = lay_out(graph)
+    for node in graph.objects:
+        colour = node.attributes.get("colour", "black")
+        if node.noun not in ICONS:
+            raise ValueError(f"the drawn world has no icon for {node.noun!r}; it has {', '.join(ICONS)}")
+        for cell in layout[node.id]:
+            tile = _cell_picture(graph.background, cell, node.noun, colour, *jitter_of(seed, cell, node.noun))
+            picture.paste(tile, (cell[0] * CELL, cell[1] * CELL))
+    return picture
+
+
+def cell_labels(graph: SceneGraph) -> list[tuple[str, str] | None]:
+    """What stands in each cell in reading order: (noun, colour) or None. The truth a reader is trained on."""
+    here: dict[Cell, SceneObject] = {cell: graph.node(id) for id, cells in lay_out(graph).items() for cell in cells}
+    return [
+        (here[c, r].noun, here[c, r].attributes.get("colour", "black")) if (c, r) in here else None
+        for r in (0, 1)
+        for c in (0, 1)
+    ]
+
+
+@lru_cache(maxsize=4)
+def _tiles(cell: Cell) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str, str]]]:
+    """Every tile this world draws in a cell (seed 0): float32 (N, 3·CELL²), squared norms (N,), and what it shows:
+    (background, noun, colour)."""
+    rows, shown = [], []
+    words = vocabulary()
+    x, y = cell[0] * CELL, cell[1] * CELL
+    box = (x, y, x + CELL, y + CELL)
+    for back in ("", *words.backgrounds):
+        rows.append(background(back).resize((SIZE, SIZE), Image.Resampling.BOX).crop(box))
+        shown.append((back, "", ""))
+        for noun in words.nouns if back else ():
+            for colour in words.attributes["colour"]:
+                rows.append(_cell_picture(back, cell, noun, colour, *jitter_of(0, cell, noun)))
+                shown.append((back, noun, colour))
+    tiles = np.stack([np.asarray(r, np.float32).reshape(-1) for r in rows])
+    return tiles, np.square(tiles).sum(1), shown
+
+
+def read_picture(picture: Image.Image) -> tuple[list[SceneObject], str]:
+    """What a picture drawn with seed 0 shows: its objects one by one, in reading order, and its background."""
+    pixels = np.asarray(picture.convert("RGB"), np.float32)
+    objects: list[SceneObject] = []
+    backs: list[str] = []
+    for cell, place in CELLS.items():
+        tiles, norms, shown = _tiles(cell)
+        x, y = cell[0] * CELL, cell[1] * CELL
+        here = pixels[y : y + CELL, x : x + CELL].reshape(-1)
+        distance = norms - 2 * tiles @ here  # squared, less what is the same for all
+        back, noun, colour = shown[int(distance.argmin())]
+        backs.append(back)
+        if noun:
+            attributes = {"colour": colour, PLACE: place}
+            objects.append(SceneObject(id=f"i{len(objects)}", noun=noun, attributes=attributes))
+    return objects, max(backs, key=backs.count)
