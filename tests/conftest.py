@@ -1,0 +1,73 @@
+"""A small structural recipe (no models, Ray all the same), and the command line as a user calls it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import settings
+
+from schemas.vocabulary import Vocabulary
+
+ROOT = Path(__file__).parent.parent
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the workers; before anything imports torch
+
+# The same examples in every run, and no clock: a busy machine is no failure.
+settings.register_profile("underpaint", deadline=None, derandomize=True)
+settings.load_profile("underpaint")
+
+
+def structural_recipe() -> dict[str, Any]:
+    """A recipe of 30 samples that builds in seconds."""
+    return {
+        "name": "tiny",
+        "seed": 3,
+        "vocabulary": str(ROOT / "miniature" / "vocabulary.yaml"),
+        "lot_size": 8,
+        "models": {
+            "renderer": {"kind": "drawn", "fault_rate": 0.25},
+            "symbols": {"kind": "symbolic", "fault_rate": 0.25},
+        },
+        "roles": {"painter": "renderer", "writer": "symbols", "judge": "symbols", "scorer": "symbols"},
+        "stages": {"critique": {"answers": 1}},
+        "quotas": {"total": 30},
+    }
+
+
+@pytest.fixture
+def recipe() -> dict[str, Any]:
+    return structural_recipe()
+
+
+@pytest.fixture
+def write_recipe(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    def write(recipe: dict[str, Any]) -> Path:
+        file = tmp_path / "recipe.yaml"
+        file.write_text(yaml.safe_dump(recipe))
+        return file
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> Vocabulary:
+    return Vocabulary.model_validate(yaml.safe_load((ROOT / "miniature" / "vocabulary.yaml").read_text()))
+
+
+def command(*arguments: str | Path) -> tuple[list[str], dict[str, Any]]:
+    """``underpaint …`` as a process of its own: the words, and how to start it."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
+    words = [sys.executable, "-W", "ignore", "-m", "pipeline.cli", *map(str, arguments)]
+    return words, {"cwd": ROOT, "env": environment, "text": True}
+
+
+def underpaint(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    words, options = command(*arguments)
+    return subprocess.run(words, capture_output=True, timeout=300, **options)

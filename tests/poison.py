@@ -1,0 +1,64 @@
+"""Models that fail on purpose, for recipes of the kind ``{kind: python, factory: "poison:…"}``."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from stages.models.drawn import DrawnPainter
+from stages.models.roles import AskRequest, PaintRequest
+from stages.models.symbolic import Symbolic
+
+WORLD = "miniature.world"
+
+
+class TornPainter(DrawnPainter):
+    """Every picture of a star comes back as half a file."""
+
+    def __init__(self) -> None:
+        super().__init__(WORLD, fault_rate=0.25)
+
+    def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
+        painted = zip(requests, super().paint(requests), strict=True)
+        return [_torn(p) if "star" in r.instruction else p for r, p in painted]
+
+
+def _torn(picture: Image.Image) -> Image.Image:
+    whole = io.BytesIO()
+    picture.save(whole, "PNG")
+    return Image.open(io.BytesIO(whole.getvalue()[: len(whole.getvalue()) // 2]))
+
+
+class Mumbler(Symbolic):
+    """Says nothing that parses about cups, and writes no markup for prompts with a boat."""
+
+    def __init__(self) -> None:
+        super().__init__(WORLD, fault_rate=0.25)
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        return [_mumbled(r) or a for r, a in zip(requests, super().ask(requests), strict=True)]
+
+
+def _mumbled(request: AskRequest) -> str:
+    if request.task == "write":
+        return "let us see" if "boat" in request.context["prompt"] else ""
+    return '{"observed": [' if "cup" in request.context["description"] else ""
+
+
+class Suicidal(Symbolic):
+    """Kills its own process once, on the first request after `flag` was laid out."""
+
+    def __init__(self, flag: str) -> None:
+        super().__init__(WORLD, fault_rate=0.25)
+        self.flag = Path(flag)
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        if self.flag.exists():
+            self.flag.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().ask(requests)

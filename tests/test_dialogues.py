@@ -1,0 +1,117 @@
+"""The speaker's training data is right by construction: what it teaches must agree with `schemas`."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from miniature.dialogue_checks import described, grade
+from miniature.dialogues import (
+    BLANK,
+    DONE,
+    MAKERS,
+    PICTURE_FAULTS,
+    TEXT_FAULTS,
+    picture_dialogue,
+    random_step,
+    reworded,
+    text_dialogue,
+    write_dialogue,
+)
+from miniature.world import cell_labels, lay_out, render, vocabulary
+from schemas.compare import Verdict, compare
+from schemas.critique import Judgement, parse_critique
+from schemas.edit import read_instruction
+from schemas.grammar import read
+from schemas.scene import SceneGraph
+
+N = 150
+
+
+def test_writer_adds_one_true_node_a_step() -> None:
+    rng = random.Random(1)
+    for _ in range(N):
+        d = write_dialogue(rng)
+        if d.answer == DONE:
+            so_far = read(d.context["so_far"], vocabulary())
+            assert compare(so_far, d.prompt).verdict is Verdict.SATISFIES
+            continue
+        after = described(d.answer)
+        assert after is not None and compare(after, d.prompt).verdict is not Verdict.CONTRADICTS
+        lay_out(after)  # raises NoRoom where the cells are not free
+        instruction = d.answer.partition("<ins>")[2].partition("</ins>")[0]
+        before = SceneGraph() if d.context["so_far"] == BLANK else read(d.context["so_far"], vocabulary())
+        read_instruction(instruction, before, vocabulary())
+
+
+def test_steps_leave_painted_objects_where_they_are() -> None:
+    """Three objects without a place fill the first cells, so the fourth is sent to the last one."""
+    rng = random.Random(2)
+    for _ in range(N):
+        step = random_step(rng)
+        if step.before is not None:
+            old, new = cell_labels(step.before), cell_labels(step.after)
+            assert all(b == a for a, b in zip(old, new, strict=True) if a is not None)
+
+
+@pytest.mark.parametrize("fault", ["", *TEXT_FAULTS])
+def test_text_critiques_flag_exactly_the_planted(fault: str) -> None:
+    rng = random.Random(3)
+    for _ in range(25):
+        d = text_dialogue(rng, fault)
+        verdict = parse_critique(d.answer).verdict
+        assert (verdict is Judgement.CONFLICT) == bool(fault)
+        assert read(d.context["description"], vocabulary())
+
+
+@pytest.mark.parametrize("fault", ["", *PICTURE_FAULTS])
+def test_picture_critiques_flag_exactly_the_planted(fault: str) -> None:
+    rng = random.Random(4)
+    for _ in range(25):
+        d = picture_dialogue(rng, fault)
+        critique = parse_critique(d.answer)
+        assert (critique.verdict is Judgement.CONFLICT) == bool(fault)
+        assert d.picture is not None and d.picture.size == render(SceneGraph()).size
+        shown = len(d.shown.objects) + bool(d.shown.background)
+        assert len(critique.observed) == shown
+
+
+def test_verdicts_are_balanced() -> None:
+    """A constant verdict must not pay, and most right steps are incomplete ones."""
+    rng = random.Random(5)
+    text = [text_dialogue(rng) for _ in range(400)]
+    verdicts = [d.critique.verdict for d in text if d.critique]
+    assert 0.4 < verdicts.count(Judgement.CONFLICT) / 400 < 0.6
+    assert verdicts.count(Judgement.INCOMPLETE) > verdicts.count(Judgement.CONSISTENT)
+    pictures = [picture_dialogue(rng).fault == "" for _ in range(400)]
+    assert 0.35 < sum(pictures) / 400 < 0.55
+
+
+def test_same_seed_same_dialogue() -> None:
+    for make in MAKERS.values():
+        a, b = make(random.Random(6)), make(random.Random(6))
+        assert (a.request, a.answer) == (b.request, b.answer)
+
+
+def test_rewording_touches_the_last_line_only() -> None:
+    rng = random.Random(7)
+    d = text_dialogue(rng)
+    for _ in range(20):
+        new = reworded(rng, d.request).split("\n")
+        assert new[:-1] == d.request.split("\n")[:-1]
+
+
+def test_right_answers_are_graded_right() -> None:
+    rng = random.Random(8)
+    cases = [make(rng) for make in MAKERS.values() for _ in range(30)]
+    for name, outcomes in grade(cases, [c.answer for c in cases]).items():
+        expected = 0.0 if "false alarm" in name else 1.0
+        assert set(outcomes) == {expected}, name
+
+
+def test_broken_answers_are_graded_wrong() -> None:
+    rng = random.Random(9)
+    cases = [make(rng) for make in MAKERS.values() for _ in range(10)]
+    figures = grade(cases, ["no answer at all"] * len(cases))
+    assert set(figures["text/parses"] + figures["picture/verdict"] + figures["write/consistent"]) == {0.0}

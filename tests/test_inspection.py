@@ -1,0 +1,64 @@
+"""The truth that judges are measured by: on scenes with planted faults it must name the fault and mend it."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from miniature.edits import another
+from miniature.scenes import random_scene
+from miniature.world import read_picture, render, vocabulary
+from schemas.critique import Critique, Judgement, parse_critique
+from schemas.edit import Edit, Op, apply, read_instruction
+from schemas.inspection import inspect_picture, inspect_text, observed_scene
+from schemas.scene import PLACE, SceneGraph
+
+WORDS = vocabulary()
+seeds = st.integers(0, 10**9)
+
+
+@given(seeds)
+def test_a_right_picture_agrees_and_a_wrong_one_is_mended_by_its_correction(seed: int) -> None:
+    rng = random.Random(seed)
+    scene = random_scene(rng, counts=rng.choice([(1,), (1, 1), (1, 1, 1), (2, 1)]))
+    seen, background = read_picture(render(scene))
+    assert inspect_picture(seen, background, scene, WORDS).verdict is Judgement.CONSISTENT
+    node = rng.choice(scene.objects)
+    flawed = scene.replace_node(another(rng, node, scene, keep_noun=rng.random() < 0.5))
+    seen, background = read_picture(render(flawed))
+    critique = inspect_picture(seen, background, scene, WORDS)
+    assert critique.verdict is Judgement.CONFLICT
+    before = observed_scene(seen, background)
+    mended = apply(before, read_instruction(critique.correction, before, WORDS))
+    seen, background = read_picture(render(mended))
+    assert inspect_picture(seen, background, scene, WORDS).verdict is Judgement.CONSISTENT, critique
+
+
+@given(seeds)
+def test_a_partial_step_is_incomplete_and_a_wrong_one_is_corrected(seed: int) -> None:
+    rng = random.Random(seed)
+    scene = random_scene(rng, counts=rng.choice([(1, 1), (1, 1, 1), (2, 1)]))
+    prompt, nodes = scene.without(PLACE), scene.objects
+    first = Edit(op=Op.PAINT, scene=scene.restrict([nodes[0].id]))
+    step = inspect_text(prompt, SceneGraph(), first, apply(SceneGraph(), first), WORDS)
+    assert step.verdict is Judgement.INCOMPLETE
+    assert not step.findings
+    before = scene.restrict(o.id for o in nodes[:-1])
+    wrong = Edit(op=Op.ADD, node=another(rng, nodes[-1], scene, keep_noun=rng.random() < 0.5))
+    critique = inspect_text(prompt, before, wrong, apply(before, wrong), WORDS)
+    assert critique.verdict is Judgement.CONFLICT
+    right = apply(before, read_instruction(critique.correction, before, WORDS))
+    again = inspect_text(prompt, before, Edit(op=Op.PAINT, scene=right), right, WORDS)
+    assert again.verdict is not Judgement.CONFLICT, critique
+
+
+@given(seeds)
+def test_critiques_survive_json(seed: int) -> None:
+    rng = random.Random(seed)
+    scene, other = random_scene(rng), random_scene(rng)
+    seen, background = read_picture(render(other))
+    critique = inspect_picture(seen, background, scene, WORDS)
+    assert parse_critique(critique.to_json()) == critique
+    assert Critique.model_validate_json(critique.to_json()) == critique

@@ -1,0 +1,131 @@
+"""Bad input is refused before anything loads: the message names file and field, the exit code is 2."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from conftest import ROOT, underpaint
+
+from pipeline.errors import UserError
+from pipeline.quotas import PAPER, lots_wanted, proportional
+from pipeline.recipe import load_recipe
+from pipeline.run import mark_run, open_run
+
+Write = Callable[[dict[str, Any]], Path]
+
+
+def change(recipe: dict[str, Any], path: str, value: Any) -> None:
+    *folders, last = path.split(".")
+    for part in folders:
+        recipe = recipe.setdefault(part, {})
+    recipe[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("stages.critique.answrs", 3, "unknown field stages.critique.answrs; did you mean 'answers'?"),
+        ("sead", 3, "unknown field sead; did you mean 'seed'?"),
+        ("models.renderer.kind", "diffuser", "unknown model kind 'diffuser'; did you mean 'diffusers'?"),
+        ("models.renderer.fault_rat", 0.1, "unknown field models.renderer.fault_rat; did you mean 'fault_rate'?"),
+        ("roles.painter", "rendrer", "no model 'rendrer' in models; did you mean 'renderer'?"),
+        ("roles.painter", "symbols", "field roles.painter: model 'symbols' can only be writer, judge, scorer"),
+        ("stages.critique.answers", 2, "field stages.critique.answers: 2 answers can be divided evenly"),
+        ("seed", "x", "field seed:"),
+        ("quotas", {"multi_turn": 3}, "conflict_positive is missing; give total, or all of"),
+        ("quotas", {"total": 10, "multi_turn": 3}, "not both total and multi_turn"),
+        ("vocabulary", "nowhere.yaml", "field vocabulary: nowhere.yaml does not exist"),
+        ("stages.prompts.shares", {"animals": 1.0}, "unknown category 'animals'"),
+        (
+            "models.renderer", {"kind": "diffusers", "checkpoint": "./nowhere"},
+            "nowhere does not exist",
+        ),
+        (
+            "models.renderer", {"kind": "diffusers", "checkpoint": "black-forest-labs/FLUX.1-Kontext-dev"},
+            "needs a revision",
+        ),
+        ("models.renderer", {"kind": "python", "factory": "nowhere:Painter"}, "cannot be imported"),
+    ],
+)  # fmt: skip
+def test_a_wrong_recipe_is_refused(
+    recipe: dict[str, Any], write_recipe: Write, path: str, value: Any, said: str
+) -> None:
+    change(recipe, path, value)
+    file = write_recipe(recipe)
+    with pytest.raises(UserError) as refused:
+        load_recipe(file)
+    assert said in str(refused.value)
+    assert str(file) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("Prompt: {{ promt }}", "undefined variable 'promt'; a critique_text template has description"),
+        ("Prompt: {{ prompt", "line 9"),
+    ],
+)
+def test_a_wrong_template_is_refused(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, body: str, said: str
+) -> None:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    front = (ROOT / "stages" / "templates" / "critique_text.md.j2").read_text().split("---\n")[1]
+    (folder / "mine.j2").write_text(f"---\n{front}---\n{body}\n")
+    recipe["templates"] = [str(folder)]
+    with pytest.raises(UserError, match=r"mine\.j2") as refused:
+        load_recipe(write_recipe(recipe))
+    assert said in str(refused.value)
+
+
+def test_the_command_line_says_it_without_a_traceback(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path
+) -> None:
+    recipe["sead"] = recipe.pop("seed")
+    done = underpaint("build", write_recipe(recipe), "--out", tmp_path / "run")
+    assert done.returncode == 2
+    assert "did you mean 'seed'?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_folder_of_another_recipe_is_refused(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    mark_run(open_run(write_recipe(recipe), out))
+    recipe["name"] = "other"
+    with pytest.raises(UserError, match="holds a run of the recipe 'tiny', not 'other'"):
+        open_run(write_recipe(recipe), out)
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange" / "file").write_text("mine")
+    with pytest.raises(UserError, match="holds no run of underpaint"):
+        open_run(write_recipe(recipe), tmp_path / "strange")
+
+
+def test_a_disk_without_room_is_said(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
+    with pytest.raises(UserError, match=r"the disk has 0\.00 GiB free"):
+        mark_run(open_run(write_recipe(recipe), tmp_path / "run"))
+
+
+def test_quotas_keep_the_papers_proportions() -> None:
+    assert proportional(62_213) == PAPER
+    for total in (5, 77, 200, 2000):
+        quota = proportional(total)
+        assert sum(quota.values()) == total
+        assert all(abs(n - total * PAPER[k] / 62_213) < 1 for k, n in quota.items())
+
+
+def test_rounds_follow_the_yield() -> None:
+    quota, names = dict.fromkeys(PAPER, 10), ("multi_turn",)
+    assert lots_wanted(quota, {"multi_turn": 0}, names, 0, 2, 99) == 2
+    assert lots_wanted(quota, {"multi_turn": 5}, names, 2, 2, 99) == 5  # 2.5 a lot, a tenth more
+    assert lots_wanted(quota, {"multi_turn": 0}, names, 2, 2, 99) == 4
+    assert lots_wanted(quota, {"multi_turn": 10}, names, 2, 2, 99) == 2
+    assert lots_wanted(quota, {"multi_turn": 1}, names, 50, 2, 99) == 99

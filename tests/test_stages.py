@@ -1,0 +1,115 @@
+"""The stages one by one on a drawn world, without Ray: what they make, and what they do with bad rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.graph import STAGES, build_graph
+from pipeline.recipe import load_recipe
+from pipeline.select import select
+from pipeline.store import Store
+from pipeline.worker import stage_worker
+from schemas.critique import CritiqueError
+from stages.judging import Judged, Question, _decide
+from stages.stage import Failure, Ledger, balances, outcome
+from stages.templating import BUILT_IN, load_template
+
+Write = Callable[[dict[str, Any]], Path]
+
+
+def make_lot(write: Write, recipe: dict[str, Any], root: Path) -> tuple[Any, dict[str, Any], Store]:
+    """Run every stage on lot 0 in this process."""
+    loaded = load_recipe(write(recipe))
+    nodes, store = build_graph(loaded), Store(root)
+    for name in STAGES:
+        stage_worker(loaded, name, str(root), nodes[name].fingerprint)(0)
+    return loaded, nodes, store
+
+
+def test_every_stage_keeps_its_schema_and_its_ledger(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path
+) -> None:
+    recipe["lot_size"] = 32
+    loaded, nodes, store = make_lot(write_recipe, recipe, tmp_path / "run")
+    for name, node in nodes.items():
+        assert store.table(node, 0).schema.equals(STAGES[name].schema), name
+        ledger = store.manifest(node, 0)["ledger"]
+        assert balances(ledger) and ledger["entered"] > 0
+    chosen = select(loaded, nodes, store, {"painted": 1, "sampled": 1})
+    assert all(chosen.accepted.values()), chosen.accepted
+
+
+def test_planted_faults_are_what_the_judge_finds(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
+    """The drawn painter's drafts are wrong exactly where the symbolic judge says so."""
+    recipe["lot_size"] = 24
+    _, nodes, store = make_lot(write_recipe, recipe, tmp_path / "faulty")
+    faulty = store.table(nodes["check"], 0)["verdict"].to_pylist()
+    assert 0.1 < faulty.count("conflict") / len(faulty) < 0.45
+    recipe["models"]["renderer"]["fault_rate"] = 0.0
+    recipe["models"]["symbols"]["fault_rate"] = 0.0
+    _, nodes, store = make_lot(write_recipe, recipe, tmp_path / "right")
+    assert set(store.table(nodes["check"], 0)["verdict"].to_pylist()) == {"consistent"}
+    critiques = store.table(nodes["critique"], 0).to_pylist()
+    assert {c["verdict"] for c in critiques} == {"consistent", "incomplete"}  # not painted yet is not wrong
+
+
+def test_bad_rows_go_to_quarantine_with_what_explains_them(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    recipe["lot_size"] = 24
+    recipe["models"]["renderer"] = {"kind": "python", "factory": "poison:TornPainter"}
+    recipe["models"]["symbols"] = {"kind": "python", "factory": "poison:Mumbler"}
+    _, nodes, store = make_lot(write_recipe, recipe, tmp_path / "run")
+    found = {name: store.failures(node, 0) for name, node in nodes.items()}
+    torn = found["draft"]
+    assert torn and all("star" in f["request"] and f["trace"] for f in torn)
+    assert any(f["error"] == "MarkupError" and f["response"] == "let us see" for f in found["rollout"])
+    mumbled = [f for f in found["critique"] if f["error"] == "CritiqueError"]
+    assert mumbled and all("cup" in f["request"] and '{"observed": [' in f["response"] for f in mumbled)
+    assert all(balances(store.manifest(node, 0)["ledger"]) for node in nodes.values())
+    assert store.table(nodes["check"], 0).num_rows > 0  # and the lot went on
+
+
+def question() -> Question:
+    from schemas.critique import Side
+
+    return Question("sample 1, step 1", Side.TEXT, {})
+
+
+AGREE = '{"observed":[],"findings":[],"verdict":"consistent","analysis":"fine","correction":""}'
+AGAINST = (
+    '{"observed":[],"findings":[{"kind":"wrong_count","detail":"two"}],"verdict":"conflict","analysis":"no",'
+    '"correction":"Add a cup."}'
+)
+
+
+@pytest.mark.parametrize(
+    ("answers", "conflict", "agreement"),
+    [([AGREE] * 3, False, 1.0), ([AGAINST, AGREE, AGAINST], True, 2 / 3), ([AGREE, "?", "?"], False, 1 / 3)],
+)
+def test_the_majority_decides(answers: list[str | Exception], conflict: bool, agreement: float) -> None:
+    template = load_template(BUILT_IN / "critique_text.md.j2")
+    judged = _decide(question(), template, "", answers)
+    assert isinstance(judged, Judged)
+    assert (judged.conflict, judged.agreement) == (conflict, agreement)
+    assert judged.answers == answers
+
+
+@pytest.mark.parametrize("answers", [["?", "?", "?"], [AGREE, AGAINST, "?"]])
+def test_no_majority_is_a_failure(answers: list[str | Exception]) -> None:
+    failed = _decide(question(), load_template(BUILT_IN / "critique_text.md.j2"), "request", answers)
+    assert isinstance(failed, Failure)
+    assert failed.error == CritiqueError.__name__ and failed.request == "request" and "?" in failed.response
+
+
+def test_a_ledger_that_does_not_balance_is_refused() -> None:
+    ledger = Ledger()
+    ledger.enter(2)
+    ledger.keep()
+    with pytest.raises(ValueError, match="does not balance"):
+        outcome(STAGES["prompts"].schema, [], ledger)

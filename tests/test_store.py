@@ -1,0 +1,120 @@
+"""The store and the fingerprints: what counts as done, and what makes it stale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import code_digest as code
+from pipeline.graph import build_graph, canonical
+from pipeline.recipe import load_recipe
+from pipeline.store import Store, StoreError, atomic_write
+from schemas import tables
+from stages.stage import Ledger, Outcome, outcome
+
+Write = Callable[[dict[str, Any]], Path]
+
+
+def prompts(n: int) -> Outcome:
+    ledger = Ledger()
+    ledger.enter(n)
+    ledger.keep(n)
+    rows = [{"sample": i, "category": "c", "prompt": "p", "scene": "{}"} for i in range(n)]
+    return outcome(tables.PROMPTS, rows, ledger)
+
+
+def test_a_lot_is_done_when_its_manifest_is_there(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
+    node, store = build_graph(load_recipe(write_recipe(recipe)))["prompts"], Store(tmp_path)
+    assert not store.is_done(node, 3)
+    store.put(node, 3, prompts(40))
+    assert store.done(node) == [3]
+    assert store.table(node, 3).num_rows == 40
+    assert store.table(node, 3, ["sample"], [7, 39])["sample"].to_pylist() == [7, 39]
+    (tmp_path / "lots" / node.folder / "lot-00000003.json").unlink()
+    assert not store.is_done(node, 3)  # the table alone is a writer that was killed
+    with pytest.raises(StoreError, match="not done"):
+        store.table(node, 3)
+
+
+def test_a_changed_table_is_noticed(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
+    node, store = build_graph(load_recipe(write_recipe(recipe)))["prompts"], Store(tmp_path)
+    store.put(node, 0, prompts(4))
+    store.check(node, 0)
+    file = tmp_path / "lots" / node.folder / "lot-00000000.parquet"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(StoreError, match="has changed"):
+        store.check(node, 0)
+
+
+def test_equal_tables_are_equal_bytes(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
+    node = build_graph(load_recipe(write_recipe(recipe)))["prompts"]
+    first, second = Store(tmp_path / "a"), Store(tmp_path / "b")
+    assert first.put(node, 0, prompts(40)) == second.put(node, 0, prompts(40))
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        atomic_write(tmp_path / "x" / "file", b"data")
+    assert list((tmp_path / "x").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        ({"run": {"workers": 7}}, set()),
+        ({"select": {"min_agreement": 0.9}}, set()),
+        ({"stages": {"critique": {"answers": 3}}}, {"critique", "conflict", "alignment", "score_alignment"}),
+        ({"stages": {"critique": {"answers": 1}, "alignment": {"edits": 1}}}, {"alignment", "score_alignment"}),
+        (
+            {"stages": {"critique": {"answers": 1}, "plan": {"detour_share": 0.1}}},
+            {"plan", "draft", "check", "score_drafts"},
+        ),
+    ],
+)
+def test_a_change_makes_stale_what_depends_on_it(
+    recipe: dict[str, Any], write_recipe: Write, change: dict[str, Any], stale: set[str]
+) -> None:
+    before = build_graph(load_recipe(write_recipe(recipe)))
+    after = build_graph(load_recipe(write_recipe({**recipe, **change})))
+    assert {n for n in before if before[n].fingerprint != after[n].fingerprint} == stale
+
+
+def test_the_seed_makes_everything_stale(recipe: dict[str, Any], write_recipe: Write) -> None:
+    before = build_graph(load_recipe(write_recipe(recipe)))
+    after = build_graph(load_recipe(write_recipe({**recipe, "seed": 4})))
+    assert all(before[n].fingerprint != after[n].fingerprint for n in before)
+
+
+def test_what_has_no_identity_is_refused() -> None:
+    with pytest.raises(TypeError, match="no stable identity"):
+        canonical({"f": object()})
+    with pytest.raises(TypeError, match="no stable identity"):
+        canonical(float("nan"))
+
+
+def test_code_counts_and_comments_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "stages_like"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.setattr(code, "PROJECT", ("stages_like",))
+
+    def digest(source: str, helper: str) -> str:
+        (package / "one.py").write_text(source)
+        (package / "two.py").write_text(helper)
+        code.code_digest.cache_clear()
+        code._tree.cache_clear()
+        return code.code_digest("stages_like.one")
+
+    plain = "from stages_like.two import g\ndef f():\n    return g()\n"
+    first = digest(plain, "def g():\n    return 1\n")
+    assert first == digest('"""Words."""\n# words\n' + plain, "def g():\n    return 1  # one\n")
+    assert first == digest(plain.replace("def f():\n", "def f():  # why\n"), "def g():\n    return 1\n")
+    assert first != digest(plain, "def g():\n    return 2\n")
