@@ -15,7 +15,7 @@ from PIL import Image
 from miniature.edits import another, random_edit
 from miniature.scenes import PAIRS, random_scene
 from miniature.world import CELLS, cell_labels, lay_out, render, vocabulary
-from schemas.compare import Kind, compare
+from schemas.compare import Kind, compare, match
 from schemas.critique import Critique
 from schemas.edit import Edit, Op, instruct
 from schemas.grammar import describe, indefinite, read
@@ -360,6 +360,25 @@ def reworded(rng: random.Random, request: str) -> str:
 MAKERS: dict[str, Callable[[random.Random], Dialogue]] = {
     "write": write_dialogue, "critique_text": text_dialogue, "critique_picture": picture_dialogue,
 }  # fmt: skip
+
+
+Look = tuple[str, str]  # noun and colour; empty where nothing is wanted
+
+
+def expected(d: Dialogue) -> list[Look | None]:
+    """For every observed item of a critique, in order: what should be there; None for the background.
+
+    Picture side: what the description has in the item's cell. Text side: the prompt's counterpart of the item.
+    """
+    nothing = ("", "")
+    if d.task == "critique_picture":
+        cells = dict(zip(CELLS.values(), cell_labels(d.prompt), strict=True))
+        looks: list[Look | None] = [cells[o.attributes[PLACE]] or nothing for o in d.shown.objects]
+        return looks + [None] * bool(d.shown.background)
+    described = read(d.context["description"], vocabulary())
+    pairs = match(described.objects, d.prompt.objects)
+    looks = [(right.noun, right.attributes["colour"]) if right else nothing for _, right in pairs]
+    return looks + [None] * bool(described.background)
 
 
 def doubtful(d: Dialogue) -> list[bool]:

@@ -25,8 +25,6 @@ from pipeline.store import atomic_write
 from pipeline.worker import stage_worker
 from stages.stage import balances
 
-PILOT = 2  # lots of the first round, from which yields are estimated
-
 
 class BuildError(Exception):
     """Something failed that is nobody's input: lots that could not be made, a ledger that does not balance."""
@@ -65,16 +63,16 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
     selection = Selection()
     for round in range(1, limits.max_rounds + 1):
         wanted = {
-            branch: lots_wanted(quota, selection.accepted, YIELDS[branch], lots[branch], PILOT, limits.max_lots)
+            branch: lots_wanted(quota, selection.accepted, YIELDS[branch], lots[branch], limits.pilot, limits.max_lots)
             for branch in BRANCHES
         }
         if wanted == lots:
             break
         console.print(f"round {round}: " + ", ".join(f"{n} lots {b}" for b, n in wanted.items()), highlight=False)
         lots = wanted
+        atomic_write(run.root / "build.json", json.dumps({"lots": lots, "rounds": round}).encode())
         _run_stages(run, console, lots, actors, counts)
         selection = select(run.recipe, run.nodes, run.store, lots)
-        atomic_write(run.root / "build.json", json.dumps({"lots": lots, "rounds": round}).encode())
         if selection.met(quota):
             return lots, selection
     if not selection.met(quota):

@@ -45,7 +45,7 @@ def _changed(run: Run, node: Node) -> bool:
 def plan_lines(stages: list[dict[str, Any]]) -> list[str]:
     """`explain_plan` as text."""
     if not any(s["kept"] or s["stale"] for s in stages):
-        return ["nothing is made yet; the first round runs two lots a branch and learns from them how many it takes"]
+        return ["nothing is made yet; the first round learns from its yields how many lots it takes"]
     lines = []
     for s in stages:
         why = f" ({', '.join(s['because'])})" if s["because"] else ""

@@ -81,10 +81,14 @@ class Quotas(Strict):
 
 
 class Rounds(Strict):
-    """How far a build may go to meet its quotas: `max_rounds` rounds, `max_lots` lots on each branch."""
+    """How far a build may go to meet its quotas: `max_rounds` rounds, `max_lots` lots on each branch.
+
+    The first round runs `pilot` lots a branch, from whose yields the next rounds are sized.
+    """
 
     max_rounds: int = Field(default=8, ge=1)
     max_lots: int = Field(default=1000, ge=1)
+    pilot: int = Field(default=2, ge=1)
 
 
 class Select(Strict):

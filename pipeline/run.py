@@ -35,7 +35,7 @@ class Run:
         return self.root / "corpus"
 
     def state(self) -> dict[str, Any]:
-        """What the last build left: lots by branch and rounds; empty before the first."""
+        """What the last build has come to: lots by branch and rounds; empty before the first."""
         file = self.root / "build.json"
         found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
         return found

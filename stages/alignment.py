@@ -15,15 +15,15 @@ from pydantic import Field
 from schemas import tables
 from schemas.critique import Critique, Judgement, Side
 from stages.conflict import CRITIQUE_COLUMNS
-from stages.judging import Judged, Question, judge
+from stages.judging import Judged, JudgeParams, Question, judge
 from stages.models.roles import PaintRequest
 from stages.pictures import open_picture, paint_all
-from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
+from stages.stage import Context, Failure, Ledger, Outcome, Stage, outcome
 
 Row = dict[str, Any]
 
 
-class AlignmentParams(Params):
+class AlignmentParams(JudgeParams):
     """`edits` tries at the flawed draft with the correction, then `repaints` of the step from the picture before it."""
 
     edits: int = Field(default=2, ge=0, le=8)
@@ -70,7 +70,7 @@ def _try(
         variables = {"prompt": prompts[row["sample"]], **{k: step[k] for k in ("instruction", "description")}}
         asked.append((row, picture, request.seed))
         questions.append(Question(f"{unit}, repair {tries}", Side.PICTURE, variables, open_picture(picture)))
-    for (row, picture, seed), verdict in zip(asked, judge(context, questions, 1, 0.0), strict=True):
+    for (row, picture, seed), verdict in zip(asked, judge(context, questions, context.params), strict=True):
         if isinstance(verdict, Judged) and not verdict.conflict:
             ledger.keep()
             mended = {"tries": tries, "repair": method, "picture": picture, "seed": seed}

@@ -8,21 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pyarrow as pa
-from pydantic import Field
 
 from schemas import tables
 from schemas.critique import Side
 from schemas.picture import PictureError
-from stages.judging import Judged, Question, judge
+from stages.judging import Judged, JudgeParams, Question, judge
 from stages.pictures import open_picture
-from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
+from stages.stage import Context, Failure, Ledger, Outcome, Stage, outcome
 
 
-class CheckParams(Params):
-    """`answers` are asked a picture (odd, so that a majority exists); one answer is asked at temperature 0."""
-
-    answers: int = Field(default=1, ge=1, le=15)
-    temperature: float = Field(default=0.5, ge=0, le=2)
+class CheckParams(JudgeParams):
+    """How the judge is asked about each picture."""
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
@@ -42,9 +38,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
             continue
         asked.append(key)
         questions.append(Question(unit, Side.PICTURE, {"prompt": prompts[key[0]], **words}, picture))
-    for (sample, step), result in zip(
-        asked, judge(context, questions, context.params.answers, context.params.temperature), strict=True
-    ):
+    for (sample, step), result in zip(asked, judge(context, questions, context.params), strict=True):
         if isinstance(result, Judged):
             ledger.keep()
             rows.append({"sample": sample, "step": step, **result.row()})

@@ -16,18 +16,17 @@ from pydantic import Field, field_validator
 from schemas import tables
 from schemas.critique import Side
 from schemas.picture import PictureError
-from stages.judging import Question, judge
+from stages.judging import JudgeParams, Question, judge
 from stages.pictures import open_picture
-from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
+from stages.stage import Context, Failure, Ledger, Outcome, Stage, outcome
 
 AFTER = {Side.TEXT: "follows a conflict", Side.PICTURE: "follows a flawed draft"}
 
 
-class CritiqueParams(Params):
-    """`answers` critiques of every step and side, sampled at `temperature`; odd, so that a majority exists."""
+class CritiqueParams(JudgeParams):
+    """How the judge is asked about each step and side; an odd number of answers, so that a majority exists."""
 
     answers: int = Field(default=3, ge=1, le=15)
-    temperature: float = Field(default=0.5, ge=0, le=2)
 
     @field_validator("answers")
     @classmethod
@@ -59,9 +58,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
                     continue
                 asked.append((row, side))
                 questions.append(question)
-        for (row, side), result in zip(
-            asked, judge(context, questions, context.params.answers, context.params.temperature), strict=True
-        ):
+        for (row, side), result in zip(asked, judge(context, questions, context.params), strict=True):
             key = row["sample"], row["rollout"], side
             if isinstance(result, Failure):
                 ledger.fail(result)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from PIL import Image
+from pydantic import Field
 
 from schemas.critique import Critique, CritiqueError, Judgement, Side, parse_critique
+from stages.consequence import weigh_observations
 from stages.models.roles import AskRequest
 from stages.pictures import each
-from stages.stage import Context, Failure
+from stages.stage import Context, Failure, Params
 from stages.templating import Template
 
 
@@ -55,8 +58,22 @@ def pick_template(context: Context, task: str, unit: str) -> Template:
     return context.random_for("template", unit).choices(templates, [t.weight for t in templates])[0]
 
 
-def judge(context: Context, questions: Sequence[Question], answers: int, temperature: float) -> list[Judged | Failure]:
-    """Ask the judge `answers` times each (in one batch) and let the majority decide; see `_decide`."""
+class JudgeParams(Params):
+    """How a judge is asked: `answers` times a question, at `temperature` (0 where there is one answer only).
+
+    `observations` says what is done with what the judge observed, where the grammar can read it
+    (stages/consequence.py): "ignore" it; "require" that the answer follows from it, or not count the answer;
+    "conclude" from it, whatever the answer concluded itself (where only the verdict is of use).
+    """
+
+    answers: int = Field(default=1, ge=1, le=15)
+    temperature: float = Field(default=0.5, ge=0, le=2)
+    observations: Literal["ignore", "require", "conclude"] = "ignore"
+
+
+def judge(context: Context, questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
+    """Ask about every question in one batch and let the majority decide; see `_decide`."""
+    answers, temperature = params.answers, params.temperature if params.answers > 1 else 0.0
     requests, templates = [], []
     for q in questions:
         template = pick_template(context, f"critique_{q.side.value}", q.unit)
@@ -66,7 +83,7 @@ def judge(context: Context, questions: Sequence[Question], answers: int, tempera
             requests.append(
                 AskRequest(
                     task=template.task, text=text, seed=context.seed_for(q.unit, q.side.value, k),
-                    picture=q.picture if template.picture else None, temperature=temperature if answers > 1 else 0.0,
+                    picture=q.picture if template.picture else None, temperature=temperature,
                     context=q.variables,
                 )
             )  # fmt: skip
@@ -74,11 +91,14 @@ def judge(context: Context, questions: Sequence[Question], answers: int, tempera
     found = []
     for i, (q, template) in enumerate(zip(questions, templates, strict=True)):
         own = slice(i * answers, (i + 1) * answers)
-        found.append(_decide(q, template, requests[own.start].text, said[own]))
+        weigh = partial(weigh_observations, params.observations, q.side, q.variables, context.vocabulary)
+        found.append(_decide(q, template, requests[own.start].text, said[own], weigh))
     return found
 
 
-def _decide(q: Question, template: Template, request: str, said: list[str | Exception]) -> Judged | Failure:
+def _decide(
+    q: Question, template: Template, request: str, said: list[str | Exception], weigh: Callable[[Critique], Critique]
+) -> Judged | Failure:
     """Conflict or not, by majority; then the most frequent critique among the majority's, the first on a tie."""
     parsed: list[Critique] = []
     error: Exception | None = None
@@ -86,7 +106,7 @@ def _decide(q: Question, template: Template, request: str, said: list[str | Exce
         try:
             if isinstance(answer, Exception):
                 raise answer
-            parsed.append(parse_critique(answer))
+            parsed.append(weigh(parse_critique(answer)))
         except Exception as e:  # the model's own errors count like answers that do not parse
             error = e
     texts = [a if isinstance(a, str) else f"{type(a).__name__}: {a}" for a in said]

@@ -14,12 +14,12 @@ from pydantic import Field
 
 from schemas import tables
 from schemas.markup import MarkupError, parse_plan
+from stages.consequence import BLANK
 from stages.judging import pick_template
 from stages.models.roles import AskRequest, PaintRequest
 from stages.pictures import each, open_picture, paint_all
 from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
 
-BLANK = "a blank canvas"
 DONE = "done"
 
 

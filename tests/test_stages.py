@@ -13,7 +13,10 @@ from pipeline.recipe import load_recipe
 from pipeline.select import select
 from pipeline.store import Store
 from pipeline.worker import stage_worker
-from schemas.critique import CritiqueError
+from schemas.compare import Kind
+from schemas.critique import Critique, CritiqueError, Finding, Judgement, Side
+from schemas.vocabulary import Vocabulary
+from stages.consequence import weigh_observations
 from stages.judging import Judged, Question, _decide
 from stages.stage import Failure, Ledger, balances, outcome
 from stages.templating import BUILT_IN, load_template
@@ -76,8 +79,6 @@ def test_bad_rows_go_to_quarantine_with_what_explains_them(
 
 
 def question() -> Question:
-    from schemas.critique import Side
-
     return Question("sample 1, step 1", Side.TEXT, {})
 
 
@@ -94,7 +95,7 @@ AGAINST = (
 )
 def test_the_majority_decides(answers: list[str | Exception], conflict: bool, agreement: float) -> None:
     template = load_template(BUILT_IN / "critique_text.md.j2")
-    judged = _decide(question(), template, "", answers)
+    judged = _decide(question(), template, "", answers, lambda c: c)
     assert isinstance(judged, Judged)
     assert (judged.conflict, judged.agreement) == (conflict, agreement)
     assert judged.answers == answers
@@ -102,7 +103,7 @@ def test_the_majority_decides(answers: list[str | Exception], conflict: bool, ag
 
 @pytest.mark.parametrize("answers", [["?", "?", "?"], [AGREE, AGAINST, "?"]])
 def test_no_majority_is_a_failure(answers: list[str | Exception]) -> None:
-    failed = _decide(question(), load_template(BUILT_IN / "critique_text.md.j2"), "request", answers)
+    failed = _decide(question(), load_template(BUILT_IN / "critique_text.md.j2"), "request", answers, lambda c: c)
     assert isinstance(failed, Failure)
     assert failed.error == CritiqueError.__name__ and failed.request == "request" and "?" in failed.response
 
@@ -113,3 +114,40 @@ def test_a_ledger_that_does_not_balance_is_refused() -> None:
     ledger.keep()
     with pytest.raises(ValueError, match="does not balance"):
         outcome(STAGES["prompts"].schema, [], ledger)
+
+
+@pytest.mark.parametrize(
+    ("observed", "answer", "said"),
+    [
+        (["a red car at the top left", "a sand background"], "consistent", ""),
+        (["a blue car at the top left", "a sand background"], "conflict", ""),
+        (["a blue car at the top left", "a sand background"], "consistent", "its observations entail conflict"),
+        (["a red car at the top left", "a sand background"], "conflict", "its observations entail consistent"),
+        (["something like a car"], "consistent", ""),  # outside the grammar: not checked
+    ],
+)
+def test_a_critique_must_follow_from_its_observations(
+    vocabulary: Vocabulary, observed: list[str], answer: str, said: str
+) -> None:
+    fault = Finding(kind=Kind.WRONG_ATTRIBUTE, detail="the car is blue, not red")
+    against = answer == "conflict"
+    critique = Critique(
+        observed=tuple(observed),
+        findings=(fault,) if against else (),
+        verdict=Judgement(answer),
+        analysis="so it is",
+        correction="Make the blue car red." if against else "",
+    )
+    words = {"instruction": "Paint it.", "description": "A red car at the top left on a sand background."}
+
+    def weigh(how: str) -> Critique:
+        return weigh_observations(how, Side.PICTURE, words, vocabulary, critique)
+
+    assert weigh("ignore") == critique
+    if said:
+        with pytest.raises(CritiqueError, match=said):
+            weigh("require")
+        assert weigh("conclude").verdict is not critique.verdict
+    else:
+        assert weigh("require") == critique
+        assert weigh("conclude").verdict is critique.verdict

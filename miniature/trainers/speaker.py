@@ -10,7 +10,9 @@ import ctypes
 import random
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +29,16 @@ from transformers import (
 )
 
 from miniature.dialogue_checks import check
-from miniature.dialogues import MAKERS, Dialogue, doubtful, picture_dialogue, reworded, text_dialogue, write_dialogue
+from miniature.dialogues import (
+    MAKERS,
+    Dialogue,
+    doubtful,
+    expected,
+    picture_dialogue,
+    reworded,
+    text_dialogue,
+    write_dialogue,
+)
 from miniature.loop import Run
 from miniature.scenes import random_scene
 from miniature.tokenizer import train_tokenizer
@@ -42,9 +53,14 @@ LENGTH = 512
 TEXTS, PICTURES = 48, 32  # a batch
 WRITERS = 0.36  # of the text-only requests
 DECISIVE = 8.0  # weight of the token that says whether there are findings
-SEEING, DOUBTING = 0.5, 1.0  # weights of the auxiliary losses
+SEEING, COMPARING = 0.5, 1.0  # weights of the auxiliary losses
 REWORDED = 0.2
+EASY = 0.9  # share of small scenes at first, down to none
 VOCABULARY = 700
+
+Mark = tuple[int, int, int]
+Turn = tuple[list[int], list[float], list[Mark]]
+NO_MARK: Mark = (-1, -1, -1)
 
 # One turn: the picture, where there is one, the request, and the place for the answer.
 CHAT = (
@@ -59,10 +75,11 @@ CHAT = (
 
 
 class Speaker(nn.Module):
-    """The model and two auxiliary heads, which are not saved.
+    """The model and auxiliary heads, which are not saved.
 
-    `eye` reads every patch: its cell's noun and colour, the background. `doubt` says at the end of every observed
-    item whether it is one that should not be there; without it the comparison is learnt from the verdict alone.
+    `eye` reads every patch: its cell's noun and colour, the background. At the end of every observed item `wish`
+    says after three layers what should be there, and `doubt` after four whether the item is wrong. Whether two
+    things are equal is hard to learn from the verdict alone: neither of them tells anything by itself.
     """
 
     def __init__(self, model: LlavaForConditionalGeneration) -> None:
@@ -70,7 +87,30 @@ class Speaker(nn.Module):
         self.llava = model
         self.parts = [len(NOUNS), len(COLOURS), len(BACKGROUNDS)]
         self.eye = nn.Linear(SIGHT, sum(self.parts))
-        self.doubt = nn.Linear(model.config.text_config.hidden_size, 1)
+        width = model.config.text_config.hidden_size
+        self.wish, self.doubt = nn.Linear(width, len(NOUNS) + len(COLOURS)), nn.Linear(width, 1)
+        self.after: dict[str, Tensor] = {}  # what the layers that the heads read from gave last
+        for name, layer in (("wish", 2), ("doubt", 3)):
+            model.model.language_model.layers[layer].register_forward_hook(self._keep(name))
+
+    def _keep(self, name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def hook(_: nn.Module, __: Any, out: Tensor) -> None:
+            self.after[name] = out
+
+        return hook
+
+    def comparing(self, marks: Tensor) -> Tensor:
+        """Loss of the items' heads; `marks` as in `tokens`, after a forward pass."""
+        here = marks[..., 0] >= 0
+        if not here.any():
+            return torch.zeros(())
+        wrong, noun, colour = marks[here].unbind(-1)
+        doubt = self.doubt(self.after["doubt"][here]).float().squeeze(-1)
+        wish = self.wish(self.after["wish"][here]).float().split([len(NOUNS), len(COLOURS)], -1)
+        loss = F.binary_cross_entropy_with_logits(doubt, wrong.float())
+        for guess, truth in zip(wish, (noun, colour), strict=True):
+            loss = loss + 0.5 * F.cross_entropy(guess, truth, ignore_index=-1)
+        return loss
 
     def seeing(self, x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of reading the patches, and how many pictures are read without an error."""
@@ -156,45 +196,56 @@ class Softener:
         return x.clamp(-1, 1)
 
 
-def tokens(vocab: PreTrainedTokenizerFast, d: Dialogue, request: str) -> tuple[list[int], list[float], list[float]]:
-    """Ids of the whole turn, the weight of each in the loss (zero before the answer), and where the observed items
-    end: 1 where the item should not be there, 0 where it should, -1 elsewhere."""
+def tokens(vocab: PreTrainedTokenizerFast, d: Dialogue, request: str) -> Turn:
+    """Ids of the whole turn, the weight of each in the loss (zero before the answer), and its mark.
+
+    A mark is (wrong, noun wanted, colour wanted) where an observed item ends, -1 elsewhere.
+    """
     seen = "<image>" * (SIZE // PATCH) ** 2 if d.picture is not None else ""
     asked = vocab.encode(f"<user>{seen}{request}<assistant>", add_special_tokens=False)
     answer = vocab(d.answer, add_special_tokens=False, return_offsets_mapping=True)
     at = [m.end() for m in re.finditer(r'"findings":\[|"verdict":"', d.answer)]
     weights = [DECISIVE if any(a <= i < b for i in at) else 1.0 for a, b in answer["offset_mapping"]]
-    doubts = [-1.0] * len(answer["input_ids"])
-    for end, wrong in item_ends(d):
+    marks = [NO_MARK] * len(answer["input_ids"])
+    for end, mark in item_ends(d):
         token = next((i for i, (a, b) in enumerate(answer["offset_mapping"]) if a < end <= b), None)
         if token is not None:
-            doubts[token] = float(wrong)
+            marks[token] = mark
     ids = [*asked, *answer["input_ids"], vocab.eos_token_id]
-    return ids, [0.0] * len(asked) + weights + [1.0], [-1.0] * len(asked) + doubts + [-1.0]
+    return ids, [0.0] * len(asked) + weights + [1.0], [NO_MARK] * len(asked) + marks + [NO_MARK]
 
 
-def item_ends(d: Dialogue) -> list[tuple[int, bool]]:
-    """For every observed item of a critique: where in the answer it ends, and whether it is a fault."""
+def item_ends(d: Dialogue) -> list[tuple[int, Mark]]:
+    """For every observed item of a critique: where in the answer it ends, and its mark."""
     if d.critique is None:
         return []
     ends, at = [], len('{"observed":[')
-    for item, wrong in zip(d.critique.observed, doubtful(d), strict=True):
+    for item, wrong, look in zip(d.critique.observed, doubtful(d), expected(d), strict=True):
         at += len(item) + 2  # with its quotes
-        ends.append((at - 1, wrong))
+        noun = -1 if look is None else NOUNS.index(look[0] or "nothing")
+        colour = -1 if look is None else COLOURS.index(look[1] or "none")
+        ends.append((at - 1, (int(wrong), noun, colour)))
         at += 1  # the comma
     return ends
 
 
-Turn = tuple[list[int], list[float], list[float]]
-Batch = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]  # ids, weights, doubts, pictures, what they show
+Batch = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]  # ids, weights, marks, pictures, what they show
 
 
-def batches(vocab: PreTrainedTokenizerFast, rng: random.Random, rounds: int) -> list[Batch]:
+def small(rng: random.Random, make: Callable[[random.Random], Dialogue], easy: float) -> Dialogue:
+    """A dialogue; in a share `easy` of cases about one or two objects, where comparing is learnt first."""
+    d = make(rng)
+    if rng.random() < easy:
+        while sum(o.count for o in d.prompt.objects) > 2:
+            d = make(rng)
+    return d
+
+
+def batches(vocab: PreTrainedTokenizerFast, rng: random.Random, rounds: int, easy: float) -> list[Batch]:
     """A few batches of either sort, each of requests of similar length."""
-    texts = [
-        write_dialogue(rng) if rng.random() < WRITERS else text_dialogue(rng) for _ in range(TEXTS * rounds)
-    ]  # fmt: skip
-    pictures = [picture_dialogue(rng) for _ in range(PICTURES * rounds)]
+    makers = [write_dialogue if rng.random() < WRITERS else text_dialogue for _ in range(TEXTS * rounds)]
+    texts = [small(rng, make, easy) for make in makers]
+    pictures = [small(rng, picture_dialogue, easy) for _ in range(PICTURES * rounds)]
     made = []
     for dialogues, size in ((texts, TEXTS), (pictures, PICTURES)):
         turns = []
@@ -211,29 +262,24 @@ def _batch(vocab: PreTrainedTokenizerFast, turns: list[tuple[Turn, Dialogue]]) -
     """Padded on the right: attention looks back only, so the padding is never seen."""
     # Few different shapes: kernels are prepared once a shape.
     longest = -(-max(len(turn[0]) for turn, _ in turns) // 16) * 16
-    ids, weights, doubts = (
-        torch.tensor([turn[k] + [empty] * (longest - len(turn[k])) for turn, _ in turns])
-        for k, empty in enumerate((vocab.pad_token_id, 0.0, -1.0))
+    ids, weights, marks = (
+        torch.tensor([list(turn[k]) + [empty] * (longest - len(turn[k])) for turn, _ in turns])
+        for k, empty in enumerate((vocab.pad_token_id, 0.0, NO_MARK))
     )
     if turns[0][1].picture is None:
-        return ids, weights, doubts, None, None
+        return ids, weights, marks, None, None
     x = torch.stack([pixels(d.picture) for _, d in turns])
-    return ids, weights, doubts, x, torch.tensor([labels(d.shown) for _, d in turns])
+    return ids, weights, marks, x, torch.tensor([labels(d.shown) for _, d in turns])
 
 
 def speaking(model: Speaker, batch: Batch, x: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The loss of the answers, and that of the doubts."""
-    ids, weights, doubts = batch[:3]
+    """The loss of the answers, and that of comparing the observed items."""
+    ids, weights, marks = batch[:3]
     hidden = model.llava.model(input_ids=ids, pixel_values=x, use_cache=False).last_hidden_state
-    asked = doubts >= 0
-    doubting = torch.zeros(())
-    if asked.any():
-        guess = model.doubt(hidden[asked]).float().squeeze(-1)
-        doubting = F.binary_cross_entropy_with_logits(guess, doubts[asked])
     here = weights[:, 1:] > 0
     logits = model.llava.lm_head(hidden[:, :-1][here]).float()
     loss = F.cross_entropy(logits, ids[:, 1:][here], reduction="none")
-    return (loss * weights[:, 1:][here]).sum() / weights[:, 1:].sum(), doubting
+    return (loss * weights[:, 1:][here]).sum() / weights[:, 1:].sum(), model.comparing(marks)
 
 
 # ---- training -----------------------------------------------------------------------------------------
@@ -272,7 +318,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         Speaker(build(vocab)).eval(),
     )  # the twin is asked and saved, not compiled
     for layer in model.llava.model.language_model.layers:
-        layer.compile(dynamic=True)  # twice as fast
+        layer.forward = torch.compile(layer.forward, dynamic=True)  # twice as fast; hooks stay outside
     soften = Softener(out.parent / "autoencoder")
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(vocab)} tokens", flush=True)
     if resume:  # the checkpoint's words and weights; the state on disk, where there is one, replaces the weights
@@ -280,9 +326,9 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     else:
         _learn_to_see(model, min(0.03, hours / 10), soften, seed)
     rng = random.Random(f"speaker/{seed}/{time.time() if resume else 0}")
-    for batch in batches(vocab, rng, 2)[:3]:  # compiles before the clock starts
+    for batch in batches(vocab, rng, 2, 0)[:3]:  # compiles before the clock starts
         with torch.autocast("cpu", torch.bfloat16):
-            speaking(model, batch, batch[3])[0].backward()
+            sum(speaking(model, batch, batch[3])).backward()
     model.zero_grad()
     run = Run("speaker", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
     held_out = random.Random("speaker/held out")
@@ -293,19 +339,20 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         _save(twin.llava, vocab, out)
         return check(twin.llava, processor(vocab), cases)
 
+    start = time.time()
     while not run.over():
-        for batch in batches(vocab, rng, 6):
+        for batch in batches(vocab, rng, 6, EASY * max(0.0, 1 - (time.time() - start) / (hours * 3600))):
             x, truth = batch[3:]
             with torch.autocast("cpu", torch.bfloat16):
                 sight, right = torch.zeros(()), torch.zeros(())
                 if x is not None and truth is not None:
                     x = soften(x)
                     sight, right = model.seeing(x, truth)
-                loss, doubting = speaking(model, batch, x)
-            run.update(loss + SEEING * sight + DOUBTING * doubting, len(batch[0]))
+                loss, comparing = speaking(model, batch, x)
+            run.update(loss + SEEING * sight + COMPARING * comparing, len(batch[0]))
             if run.step % 50 == 0:
                 sort = "picture" if x is not None else "text"
-                figures = round(float(loss), 4), round(float(doubting), 4), round(float(right), 3)
+                figures = round(float(loss), 4), round(float(comparing), 4), round(float(right), 3)
                 print(run.step, round(run.elapsed), sort, *figures, flush=True)
             if run.step % 500 == 0:
                 run.save()

@@ -20,11 +20,12 @@ from schemas.inspection import inspect_picture, inspect_text, observed_scene
 from schemas.markup import plan_text
 from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
+from stages.consequence import read_scene
 from stages.layout import NoLayout, lay_out
 from stages.models.drawn import plant_fault
 from stages.models.roles import AskRequest
 from stages.plan import INVERSE_WORDS
-from stages.rollout import BLANK, DONE
+from stages.rollout import DONE
 from stages.seeds import derive_random
 
 
@@ -65,7 +66,7 @@ class Symbolic:
         if request.task == "critique_picture":
             instances, background = self.world.read_picture(request.picture)
             return inspect_picture(instances, background, read(said["description"], words), words).to_json()
-        before = _scene(said["so_far"], words)
+        before = read_scene(said["so_far"], words)
         edit = read_instruction(said["instruction"], before, words)
         described = read(said["description"], words)
         return inspect_text(read(said["prompt"], words), before, edit, described, words).to_json()
@@ -73,7 +74,7 @@ class Symbolic:
     def _write(self, request: AskRequest, words: Vocabulary) -> str:
         """The next step: the first object still missing, on a place that leaves room for the rest."""
         prompt = read(request.context["prompt"], words)
-        before = _scene(request.context["so_far"], words)
+        before = read_scene(request.context["so_far"], words)
         rng = derive_random("symbolic", request.seed)
         missing = [d.subject for d in compare(before, prompt).differences if d.kind is Kind.MISSING_OBJECT]
         if not missing or missing[0] is None:
@@ -98,10 +99,6 @@ def _contents(scene: SceneGraph) -> dict[str, float]:
         for look in (node.noun, *(f"{v} {node.noun}" for k, v in node.attributes.items() if k != PLACE)):
             found[look] = found.get(look, 0.0) + node.count
     return found
-
-
-def _scene(text: str, words: Vocabulary) -> SceneGraph:
-    return SceneGraph() if text == BLANK else read(text, words)
 
 
 def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words: Vocabulary) -> SceneGraph:

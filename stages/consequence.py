@@ -1,0 +1,85 @@
+"""Does a critique follow from what it says it observed? Asked of a judge that sees better than it compares.
+
+Where the grammar can read the texts, the critique that the judge's own observations entail is computed. A critique that
+says otherwise is then not counted among its answers (the words of those that count stay the judge's), or, where only
+the verdict is of use, the entailed one takes its place. Texts outside the grammar count as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from schemas.compare import compare
+from schemas.critique import Critique, CritiqueError, Judgement, Side
+from schemas.edit import apply, read_instruction
+from schemas.grammar import GrammarError, read, read_object
+from schemas.inspection import inspect_picture, inspect_text
+from schemas.scene import SceneGraph, SceneObject
+from schemas.vocabulary import Vocabulary
+
+BLANK = "a blank canvas"  # what a template's `so_far` says before the first step
+
+
+def read_scene(text: str, vocabulary: Vocabulary) -> SceneGraph:
+    """A description, or the blank canvas. Raises GrammarError."""
+    return SceneGraph() if text == BLANK else read(text, vocabulary)
+
+
+def weigh_observations(
+    how: str, side: Side, variables: Mapping[str, str], vocabulary: Vocabulary, critique: Critique
+) -> Critique:
+    """The critique that counts; `how` is a value of JudgeParams.observations. Texts outside the grammar count as said.
+
+    Raises CritiqueError naming what the observations entail otherwise, where they are required to agree.
+    """
+    if how == "ignore":
+        return critique
+    try:
+        entailed = _entailed(critique, side, variables, vocabulary)
+    except (GrammarError, KeyError):
+        return critique
+    if how == "conclude":
+        return entailed
+    if critique.verdict is not entailed.verdict:
+        raise CritiqueError(f"verdict: says {critique.verdict}, its observations entail {entailed.verdict}")
+    if set(critique.findings) != set(entailed.findings):
+        entails = "; ".join(f.detail for f in entailed.findings) or "nothing"
+        raise CritiqueError(f"findings: its observations entail {entails}")
+    if side is Side.TEXT and set(critique.observed) != set(entailed.observed):
+        raise CritiqueError("observed: the description says something else")
+    if side is Side.TEXT and critique.verdict is Judgement.CONFLICT:
+        _check_correction(critique, variables, vocabulary)
+    return critique
+
+
+def _entailed(critique: Critique, side: Side, variables: Mapping[str, str], vocabulary: Vocabulary) -> Critique:
+    """The critique its observations entail. Raises GrammarError, KeyError."""
+    described = read(variables["description"], vocabulary)
+    if side is Side.PICTURE:
+        return inspect_picture(*_observed(critique, vocabulary), described, vocabulary)
+    prompt, before = read(variables["prompt"], vocabulary), read_scene(variables["so_far"], vocabulary)
+    edit = read_instruction(variables["instruction"], before, vocabulary)
+    return inspect_text(prompt, before, edit, described, vocabulary)
+
+
+def _observed(critique: Critique, vocabulary: Vocabulary) -> tuple[list[SceneObject], str]:
+    """The items one by one, and the background among them."""
+    seen, background = [], ""
+    for i, item in enumerate(critique.observed):
+        name = item.removeprefix("a ").removesuffix(" background")
+        if item.endswith(" background") and name in vocabulary.backgrounds:
+            background = name
+        else:
+            seen.append(read_object(item, vocabulary, f"i{i}"))
+    return seen, background
+
+
+def _check_correction(critique: Critique, variables: Mapping[str, str], vocabulary: Vocabulary) -> None:
+    """The corrected instruction must be one, and must not contradict the prompt itself."""
+    prompt, before = read(variables["prompt"], vocabulary), read_scene(variables["so_far"], vocabulary)
+    try:
+        mended = apply(before, read_instruction(critique.correction, before, vocabulary))
+    except (GrammarError, KeyError) as e:
+        raise CritiqueError(f"correction: {e}") from None
+    if faults := compare(mended, prompt).faults:
+        raise CritiqueError(f"correction: leads to another fault ({faults[0].kind.value})")
