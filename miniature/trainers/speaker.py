@@ -328,7 +328,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     rng = random.Random(f"speaker/{seed}/{time.time() if resume else 0}")
     for batch in batches(vocab, rng, 2, 0)[:3]:  # compiles before the clock starts
         with torch.autocast("cpu", torch.bfloat16):
-            sum(speaking(model, batch, batch[3])).backward()
+            sum(speaking(model, batch, batch[3])).backward()  # type: ignore[union-attr]
     model.zero_grad()
     run = Run("speaker", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
     held_out = random.Random("speaker/held out")
