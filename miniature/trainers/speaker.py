@@ -252,7 +252,7 @@ def batches(vocab: PreTrainedTokenizerFast, rng: random.Random, rounds: int, eas
         for d in dialogues:
             request = reworded(rng, d.request) if rng.random() < REWORDED else d.request
             turns.append((tokens(vocab, d, request), d))
-        turns.sort(key=lambda turn: len(turn[0][0]))
+        turns.sort(key=lambda turn: turn[0][1].count(0.0))  # the request alone: an answer's length tells its verdict
         made += [_batch(vocab, turns[i : i + size]) for i in range(0, len(turns), size)]
     rng.shuffle(made)
     return made
