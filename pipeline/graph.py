@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.code_digest import code_digest
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, templates_for
 from stages import alignment, check, conflict, critique, draft, plan, prompts, rollout, score
 from stages.models.kinds import ModelConfig
 from stages.stage import Stage
@@ -53,7 +53,7 @@ class Node:
 
 def build_graph(recipe: Recipe) -> dict[str, Node]:
     """Every stage with its fingerprint, upstream first. `run` settings are in no fingerprint: they are speed."""
-    templates = recipe.all_templates()
+    by_task = recipe.all_templates()
     identity = {role: _model_identity(recipe.model_for(role)) for role in type(recipe.roles).model_fields}
     words = canonical(recipe.words().model_dump(mode="json"))
     nodes: dict[str, Node] = {}
@@ -66,8 +66,8 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
             "vocabulary": words,
         }
         parts |= {f"model of the {role}": identity[role] for role in stage.roles}
-        for task in stage.tasks:
-            parts |= {f"template {t.id}": f"{t.digest} weight {t.weight}" for t in templates[task]}
+        for templates in templates_for(stage, by_task).values():
+            parts |= {f"template {t.id}": f"{t.digest} weight {t.weight}" for t in templates}
         parts = {k: _short(v) for k, v in parts.items()}
         upstream = {name: nodes[name].fingerprint for name in stage.inputs}
         whole = canonical({"stage": stage.name, "parts": parts, "upstream": upstream})

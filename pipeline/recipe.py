@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import UserError
 from pipeline.quotas import PAPER, Quota, proportional
+from pipeline.workbench.lint import unusable
 from schemas.vocabulary import Vocabulary
 from stages.alignment import AlignmentParams
 from stages.check import CheckParams
@@ -22,6 +24,7 @@ from stages.plan import PlanParams
 from stages.prompts import PromptParams
 from stages.rollout import RolloutParams
 from stages.score import ScoreParams
+from stages.stage import Stage
 from stages.templating import BUILT_IN, Template, TemplateError, load_templates
 
 
@@ -126,7 +129,10 @@ class Recipe(Strict):
     lot_size: int = Field(default=128, ge=1, le=65536)
     models: dict[str, AnyModel] = Field(min_length=1)
     roles: Roles
-    templates: tuple[str, ...] = ()
+    templates: tuple[str, ...] = Field(default=(), description="folders; a template's id adds it, or replaces another")
+    template_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="by template id, in place of the file's own; 0 switches it off"
+    )
     stages: StageParams = StageParams()
     quotas: Quotas
     rounds: Rounds = Rounds()
@@ -141,7 +147,35 @@ class Recipe(Strict):
         return _load_vocabulary(Path(self.vocabulary))
 
     def all_templates(self) -> dict[str, list[Template]]:
-        return load_templates([BUILT_IN, *map(Path, self.templates)])
+        """By task, with the recipe's weights. Raises TemplateError; ValueError where a weight names no template."""
+        found = load_templates([BUILT_IN, *map(Path, self.templates)])
+        ids = [t.id for templates in found.values() for t in templates]
+        for id in self.template_weights:
+            if id not in ids:
+                raise ValueError(f"field template_weights: there is no template {id!r}{_suggest(id, ids)}")
+        for template in (t for templates in found.values() for t in templates):
+            for problem in unusable(template):
+                raise TemplateError(problem)
+        return {
+            task: [
+                t.model_copy(update={"weight": weight})
+                for t in templates
+                if (weight := self.template_weights.get(t.id, t.weight)) > 0
+            ]
+            for task, templates in found.items()
+        }
+
+
+def templates_for(stage: Stage, by_task: Mapping[str, list[Template]]) -> dict[str, list[Template]]:
+    """What a stage renders, by task. Raises UserError where a task is left without a template."""
+    mine = {task: [t for t in by_task.get(task, []) if not t.stages or stage.name in t.stages] for task in stage.tasks}
+    for task, templates in mine.items():
+        if not templates:
+            raise UserError(
+                f"the stage {stage.name} is left without a {task} template; see the recipe's fields templates and"
+                " template_weights, and the field stages of the templates"
+            )
+    return mine
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -176,10 +210,14 @@ def _check_named(recipe: Recipe, path: Path) -> None:
             raise UserError(f"{path}: field models.{name}: {why}")
     try:
         recipe.words()
-        recipe.all_templates()
     except (ValueError, OSError) as e:
-        where = "" if isinstance(e, TemplateError) else f"{path}: field vocabulary: "
-        raise UserError(f"{where}{e}") from None
+        raise UserError(f"{path}: field vocabulary: {e}") from None
+    try:
+        recipe.all_templates()
+    except TemplateError as e:
+        raise UserError(str(e)) from None
+    except ValueError as e:
+        raise UserError(f"{path}: {e}") from None
 
 
 def _load_vocabulary(path: Path) -> Vocabulary:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.graph import build_graph
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, templates_for
 from pipeline.store import Store
 from stages.stage import Context, Lot
 
@@ -28,7 +28,8 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
     node = nodes[stage]
     if node.fingerprint != fingerprint:
         raise CodeChanged(f"{stage}: code, templates or checkpoints changed while the build ran; build again")
-    store, words, templates = Store(Path(root)), recipe.words(), recipe.all_templates()
+    store, words = Store(Path(root)), recipe.words()
+    templates = templates_for(node.stage, recipe.all_templates())
     loaded: dict[str, Any] = {}
     for role in node.stage.roles:
         name = getattr(recipe.roles, role)

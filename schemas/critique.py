@@ -6,7 +6,9 @@ observed → findings → verdict → analysis → correction. The judge's answe
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -30,10 +32,13 @@ class Judgement(StrEnum):
 
 
 class Finding(BaseModel):
-    """One fault, in one clause, e.g. ("wrong_attribute", "the car is blue, not red")."""
+    """One fault, in one clause, e.g. ("wrong_attribute", "the car is blue, not red").
+
+    A kind beyond `Kind` is one that a template declares, e.g. "wrong_perspective"; no scene graph can check it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Kind
+    kind: Annotated[Kind | Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], Field(union_mode="left_to_right")]
     detail: str = Field(min_length=1)
 
 
@@ -68,19 +73,35 @@ class CritiqueError(ValueError):
     """A judge's answer that is no critique; the message says at which field."""
 
 
-def parse_critique(answer: str) -> Critique:
+def critique_schema(kinds: Sequence[str] = ()) -> dict[str, Any]:
+    """JSON Schema of a judge's answer whose findings may be of these kinds too.
+
+    It holds what a guided decoder can follow; that a conflict has findings and a correction, the parser alone knows.
+    """
+    schema = Critique.model_json_schema()
+    schema["$defs"].pop("Kind")
+    schema["$defs"]["Finding"]["properties"]["kind"] = {"enum": [*Kind, *kinds]}
+    return schema
+
+
+def parse_critique(answer: str, kinds: Sequence[str] = ()) -> Critique:
     """The critique in a judge's answer: one JSON object, bare or inside a ``` fence.
 
-    Raises CritiqueError naming the field that is missing or wrong, or the place where the JSON breaks.
+    Raises CritiqueError naming the field that is missing or wrong, or the place where the JSON breaks, or a finding's
+    kind that is neither in `Kind` nor in `kinds`.
     """
     text = answer.strip()
     if text.startswith("```"):
         text = text.strip("`").removeprefix("json").strip()
     try:
-        return Critique.model_validate(json.loads(text))
+        critique = Critique.model_validate(json.loads(text))
     except json.JSONDecodeError as e:
         raise CritiqueError(f"not JSON: {e.msg} at character {e.pos}") from None
     except ValidationError as e:
         first = e.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the whole"
         raise CritiqueError(f"{field}: {first['msg']}") from None
+    for finding in critique.findings:
+        if finding.kind not in (*Kind, *kinds):
+            raise CritiqueError(f"findings: unknown kind {finding.kind!r}; there are {', '.join([*Kind, *kinds])}")
+    return critique

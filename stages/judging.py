@@ -91,7 +91,8 @@ def judge(context: Context, questions: Sequence[Question], params: JudgeParams) 
     found = []
     for i, (q, template) in enumerate(zip(questions, templates, strict=True)):
         own = slice(i * answers, (i + 1) * answers)
-        weigh = partial(weigh_observations, params.observations, q.side, q.variables, context.vocabulary)
+        how = "ignore" if template.kinds else params.observations  # no scene graph entails a template's own kinds
+        weigh = partial(weigh_observations, how, q.side, q.variables, context.vocabulary)
         found.append(_decide(q, template, requests[own.start].text, said[own], weigh))
     return found
 
@@ -106,7 +107,7 @@ def _decide(
         try:
             if isinstance(answer, Exception):
                 raise answer
-            parsed.append(weigh(parse_critique(answer)))
+            parsed.append(weigh(parse_critique(answer, template.kinds)))
         except Exception as e:  # the model's own errors count like answers that do not parse
             error = e
     texts = [a if isinstance(a, str) else f"{type(a).__name__}: {a}" for a in said]

@@ -66,8 +66,8 @@ def test_a_wrong_recipe_is_refused(
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("Prompt: {{ promt }}", "undefined variable 'promt'; a critique_text template has description"),
-        ("Prompt: {{ prompt", "line 9"),
+        ("Prompt: {{ promt }}", "undefined variable 'promt'; did you mean 'prompt'? (a critique_text template has"),
+        ("Prompt: {{ prompt", "unexpected end of template"),
     ],
 )
 def test_a_wrong_template_is_refused(

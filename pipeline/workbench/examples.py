@@ -1,0 +1,54 @@
+"""A template's examples as unit tests: the words they render to, and what the parser makes of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from stages.tasks import parse
+from stages.templating import Example, Template
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One example; `wrong` is empty where it passes."""
+
+    template: str
+    example: str
+    wrong: str
+
+
+def run_examples(template: Template) -> Iterator[Tested]:
+    """Render and parse every example of a template, without a model."""
+    for example in template.examples:
+        yield Tested(template.id, example.name, _rendered(template, example) or _parsed(template, example))
+
+
+def _rendered(template: Template, example: Example) -> str:
+    try:
+        request = template.render(**example.variables)
+    except jinja2.TemplateError as e:
+        return f"does not render: {e}"
+    if example.request and request != example.request.strip():
+        return f"renders to {request!r}, not to {example.request.strip()!r}"
+    return ""
+
+
+def _parsed(template: Template, example: Example) -> str:
+    try:
+        found = parse(template, example.answer)
+    except ValueError as e:
+        if not example.refused:
+            return f"the answer does not parse: {e}"
+        return "" if example.refused in str(e) else f"refused with {str(e)!r}, not with {example.refused!r}"
+    if example.expect is None:
+        return f"the answer parses, though {example.refused!r} should refuse it"
+    different = [_difference(k, found.get(k), v) for k, v in example.expect.items() if found.get(k) != v]
+    return "; ".join(different)
+
+
+def _difference(field: str, found: Any, expected: Any) -> str:
+    return f"{field} is {found!r}, not {expected!r}"
