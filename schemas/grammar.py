@@ -85,18 +85,16 @@ def read_object(text: str, vocabulary: Vocabulary, id: str) -> SceneObject:
         count, words = NUMBERS.index(head), rest
     else:
         raise GrammarError(f"{text!r} does not begin with an article or a number")
-    for singular, plural in sorted(vocabulary.nouns.items(), key=lambda kv: -len(kv[0])):
-        form = next((f for f in (singular, plural) if words == f or words.endswith(" " + f)), None)
-        if form is not None:
-            break
-    else:
+    known = next((f for f in vocabulary.noun_forms if words == f[0] or words.endswith(" " + f[0])), None)
+    if known is None:
         raise GrammarError(f"no known noun in {text!r}")
+    form, noun = known
     for word in words.removesuffix(form).split():
         kind = vocabulary.kind_of(word)
         if kind is None:
             raise GrammarError(f"unknown word {word!r} in {text!r}")
         attributes[kind] = word
-    return SceneObject(id=id, noun=singular, attributes=attributes, count=count)
+    return SceneObject(id=id, noun=noun, attributes=attributes, count=count)
 
 
 def read_objects(text: str, vocabulary: Vocabulary) -> tuple[SceneObject, ...]:
