@@ -4,7 +4,10 @@ PYTHON ?= python3.11
 TORCH ?= torch==2.13.0 torchvision==0.28.0
 BIN := .venv/bin
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint loaders loaders-floor install clean
+
+# The corpus whose shards `make loaders` and `make loaders-floor` read.
+CORPUS ?= runs/miniature/corpus
 
 demo: install
 	$(BIN)/underpaint build recipes/miniature.yaml
@@ -19,6 +22,19 @@ lint: install
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+loaders: install
+	$(BIN)/python tests/loaders.py $(CORPUS)
+
+# The oldest `datasets` that docs/format.md promises, beside the libraries of its time.
+loaders-floor: .venv-floor/installed
+	CORPUS=$(abspath $(CORPUS)) .venv-floor/bin/python -m pytest --noconftest -p no:cacheprovider tests/test_loaders.py -k datasets
+	.venv-floor/bin/python tests/loaders.py $(CORPUS) datasets
+
+.venv-floor/installed:
+	$(PYTHON) -m venv .venv-floor
+	.venv-floor/bin/python -m pip install --quiet "datasets==2.21.0" "pyarrow<21" "huggingface_hub<1" pillow pytest
+	touch $@
+
 install: .venv/installed
 
 .venv/installed: pyproject.toml
@@ -28,4 +44,4 @@ install: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv runs/miniature
+	rm -rf .venv .venv-floor runs/miniature

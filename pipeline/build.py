@@ -16,13 +16,13 @@ from rich.console import Console
 from pipeline.errors import UserError
 from pipeline.graph import BRANCHES, YIELDS, Node
 from pipeline.progress import stage_bar
-from pipeline.publish import publish
 from pipeline.quotas import lots_wanted
 from pipeline.run import Run, mark_run
 from pipeline.runner import Pool, pool
 from pipeline.select import Selection, select, short_of, to_json
 from pipeline.store import atomic_write
 from pipeline.worker import stage_worker
+from pipeline.write_shards import write_shards
 from stages.stage import balances
 
 
@@ -52,7 +52,7 @@ def build(run: Run, console: Console, workers: int | None = None) -> Selection:
         console.print(f"  lots: {counts.made} made, {counts.reused} reused", highlight=False)
         _check_ledgers(run, lots)
         atomic_write(run.root / "selection.jsonl", to_json(selection.chosen).encode())
-        publish(run, selection, console, actors)
+        write_shards(run, selection, console, actors)
     return selection
 
 

@@ -1,8 +1,9 @@
-"""How many samples of each subset and polarity a corpus holds, and how many lots that takes."""
+"""How many samples of each subset and polarity a corpus holds, how many lots that takes, how many shards it fills."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 Quota = dict[str, int]
 
@@ -15,6 +16,11 @@ PAPER: Quota = {
     "alignment_negative": 10_000,
 }
 
+# Shards of that corpus for training and, of every subset, for validation: some 250 samples each, in numbers that eight
+# ranks of eight workers share evenly. Loaders floor when they divide: of 60 shards those 64 workers would read none.
+PAPER_SHARDS = {"multi_turn": 128, "conflict": 64, "alignment": 64}
+PAPER_VALIDATION_SHARDS = 8
+
 
 def proportional(total: int) -> Quota:
     """`total` samples in the paper's proportions, by largest remainder (ties to the earlier name)."""
@@ -25,6 +31,27 @@ def proportional(total: int) -> Quota:
     for name in by_remainder[: total - sum(quota.values())]:
         quota[name] += 1
     return quota
+
+
+def shard_numbers(quota: Quota, given: Mapping[str, int]) -> dict[tuple[str, str], int]:
+    """Shards by (subset, split): those `given` for the subset or for "validation", else in proportion to the paper.
+
+    Those in proportion are powers of two, two or more for training, so that two workers have a shard each.
+    """
+    numbers = {}
+    for subset, full in PAPER_SHARDS.items():
+        names = [n for n in PAPER if n.startswith(subset)]
+        share = sum(quota[n] for n in names) / sum(PAPER[n] for n in names)
+        numbers[subset, "train"] = given.get(subset) or _power_of_two(full * share, 2, full)
+        numbers[subset, "validation"] = given.get("validation") or _power_of_two(
+            PAPER_VALIDATION_SHARDS * share, 1, PAPER_VALIDATION_SHARDS
+        )
+    return numbers
+
+
+def _power_of_two(wanted: float, least: int, most: int) -> int:
+    """The nearest one within the limits, themselves powers of two."""
+    return min(most, max(least, 2 ** round(math.log2(wanted)) if wanted > 1 else 1))
 
 
 def lots_wanted(quota: Quota, accepted: Quota, names: tuple[str, ...], done: int, pilot: int, most: int) -> int:

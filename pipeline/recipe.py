@@ -105,10 +105,16 @@ class Select(Strict):
 
 
 class Shards(Strict):
-    """Samples a train shard holds at most; a subset has the fewest shards (a multiple of `multiple`) that fit."""
+    """How many shards each subset is dealt to: train shards by subset, validation shards of every subset.
 
-    samples: int = Field(default=64, ge=1)
-    multiple: int = Field(default=1, ge=1)
+    Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Those left out follow from the
+    quotas (`pipeline.quotas.shard_numbers`): 128, 64, 64 and 8 for the full corpus, fewer for smaller ones.
+    """
+
+    multi_turn: int | None = Field(default=None, ge=1, le=100_000)
+    conflict: int | None = Field(default=None, ge=1, le=100_000)
+    alignment: int | None = Field(default=None, ge=1, le=100_000)
+    validation: int | None = Field(default=None, ge=1, le=100_000)
 
 
 class RunConfig(Strict):

@@ -71,3 +71,15 @@ def command(*arguments: str | Path) -> tuple[list[str], dict[str, Any]]:
 def underpaint(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     words, options = command(*arguments)
     return subprocess.run(words, capture_output=True, timeout=300, **options)
+
+
+@pytest.fixture(scope="session")
+def built_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of 120 samples as the pipeline writes it. For reading only: tests that change one copy it first."""
+    folder = tmp_path_factory.mktemp("built_corpus")
+    recipe = {**structural_recipe(), "lot_size": 32, "quotas": {"total": 120}, "select": {"validation_share": 0.2}}
+    recipe["stages"]["prompts"] = {"shares": {"composition": 0.7, "counting": 0.3}}  # many pictures a trajectory
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    done = underpaint("build", folder / "recipe.yaml", "--out", folder / "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run" / "corpus"

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, underpaint
 
 from pipeline.errors import UserError
-from pipeline.quotas import PAPER, lots_wanted, proportional
+from pipeline.quotas import PAPER, lots_wanted, proportional, shard_numbers
 from pipeline.recipe import load_recipe
 from pipeline.run import mark_run, open_run
 
@@ -129,3 +129,13 @@ def test_rounds_follow_the_yield() -> None:
     assert lots_wanted(quota, {"multi_turn": 0}, names, 2, 2, 99) == 4
     assert lots_wanted(quota, {"multi_turn": 10}, names, 2, 2, 99) == 2
     assert lots_wanted(quota, {"multi_turn": 1}, names, 50, 2, 99) == 99
+
+
+def test_shards_are_the_papers_for_the_paper_and_fewer_in_proportion() -> None:
+    full = shard_numbers(PAPER, {})
+    assert [full[s, "train"] for s in ("multi_turn", "conflict", "alignment")] == [128, 64, 64]
+    assert {full[s, "validation"] for s in ("multi_turn", "conflict", "alignment")} == {8}
+    assert set(shard_numbers(proportional(210), {}).values()) == {2, 1}  # two workers have a shard each
+    middle = shard_numbers(proportional(2_000), {"conflict": 6, "validation": 3})
+    assert middle["multi_turn", "train"] == 4 and middle["conflict", "train"] == 6
+    assert {n for (_, split), n in middle.items() if split == "validation"} == {3}

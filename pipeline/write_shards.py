@@ -1,12 +1,10 @@
-"""From the selection to the published corpus: shards written in parallel, then swapped in by rename."""
+"""From the selection to the corpus: shards written in parallel, then the whole folder swapped in by rename."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,8 @@ from pipeline.corpus import CorpusInfo, begin_corpus, finish_corpus
 from pipeline.errors import UserError
 from pipeline.graph import build_graph
 from pipeline.progress import stage_bar
-from pipeline.recipe import Recipe, Shards
+from pipeline.quotas import shard_numbers
+from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.runner import Pool
 from pipeline.select import Reference, Selection
@@ -26,14 +25,14 @@ from pipeline.shard import Ref, ShardPlan, ShardResult, plan_shards, write_shard
 from pipeline.store import Store
 
 
-def publish(run: Run, selection: Selection, console: Console, actors: Pool) -> None:
+def write_shards(run: Run, selection: Selection, console: Console, actors: Pool) -> None:
     """Write ``corpus/``. A corpus that is there stays readable until the new one is whole.
 
     Nothing is written where the corpus there is the one this selection makes.
     """
     info = _info(run, selection)
     if not selection.chosen:
-        raise UserError("the quotas ask for no sample at all (field quotas); nothing to publish")
+        raise UserError("the quotas ask for no sample at all (field quotas); there is nothing to write")
     if _published(run.corpus) == (info.recipe_sha256, info.pipeline_commit):
         console.print("  shards           up to date", highlight=False)
         return
@@ -69,14 +68,8 @@ def shard_worker(recipe: Recipe, root: str, staging: str) -> Callable[[int], Sha
 
 def shard_plans(recipe: Recipe, chosen: Sequence[Reference]) -> list[ShardPlan]:
     """Which sample goes into which shard; the same wherever it is computed."""
-    sizes = Counter((r.subset, r.split) for r in chosen)
-    counts = {where: shard_count(n, recipe.shards) for where, n in sizes.items()}
-    return plan_shards((Ref(r.id, r.subset, r.split, r.pictures, r) for r in chosen), counts)
-
-
-def shard_count(samples: int, shards: Shards) -> int:
-    """The fewest shards that hold the samples, a multiple of what trainers divide by."""
-    return max(1, math.ceil(samples / shards.samples / shards.multiple)) * shards.multiple
+    numbers = shard_numbers(recipe.quotas.numbers(), recipe.shards.model_dump(exclude_none=True))
+    return plan_shards((Ref(r.id, r.subset, r.split, r.pictures, r) for r in chosen), numbers)
 
 
 def _info(run: Run, selection: Selection) -> CorpusInfo:
