@@ -25,6 +25,7 @@ from schemas.sample_builder import NewPicture, build_sample, image_segment, text
 
 Row = dict[str, Any]
 Built = tuple[Sample, list[bytes]]
+PAINTED_BY = {"self_sample": "sketcher"}  # picture's origin → role; all others are the painter's
 
 
 class Assembler:
@@ -35,9 +36,9 @@ class Assembler:
         self.commit = code_commit()
         self.config = config_sha256(recipe, nodes)
         self.names: dict[str, tuple[str, str]] = {}
-        for role in ("painter", "writer", "judge", "scorer"):
-            identity = canonical(recipe.model_for(role).identity())
-            self.names[role] = getattr(recipe.roles, role), hashlib.sha256(identity.encode()).hexdigest()[:16]
+        for role, name in recipe.cast(type(recipe.roles).model_fields).items():
+            identity = canonical(recipe.models[name].identity())
+            self.names[role] = name, hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def __call__(self, reference: Reference) -> Built:
         """Raises schemas.sample_builder.SampleError where the parts make no valid sample."""
@@ -66,13 +67,16 @@ class Assembler:
         return Score(name="judge_agreement", model=model, revision=revision, value=float(row["agreement"]))
 
     def _picture(self, row: Row, origin: str, scores: list[Score]) -> NewPicture:
-        model, revision = self.names["painter"]
-        settings = self.recipe.model_for("painter").identity()
+        painter = PAINTED_BY.get(origin, "painter")
+        model, revision = self.names[painter]
+        settings = self.recipe.model_for(painter).identity()
         settings.pop("checkpoint", None)  # it is the revision
         return NewPicture(row["picture"], origin, model, revision, row["seed"], settings, scores)  # type: ignore[arg-type]
 
-    def _sketch(self, number: int, row: Row, loss: int, stage: str = "sketch") -> Segment:
-        model, revision = self.names["painter"]
+    def _sketch(self, number: int, row: Row, origin: str) -> Segment:
+        """The policy's own drafts are context; what the painter made is a target."""
+        model, revision = self.names[PAINTED_BY.get(origin, "painter")]
+        stage, loss = "repaint" if origin == "correction" else "sketch", int(origin != "self_sample")
         return image_segment(stage, row["step"], number, loss=loss, model=model, revision=revision, seed=row["seed"])  # type: ignore[arg-type]
 
     def _plan(self, row: Row, loss: int, verdict: str = "") -> Segment:
@@ -84,8 +88,8 @@ class Assembler:
             revision=revision, seed=row["writer_seed"],
         )  # fmt: skip
 
-    def _said(self, stage: str, step: int, text: str, verdict: str = "") -> Segment:
-        model, revision = self.names["judge"]
+    def _said(self, stage: str, row: Row, text: str, verdict: str = "") -> Segment:
+        step, (model, revision) = row["step"], self.names[row["decided_by"]]
         return text_segment(stage, step, text, loss=1, verdict=verdict, model=model, revision=revision)  # type: ignore[arg-type]
 
     def _multi_turn(self, reference: Reference) -> Built:
@@ -97,9 +101,9 @@ class Assembler:
             text = plan_text(step["instruction"], step["description"])
             op = "add" if step["op"] == Op.PAINT.value else step["op"]
             segments.append(text_segment("plan", step["step"], text, loss=1, op=op, model="grammar"))  # type: ignore[arg-type]
-            segments.append(self._sketch(number, draft, 1))
-            scores = self._scored("score_drafts", reference, step["step"], ("picture_text", "neighbour"))
             origin = "edit" if number else "t2i"
+            segments.append(self._sketch(number, draft, origin))
+            scores = self._scored("score_drafts", reference, step["step"], ("picture_text", "neighbour"))
             pictures.append(self._picture(draft, origin, [*scores, self._agreement(checks[step["step"]])]))
         detour = next((s["detour"] for s in plan if s["detour"]), "")
         extra = {"scene": json.loads(prompt["scene"]), "detour": detour}
@@ -110,7 +114,7 @@ class Assembler:
         steps = [r for r in self._rows("rollout", reference, rollout=reference.rollout) if r["step"] <= reference.step]
         segments, pictures = [], []
         for number, row in enumerate(steps[:-1]):
-            segments += [self._plan(row, 0), self._sketch(number, row, 0)]
+            segments += [self._plan(row, 0), self._sketch(number, row, "self_sample")]
             pictures.append(self._picture(row, "self_sample", []))
         return steps, segments, pictures
 
@@ -120,9 +124,9 @@ class Assembler:
         critique = Critique.model_validate_json(row["critique"])
         steps, before, pictures = self._history(reference)
         segments = [first, *before, self._plan(steps[-1], 0)]
-        segments.append(self._said("inspect", reference.step, critique.analysis, critique.verdict.value))
+        segments.append(self._said("inspect", row, critique.analysis, critique.verdict.value))
         if row["polarity"] == "negative":
-            segments.append(self._said("refine", reference.step, refine_text(critique.correction)))
+            segments.append(self._said("refine", row, refine_text(critique.correction)))
         return self._build(reference, False, segments, pictures, row, self._judged(prompt, row))
 
     def _alignment(self, reference: Reference) -> Built:
@@ -130,13 +134,13 @@ class Assembler:
         row = self._rows("alignment", reference, rollout=reference.rollout, step=reference.step)[0]
         critique = Critique.model_validate_json(row["critique"])
         step = self._rows("rollout", reference, rollout=reference.rollout, step=reference.step)[0]
-        segments = [first, self._plan(step, 0), self._sketch(0, step, 0)]
+        segments = [first, self._plan(step, 0), self._sketch(0, step, "self_sample")]
         scores = self._scored("score_alignment", reference, reference.step, ("picture_text",))
         pictures = [self._picture(step, "self_sample", [*scores, self._agreement(row)])]
-        segments.append(self._said("inspect", reference.step, critique.analysis, critique.verdict.value))
+        segments.append(self._said("inspect", row, critique.analysis, critique.verdict.value))
         if row["polarity"] == "negative":
-            segments.append(self._said("refine", reference.step, refine_text(critique.correction)))
-            segments.append(self._sketch(1, {**row, "step": reference.step}, 1, "repaint"))
+            segments.append(self._said("refine", row, refine_text(critique.correction)))
+            segments.append(self._sketch(1, {**row, "step": reference.step}, "correction"))
             better = self._scored("score_alignment", reference, reference.step, ("margin", "neighbour"))
             pictures.append(self._picture(row, "correction", better))
         extra = self._judged(prompt, row) | {"tries": row["tries"], "repair": row["repair"]}
@@ -144,7 +148,9 @@ class Assembler:
 
     def _judged(self, prompt: Row, row: Row) -> dict[str, Any]:
         critique = json.loads(row["critique"])
-        return {"scene": json.loads(prompt["scene"]), "critique": critique, "answers": row["answers"]}
+        said = {"critique": critique, "answers": row["answers"]}
+        said |= {"arbiter": row["arbiter"]} if row["arbiter"] else {}
+        return {"scene": json.loads(prompt["scene"]), **said}
 
     def _build(
         self, reference: Reference, complete: bool, segments: list[Segment], pictures: list[NewPicture],

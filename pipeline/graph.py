@@ -54,7 +54,8 @@ class Node:
 def build_graph(recipe: Recipe) -> dict[str, Node]:
     """Every stage with its fingerprint, upstream first. `run` settings are in no fingerprint: they are speed."""
     by_task = recipe.all_templates()
-    identity = {role: _model_identity(recipe.model_for(role)) for role in type(recipe.roles).model_fields}
+    cast = recipe.cast(type(recipe.roles).model_fields)
+    identity = {role: _model_identity(recipe.models[name]) for role, name in cast.items()}
     words = canonical(recipe.words().model_dump(mode="json"))
     nodes: dict[str, Node] = {}
     for stage in STAGES.values():
@@ -65,7 +66,7 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
             "lot size": str(recipe.lot_size),
             "vocabulary": words,
         }
-        parts |= {f"model of the {role}": identity[role] for role in stage.roles}
+        parts |= {f"model of the {role}": identity[role] for role in stage.roles if role in identity}
         for templates in templates_for(stage, by_task).values():
             parts |= {f"template {t.id}": f"{t.digest} weight {t.weight}" for t in templates}
         parts = {k: _short(v) for k, v in parts.items()}

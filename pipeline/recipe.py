@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -27,18 +27,30 @@ from stages.score import ScoreParams
 from stages.stage import Stage
 from stages.templating import BUILT_IN, Template, TemplateError, load_templates
 
+Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer"]
+
 
 class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Roles(Strict):
-    """Which model plays which role; each a name from `models`. One model may play several."""
+    """Which model plays which role; each a name from `models`. One model may play several.
+
+    The sketcher paints the rollouts, the painter where none is named: in the paper the drafts that are judged are the
+    policy's own and the targets are FLUX's. The arbiter is asked where the judge's answers disagree, if there is one.
+    """
 
     painter: str
     writer: str
     judge: str
     scorer: str
+    sketcher: str | None = None
+    arbiter: str | None = None
+
+
+# What a model must be able to be in order to play an optional role.
+PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
 
 
 class StageParams(Strict):
@@ -123,7 +135,7 @@ class RunConfig(Strict):
     workers: int = Field(default=2, ge=1)
     cpus: float = Field(default=1, gt=0)
     gpus: float = Field(default=0, ge=0)
-    gpu_roles: tuple[Literal["painter", "writer", "judge", "scorer"], ...] = ("painter", "writer", "judge", "scorer")
+    gpu_roles: tuple[Role, ...] = get_args(Role)
 
 
 class Recipe(Strict):
@@ -146,8 +158,16 @@ class Recipe(Strict):
     shards: Shards = Shards()
     run: RunConfig = RunConfig()
 
+    def cast(self, roles: Iterable[str]) -> dict[str, str]:
+        """Role → name of the model that plays it; optional roles that nobody plays are left out."""
+        named = {role: getattr(self.roles, role) for role in roles}
+        if "sketcher" in named:
+            named["sketcher"] = named["sketcher"] or self.roles.painter
+        return {role: name for role, name in named.items() if name is not None}
+
     def model_for(self, role: str) -> Any:
-        return self.models[getattr(self.roles, role)]
+        """Raises KeyError for an optional role that nobody plays."""
+        return self.models[self.cast([role])[role]]
 
     def words(self) -> Vocabulary:
         return _load_vocabulary(Path(self.vocabulary))
@@ -204,12 +224,11 @@ def load_recipe(path: Path) -> Recipe:
 
 def _check_named(recipe: Recipe, path: Path) -> None:
     """Roles name models that can play them; checkpoints, vocabulary and templates are there and sound."""
-    for role in Roles.model_fields:
-        name = getattr(recipe.roles, role)
+    for role, name in recipe.cast(Roles.model_fields).items():
         if name not in recipe.models:
             hint = _suggest(name, list(recipe.models))
             raise UserError(f"{path}: field roles.{role}: there is no model {name!r} in models{hint}")
-        if role not in recipe.models[name].serves:
+        if PLAYED_BY.get(role, role) not in recipe.models[name].serves:
             can = ", ".join(recipe.models[name].serves)
             raise UserError(f"{path}: field roles.{role}: model {name!r} can only be {can}")
         if why := recipe.models[name].missing():

@@ -132,11 +132,12 @@ def _fault(limits: Select, check: Mapping[str, object] | None, score: Mapping[st
         return "a picture without a verdict"
     if check["verdict"] == "conflict":
         return "a picture that the judge rejects"
-    return _below(limits, float(check["agreement"]), score)  # type: ignore[arg-type]
+    return _below(limits, check, score)
 
 
-def _below(limits: Select, agreement: float, score: Mapping[str, float]) -> str:
-    if agreement < limits.min_agreement:
+def _below(limits: Select, judged: Mapping[str, object], score: Mapping[str, float]) -> str:
+    """What an arbiter decided is settled, however far the judge's answers disagreed."""
+    if judged["decided_by"] == "judge" and float(judged["agreement"]) < limits.min_agreement:  # type: ignore[arg-type]
         return "judge's agreement below the threshold"
     for name, least in (
         ("picture_text", limits.min_picture_text), ("neighbour", limits.min_neighbour), ("margin", limits.min_margin),
@@ -157,8 +158,8 @@ def _sampled(limits: Select, nodes: Mapping[str, Node], store: Store, lot: int) 
         key = row["sample"], row["rollout"], row["step"]
         category, group = prompts[key[0]]
         reference = Reference(f"conflict_{row['polarity']}", *key, category, group, key[2] - 1)
-        yield reference, ("conflict", group, *steps[key]), _below(limits, row["agreement"], {})
-    columns = ["sample", "rollout", "step", "polarity", "agreement"]
+        yield reference, ("conflict", group, *steps[key]), _below(limits, row, {})
+    columns = ["sample", "rollout", "step", "polarity", "agreement", "decided_by"]
     for row in store.table(nodes["alignment"], lot, columns).to_pylist():
         key = row["sample"], row["rollout"], row["step"]
         category, group = prompts[key[0]]
@@ -167,7 +168,7 @@ def _sampled(limits: Select, nodes: Mapping[str, Node], store: Store, lot: int) 
         score = scores.get(key, {})
         if row["polarity"] == "negative":  # a flawed draft's own score is low by nature: its margin counts
             score = {"margin": score["margin"]} if "margin" in score else {}
-        yield reference, ("alignment", *map(str, key)), _below(limits, row["agreement"], score)
+        yield reference, ("alignment", *map(str, key)), _below(limits, row, score)
 
 
 def short_of(selection: Selection, quota: Quota, lots: Mapping[str, int]) -> list[str]:

@@ -30,12 +30,9 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
         raise CodeChanged(f"{stage}: code, templates or checkpoints changed while the build ran; build again")
     store, words = Store(Path(root)), recipe.words()
     templates = templates_for(node.stage, recipe.all_templates())
-    loaded: dict[str, Any] = {}
-    for role in node.stage.roles:
-        name = getattr(recipe.roles, role)
-        if name not in loaded:
-            loaded[name] = recipe.models[name].load()
-    models = {role: loaded[getattr(recipe.roles, role)] for role in node.stage.roles}
+    cast = recipe.cast(node.stage.roles)
+    loaded = {name: recipe.models[name].load() for name in sorted(set(cast.values()))}
+    models = {role: loaded[name] for role, name in cast.items()}
     params = getattr(recipe.stages, stage)
 
     def work(lot: int) -> dict[str, Any]:

@@ -25,9 +25,12 @@ def _text(*names: str) -> list[pa.Field]:
 _PICTURE = [pa.field("picture", pa.binary(), nullable=False), pa.field("seed", pa.int64(), nullable=False)]
 _CRITIQUE = [
     *_text("verdict", "critique", "template", "template_sha256"),
-    pa.field("agreement", pa.float32(), nullable=False),  # share of all answers that share the verdict's polarity
+    # The share of the judge's answers on the verdict's side; those that do not count are on neither.
+    pa.field("agreement", pa.float32(), nullable=False),
     pa.field("answers", pa.list_(pa.string()), nullable=False),  # raw, in order of attempt
+    *_text("arbiter", "decided_by"),  # the arbiter's raw answer, "" where it was not asked; judge or arbiter
 ]
+CRITIQUE_COLUMNS = tuple(f.name for f in _CRITIQUE)
 
 PROMPTS = pa.schema([*_SAMPLE, *_text("category", "prompt", "scene")])
 PLAN = pa.schema(

@@ -14,7 +14,6 @@ from pydantic import Field
 
 from schemas import tables
 from schemas.critique import Critique, Judgement, Side
-from stages.conflict import CRITIQUE_COLUMNS
 from stages.judging import Judged, JudgeParams, Question, judge
 from stages.models.roles import PaintRequest
 from stages.pictures import open_picture, paint_all
@@ -39,7 +38,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
         if row["side"] != Side.PICTURE.value:
             continue
         ledger.enter()
-        kept = {k: row[k] for k in ("sample", "rollout", "step", *CRITIQUE_COLUMNS)}
+        kept = {k: row[k] for k in ("sample", "rollout", "step", *tables.CRITIQUE_COLUMNS)}
         if row["verdict"] == Judgement.CONFLICT.value:
             flawed.append(kept)
             continue
@@ -100,5 +99,5 @@ def _request(
 
 STAGE = Stage(
     "alignment", "picture critiques", ("prompts", "rollout", "critique"), tables.ALIGNMENT, AlignmentParams, run,
-    roles=("painter", "judge"), tasks=("critique_picture",),
+    roles=("painter", "judge", "arbiter"), tasks=("critique_picture",),
 )  # fmt: skip

@@ -49,5 +49,5 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
 
 STAGE = Stage(
     "check", "pictures", ("prompts", "plan", "draft"), tables.CHECK, CheckParams, run,
-    roles=("judge",), tasks=("critique_picture",),
+    roles=("judge", "arbiter"), tasks=("critique_picture",),
 )  # fmt: skip

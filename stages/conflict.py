@@ -13,8 +13,6 @@ from schemas import tables
 from schemas.critique import Critique, Judgement, Side
 from stages.stage import Context, Ledger, Outcome, Params, Stage, outcome
 
-CRITIQUE_COLUMNS = ("verdict", "critique", "template", "template_sha256", "agreement", "answers")
-
 
 class ConflictParams(Params):
     """Thresholds (agreement) belong to the selection."""
@@ -34,7 +32,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
             ledger.reject("the correction repeats the instruction")
             continue
         ledger.keep()
-        kept = {k: row[k] for k in ("sample", "rollout", "step", *CRITIQUE_COLUMNS)}
+        kept = {k: row[k] for k in ("sample", "rollout", "step", *tables.CRITIQUE_COLUMNS)}
         rows.append({**kept, "polarity": "negative" if negative else "positive"})
     return outcome(tables.CONFLICT, rows, ledger)
 

@@ -86,5 +86,5 @@ def _question(row: dict[str, Any], side: Side, prompt: str) -> Question | Failur
 
 STAGE = Stage(
     "critique", "steps × sides", ("prompts", "rollout"), tables.CRITIQUE, CritiqueParams, run,
-    roles=("judge",), tasks=("critique_text", "critique_picture"),
+    roles=("judge", "arbiter"), tasks=("critique_text", "critique_picture"),
 )  # fmt: skip

@@ -1,15 +1,19 @@
-"""What every stage that judges shares: ask the judge k times, let the majority decide, keep every answer."""
+"""What every stage that judges shares: ask the judge k times, let the majority decide, keep every answer.
+
+Where the answers disagree, an arbiter decides, if the recipe names one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 from PIL import Image
 from pydantic import Field
 
+from schemas.compare import MISSING
 from schemas.critique import Critique, CritiqueError, Judgement, Side, parse_critique
 from stages.consequence import weigh_observations
 from stages.models.roles import AskRequest
@@ -30,12 +34,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Judged:
-    """The majority's critique; `agreement` is the share of all answers (unparsable ones too) on its side."""
+    """The critique that counts: the majority's, or the arbiter's. See the columns in `schemas.tables`."""
 
     critique: Critique
     agreement: float
     template: Template
     answers: list[str]
+    arbiter: str = ""
+    decided_by: Literal["judge", "arbiter"] = "judge"
 
     @property
     def conflict(self) -> bool:
@@ -49,7 +55,41 @@ class Judged:
             "template_sha256": self.template.digest,
             "agreement": self.agreement,
             "answers": self.answers,
+            "arbiter": self.arbiter,
+            "decided_by": self.decided_by,
         }
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The judge's answers to a question: those that count as `critiques`, and why the last of the others did not."""
+
+    question: Question
+    template: Template
+    request: AskRequest  # the first of the k
+    texts: list[str]
+    critiques: list[Critique]
+    error: Exception | None
+
+    def on_side(self, conflict: bool) -> list[Critique]:
+        return [c for c in self.critiques if (c.verdict is Judgement.CONFLICT) == conflict]
+
+    def agreement(self, conflict: bool) -> float:
+        return len(self.on_side(conflict)) / len(self.texts)
+
+    def decide(self) -> Judged | Failure:
+        """Conflict or not, by majority; then the most frequent critique among the majority's, the first on a tie."""
+        against, others = len(self.on_side(True)), len(self.on_side(False))
+        if against == others:
+            tie = CritiqueError(f"the judge's answers are divided {against} to {others}")
+            return self._failure(tie if against else self.error or tie)
+        majority = self.on_side(against > others)
+        most = max(majority, key=majority.count)
+        return Judged(most, self.agreement(against > others), self.template, self.texts)
+
+    def _failure(self, error: Exception) -> Failure:
+        unit = f"{self.question.unit}, {self.question.side.value} side"
+        return Failure.of(unit, error, self.request.text, "\n".join(self.texts))
 
 
 def pick_template(context: Context, task: str, unit: str) -> Template:
@@ -64,15 +104,32 @@ class JudgeParams(Params):
     `observations` says what is done with what the judge observed, where the grammar can read it
     (stages/consequence.py): "ignore" it; "require" that the answer follows from it, or not count the answer;
     "conclude" from it, whatever the answer concluded itself (where only the verdict is of use).
+    A recipe's arbiter is asked where the judge's agreement is below `arbitrate_below`: 1 is any disagreement, 0 never.
     """
 
     answers: int = Field(default=1, ge=1, le=15)
     temperature: float = Field(default=0.5, ge=0, le=2)
     observations: Literal["ignore", "require", "conclude"] = "ignore"
+    arbitrate_below: float = Field(default=1.0, ge=0, le=1)
 
 
 def judge(context: Context, questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
-    """Ask about every question in one batch and let the majority decide; see `_decide`."""
+    """Ask about every question in one batch and let the majority decide; the arbiter where it is too small."""
+    votes = _votes(context, questions, params)
+    found = [v.decide() for v in votes]
+    if "arbiter" not in context.models:
+        return found
+    open_ones = [i for i, f in enumerate(found) if _agreement(f) < params.arbitrate_below]
+    requests = [
+        replace(votes[i].request, seed=context.seed_for(questions[i].unit, "arbiter"), temperature=0.0)
+        for i in open_ones
+    ]
+    for i, said in zip(open_ones, each(context.models["arbiter"].ask, requests), strict=True):
+        found[i] = _arbitrated(votes[i], found[i], said)
+    return found
+
+
+def _votes(context: Context, questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
     answers, temperature = params.answers, params.temperature if params.answers > 1 else 0.0
     requests, templates = [], []
     for q in questions:
@@ -93,32 +150,52 @@ def judge(context: Context, questions: Sequence[Question], params: JudgeParams) 
         own = slice(i * answers, (i + 1) * answers)
         how = "ignore" if template.kinds else params.observations  # no scene graph entails a template's own kinds
         weigh = partial(weigh_observations, how, q.side, q.variables, context.vocabulary)
-        found.append(_decide(q, template, requests[own.start].text, said[own], weigh))
+        found.append(count_votes(q, template, requests[own.start], said[own], weigh))
     return found
 
 
-def _decide(
-    q: Question, template: Template, request: str, said: list[str | Exception], weigh: Callable[[Critique], Critique]
-) -> Judged | Failure:
-    """Conflict or not, by majority; then the most frequent critique among the majority's, the first on a tie."""
-    parsed: list[Critique] = []
+def count_votes(
+    question: Question, template: Template, request: AskRequest, said: Sequence[str | Exception],
+    weigh: Callable[[Critique], Critique] = lambda c: c,
+) -> Votes:  # fmt: skip
+    """Sort the answers that count from those that do not: a model's own errors, what does not parse or follow."""
+    critiques: list[Critique] = []
     error: Exception | None = None
     for answer in said:
         try:
-            if isinstance(answer, Exception):
-                raise answer
-            parsed.append(weigh(parse_critique(answer, template.kinds)))
-        except Exception as e:  # the model's own errors count like answers that do not parse
+            critiques.append(weigh(_critique(answer, question.side, template)))
+        except Exception as e:
             error = e
-    texts = [a if isinstance(a, str) else f"{type(a).__name__}: {a}" for a in said]
-    if not parsed:
-        assert error is not None
-        return Failure.of(f"{q.unit}, {q.side.value} side", error, request, "\n".join(texts))
-    against = sum(c.verdict is Judgement.CONFLICT for c in parsed)
-    if 2 * against == len(parsed):
-        tie = CritiqueError(f"the judge's answers are divided {against} to {against}")
-        return Failure.of(f"{q.unit}, {q.side.value} side", tie, request, "\n".join(texts))
-    conflict = 2 * against > len(parsed)
-    majority = [c for c in parsed if (c.verdict is Judgement.CONFLICT) == conflict]
-    most = max(majority, key=lambda c: sum(c == other for other in majority))
-    return Judged(most, len(majority) / len(said), template, texts)
+    return Votes(question, template, request, [_text(a) for a in said], critiques, error)
+
+
+def _critique(answer: str | Exception, side: Side, template: Template) -> Critique:
+    """Raises CritiqueError, and what the model itself raised."""
+    if isinstance(answer, Exception):
+        raise answer
+    critique = parse_critique(answer, template.kinds)
+    missing = next((f for f in critique.findings if side is Side.TEXT and f.kind in MISSING), None)
+    if missing:  # the paper's one rule: what a step does not name yet is no fault of its text
+        raise CritiqueError(f"findings: {missing.kind} is no fault of a text: not painted yet is not wrong")
+    return critique
+
+
+def _arbitrated(votes: Votes, before: Judged | Failure, said: str | Exception) -> Judged | Failure:
+    """The arbiter's critique decides. Where it gives none that counts, what the judge said stands."""
+    text = _text(said)
+    try:
+        critique = _critique(said, votes.question.side, votes.template)
+    except Exception as e:
+        if isinstance(before, Judged):
+            return replace(before, arbiter=text)
+        return replace(before, message=f"{before.message}; the arbiter: {e}", response=f"{before.response}\n{text}")
+    agreement = votes.agreement(critique.verdict is Judgement.CONFLICT)
+    return Judged(critique, agreement, votes.template, votes.texts, text, "arbiter")
+
+
+def _agreement(found: Judged | Failure) -> float:
+    return found.agreement if isinstance(found, Judged) else 0.0
+
+
+def _text(answer: str | Exception) -> str:
+    return answer if isinstance(answer, str) else f"{type(answer).__name__}: {answer}"

@@ -1,4 +1,4 @@
-"""rollout: self-sampling. From the prompt alone the policy (writer and painter) plans and paints, step by step.
+"""rollout: self-sampling. From the prompt alone the policy (writer and sketcher) plans and paints, step by step.
 
 Its mistakes are its own: they are what the Inspect subsets are made of (paper, "self-sampled critiques").
 """
@@ -106,7 +106,7 @@ def _paint(context: Context, written: list[tuple[Rollout, dict[str, Any]]], step
         )
         for r, row in written
     ]  # fmt: skip
-    painted = paint_all(context.models["painter"], requests)
+    painted = paint_all(context.models["sketcher"], requests)
     going = []
     for (r, row), request, picture in zip(written, requests, painted, strict=True):
         if isinstance(picture, Exception):
@@ -119,5 +119,5 @@ def _paint(context: Context, written: list[tuple[Rollout, dict[str, Any]]], step
 
 STAGE = Stage(
     "rollout", "rollouts", ("prompts",), tables.ROLLOUT, RolloutParams, run,
-    roles=("writer", "painter"), tasks=("write",),
+    roles=("writer", "sketcher"), tasks=("write",),
 )  # fmt: skip

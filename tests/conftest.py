@@ -60,6 +60,22 @@ def vocabulary() -> Vocabulary:
     return Vocabulary.model_validate(yaml.safe_load((ROOT / "miniature" / "vocabulary.yaml").read_text()))
 
 
+def make_lot(
+    write: Callable[[dict[str, Any]], Path], recipe: dict[str, Any], root: Path
+) -> tuple[Any, dict[str, Any], Any]:
+    """Run every stage on lot 0 in this process, without Ray: the recipe, its nodes and the store."""
+    from pipeline.graph import STAGES, build_graph  # not above: numpy counts its threads when it is imported
+    from pipeline.recipe import load_recipe
+    from pipeline.store import Store
+    from pipeline.worker import stage_worker
+
+    loaded = load_recipe(write(recipe))
+    nodes, store = build_graph(loaded), Store(root)
+    for name in STAGES:
+        stage_worker(loaded, name, str(root), nodes[name].fingerprint)(0)
+    return loaded, nodes, store
+
+
 def command(*arguments: str | Path) -> tuple[list[str], dict[str, Any]]:
     """``underpaint …`` as a process of its own: the words, and how to start it."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])

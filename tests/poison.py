@@ -50,6 +50,21 @@ def _mumbled(request: AskRequest) -> str:
     return '{"observed": [' if "cup" in request.context["description"] else ""
 
 
+class Wavering(Symbolic):
+    """A judge who does not finish every twelfth answer, and denies as many."""
+
+    def __init__(self) -> None:
+        super().__init__(WORLD)
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        return [_wavered(r.seed) or a for r, a in zip(requests, super().ask(requests), strict=True)]
+
+
+def _wavered(seed: int) -> str:
+    denial = '{"observed":[],"findings":[],"verdict":"consistent","analysis":"All is well.","correction":""}'
+    return {0: '{"observed": [', 1: denial}.get(seed % 12, "")
+
+
 class Suicidal(Symbolic):
     """Kills its own process once, on the first request after `flag` was laid out."""
 

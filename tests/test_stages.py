@@ -7,30 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import make_lot
 
-from pipeline.graph import STAGES, build_graph
-from pipeline.recipe import load_recipe
+from pipeline.graph import STAGES
 from pipeline.select import select
-from pipeline.store import Store
-from pipeline.worker import stage_worker
 from schemas.compare import Kind
 from schemas.critique import Critique, CritiqueError, Finding, Judgement, Side
 from schemas.vocabulary import Vocabulary
 from stages.consequence import weigh_observations
-from stages.judging import Judged, Question, _decide
-from stages.stage import Failure, Ledger, balances, outcome
-from stages.templating import BUILT_IN, load_template
+from stages.stage import Ledger, balances, outcome
 
 Write = Callable[[dict[str, Any]], Path]
-
-
-def make_lot(write: Write, recipe: dict[str, Any], root: Path) -> tuple[Any, dict[str, Any], Store]:
-    """Run every stage on lot 0 in this process."""
-    loaded = load_recipe(write(recipe))
-    nodes, store = build_graph(loaded), Store(root)
-    for name in STAGES:
-        stage_worker(loaded, name, str(root), nodes[name].fingerprint)(0)
-    return loaded, nodes, store
 
 
 def test_every_stage_keeps_its_schema_and_its_ledger(
@@ -76,36 +63,6 @@ def test_bad_rows_go_to_quarantine_with_what_explains_them(
     assert mumbled and all("cup" in f["request"] and '{"observed": [' in f["response"] for f in mumbled)
     assert all(balances(store.manifest(node, 0)["ledger"]) for node in nodes.values())
     assert store.table(nodes["check"], 0).num_rows > 0  # and the lot went on
-
-
-def question() -> Question:
-    return Question("sample 1, step 1", Side.TEXT, {})
-
-
-AGREE = '{"observed":[],"findings":[],"verdict":"consistent","analysis":"fine","correction":""}'
-AGAINST = (
-    '{"observed":[],"findings":[{"kind":"wrong_count","detail":"two"}],"verdict":"conflict","analysis":"no",'
-    '"correction":"Add a cup."}'
-)
-
-
-@pytest.mark.parametrize(
-    ("answers", "conflict", "agreement"),
-    [([AGREE] * 3, False, 1.0), ([AGAINST, AGREE, AGAINST], True, 2 / 3), ([AGREE, "?", "?"], False, 1 / 3)],
-)
-def test_the_majority_decides(answers: list[str | Exception], conflict: bool, agreement: float) -> None:
-    template = load_template(BUILT_IN / "critique_text.md.j2")
-    judged = _decide(question(), template, "", answers, lambda c: c)
-    assert isinstance(judged, Judged)
-    assert (judged.conflict, judged.agreement) == (conflict, agreement)
-    assert judged.answers == answers
-
-
-@pytest.mark.parametrize("answers", [["?", "?", "?"], [AGREE, AGAINST, "?"]])
-def test_no_majority_is_a_failure(answers: list[str | Exception]) -> None:
-    failed = _decide(question(), load_template(BUILT_IN / "critique_text.md.j2"), "request", answers, lambda c: c)
-    assert isinstance(failed, Failure)
-    assert failed.error == CritiqueError.__name__ and failed.request == "request" and "?" in failed.response
 
 
 def test_a_ledger_that_does_not_balance_is_refused() -> None:
