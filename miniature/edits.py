@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from miniature.scenes import random_scene
+from miniature.scenes import HeldOut, is_held_out, random_scene
 from miniature.world import CELLS, lay_out, vocabulary
+from schemas.compare import placed
 from schemas.edit import Edit, Op, apply, instruct
 from schemas.grammar import definite
-from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
+from schemas.scene import INVERSE, PLACE, SPATIAL, Relation, SceneGraph, SceneObject
+from schemas.wordings import reword
 
 # How often each kind is drawn: "first" paints one node on the blank canvas, "paint" a whole scene, "one" changes one
-# of several equal objects.
+# of several equal objects; "background" and "relate" are instructions that only corrections have.
 SHARES = {
-    "first": 0.2, "paint": 0.13, "empty": 0.02, "add": 0.33, "modify": 0.08, "swap": 0.09, "remove": 0.08,
-    "move": 0.04, "one": 0.03,
+    "first": 0.16, "paint": 0.16, "empty": 0.02, "add": 0.3, "modify": 0.09, "swap": 0.08, "remove": 0.08,
+    "move": 0.04, "one": 0.03, "background": 0.02, "relate": 0.02,
 }  # fmt: skip
 
 
@@ -29,9 +31,26 @@ class EditCase:
 
 
 def random_edit(rng: random.Random, kind: str | None = None) -> EditCase:
-    """One edit of a random scene, worded by the grammar; both scenes have places."""
+    """One edit of a random scene, in one of the wordings; both scenes have places, and what is not edited stays put."""
     if kind is None:
         kind = rng.choices(list(SHARES), list(SHARES.values()))[0]
+    while True:
+        case = _draw(rng, kind)
+        held_out = kind == "empty" or is_held_out(case.after) == isinstance(rng, HeldOut)
+        if held_out and _stays(case):
+            return replace(case, instruction=reword(case.instruction, rng.randrange(6)))
+
+
+def _stays(case: EditCase) -> bool:
+    """Whether all that both scenes hold stands in the same cells: equal objects without a place may be pushed on."""
+    if case.before is None:
+        return True
+    old, new = lay_out(case.before), lay_out(case.after)
+    edited = {case.edit.target} | ({case.edit.node.id} if case.edit.node else set())
+    return all(new[id] == cells for id, cells in old.items() if id in new and id not in edited)
+
+
+def _draw(rng: random.Random, kind: str) -> EditCase:
     words = vocabulary()
     if kind in ("first", "paint", "empty"):
         scene = random_scene(rng, counts=rng.choice([(1,), (1,), (1,), (2,), (3,), (4,)]) if kind == "first" else None)
@@ -40,8 +59,9 @@ def random_edit(rng: random.Random, kind: str | None = None) -> EditCase:
         edit = Edit(op=Op.PAINT, scene=scene)
         return EditCase(kind, None, scene, edit, instruct(SceneGraph(), edit, words))
     scene = random_scene(rng)
-    if kind in ("move", "one"):
-        return _move(rng, scene) if kind == "move" else _one_of_several(rng)
+    if kind in ("move", "one", "background", "relate"):
+        makers = {"move": _move, "one": _one_of_several, "background": _background, "relate": _relate}
+        return makers[kind](rng, scene)
     node = rng.choice(scene.objects)
     if kind == "add":
         before = scene.restrict(o.id for o in scene.objects if o.id != node.id)
@@ -61,14 +81,40 @@ def _move(rng: random.Random, scene: SceneGraph) -> EditCase:
     free = [place for cell, place in CELLS.items() if cell not in taken]
     singles = [o for o in scene.objects if o.count == 1]
     if not free or not singles:
-        return random_edit(rng, "move")
+        return _draw(rng, "move")
     before = scene.model_copy(update={"relations": ()})
     node = rng.choice(singles)
     edit = Edit(op=Op.MODIFY, target=node.id, node=node.with_attribute(PLACE, rng.choice(free)))
     return EditCase("move", before, apply(before, edit), edit, instruct(before, edit, vocabulary()))
 
 
-def _one_of_several(rng: random.Random) -> EditCase:
+def _background(rng: random.Random, before: SceneGraph) -> EditCase:
+    back = rng.choice([b for b in vocabulary().backgrounds if b != before.background])
+    after = before.model_copy(update={"background": back})
+    return EditCase("background", before, after, Edit(op=Op.PAINT, scene=after), f"Change the background to {back}.")
+
+
+def _relate(rng: random.Random, scene: SceneGraph) -> EditCase:
+    """A single object goes to the first free cell on which it stands to another as told."""
+    scene = scene.model_copy(update={"relations": ()})
+    taken = {cell for cells in lay_out(scene).values() for cell in cells}
+    singles = [o for o in scene.objects if o.count == 1]
+    if len(singles) < 2 or len(taken) == len(CELLS):
+        return _draw(rng, "relate")
+    node, other = rng.sample(singles, 2)
+    predicate = rng.choice(SPATIAL)
+    for cell, place in CELLS.items():
+        moved = node.with_attribute(PLACE, place)
+        ends = (moved, other) if predicate not in INVERSE else (other, moved)
+        if cell not in taken and placed(*ends, INVERSE.get(predicate, predicate)):
+            edit = Edit(op=Op.MODIFY, target=node.id, node=moved)
+            words = vocabulary()
+            text = f"Move {definite(node, words)} so that it is {predicate} {definite(other, words)}."
+            return EditCase("relate", scene, apply(scene, edit), edit, text)
+    return _draw(rng, "relate")
+
+
+def _one_of_several(rng: random.Random, _: SceneGraph) -> EditCase:
     """Of several equal objects, each named by its place, one is added, removed or recoloured."""
     scene = random_scene(rng, counts=rng.choice([(2,), (2, 1), (3,), (3, 1), (2, 2)]), relations=False)
     several = next(o for o in scene.objects if o.count > 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from miniature.dialogue_checks import described, grade
 from miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, random_step, templates
 from miniature.edits import SHARES, EditCase, random_edit
 from miniature.minimal_edits import KINDS
+from miniature.scenes import HeldOut
 from miniature.train import CHECKPOINTS
 from miniature.world import CELLS, SIZE, render, vocabulary
 from schemas.compare import Verdict, compare
@@ -56,7 +56,7 @@ def painter_figures(painter: DiffusersPainter, eye: Any, n: int, rates: dict[str
     from miniature.trainers import reader
     from miniature.trainers.autoencoder import pixels
 
-    rng = random.Random("evaluate/painter")
+    rng = HeldOut("evaluate/painter")
     kinds = [k for k in SHARES for _ in range(max(1, n // len(SHARES)))]
     cases = [(random_edit(rng, kind), rng.randrange(1 << 30)) for kind in kinds]
     requests = [PaintRequest(render(c.before, s) if c.before else None, c.instruction, _words(c), s) for c, s in cases]
@@ -91,7 +91,7 @@ def _ask(speaker: TransformersSpeaker, cases: list[Dialogue]) -> list[str]:
 
 def speaker_figures(speaker: TransformersSpeaker, n: int, rates: dict[str, float]) -> Figures:
     """Greedy answers of writer and judge, against the answers that are right by construction."""
-    rng = random.Random("evaluate/speaker")
+    rng = HeldOut("evaluate/speaker")
     found: Figures = {}
     for task, make in MAKERS.items():
         cases = [make(rng) for _ in range(n)]
@@ -104,7 +104,7 @@ def speaker_figures(speaker: TransformersSpeaker, n: int, rates: dict[str, float
 
 def rollout_figures(speaker: TransformersSpeaker, n: int, temperature: float) -> Figures:
     """The writer on its own, from a prompt to "done", reading its own descriptions; five steps at most."""
-    rng = random.Random("evaluate/rollout")
+    rng = HeldOut("evaluate/rollout")
     prompts = [random_step(rng).prompt.without(PLACE) for _ in range(n)]
     so_far, finished = [BLANK] * n, [False] * n
     (template,) = templates()["write"]
@@ -139,7 +139,7 @@ def painted_figures(painter: DiffusersPainter, speaker: TransformersSpeaker, eye
     from miniature.trainers import reader
     from miniature.trainers.autoencoder import pixels
 
-    rng = random.Random("evaluate/painted")
+    rng = HeldOut("evaluate/painted")
     cases = [random_edit(rng, rng.choice(("first", "add", "add"))) for _ in range(n)]
     seeds = [rng.randrange(1 << 30) for _ in range(n)]
     pictures = painter.paint(
@@ -187,7 +187,7 @@ def scorer_figures(scorer: OpenClipScorer, n: int, rates: dict[str, float]) -> t
     """For each kind of minimal edit: does the right text beat the edited one; and the AUC over all pairs."""
     from miniature.trainers.scorer import held_out, separation
 
-    rng = random.Random("evaluate/scorer")
+    rng = HeldOut("evaluate/scorer")
     found: Figures = {}
     auc: dict[str, float] = {}
     start = time.time()

@@ -25,6 +25,7 @@ from schemas.grammar import (
 )
 from schemas.scene import PLACE, PLACES, Relation, SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
+from schemas.wordings import own_wording, reword
 
 
 class Op(StrEnum):
@@ -77,8 +78,12 @@ def apply(graph: SceneGraph, edit: Edit) -> SceneGraph:
     return graph.replace_node(node.model_copy(update={"id": old.id}))
 
 
-def instruct(graph: SceneGraph, edit: Edit, vocabulary: Vocabulary) -> str:
-    """The instruction sentence for an edit of `graph` (the scene before it)."""
+def instruct(graph: SceneGraph, edit: Edit, vocabulary: Vocabulary, wording: int = 0) -> str:
+    """The instruction sentence for an edit of `graph` (the scene before it), in one of several wordings."""
+    return reword(_instruct(graph, edit, vocabulary), wording)
+
+
+def _instruct(graph: SceneGraph, edit: Edit, vocabulary: Vocabulary) -> str:
     if edit.op is Op.PAINT:
         assert edit.scene is not None
         words = describe(edit.scene.model_copy(update={"relations": ()}), vocabulary)
@@ -103,7 +108,7 @@ def instruct(graph: SceneGraph, edit: Edit, vocabulary: Vocabulary) -> str:
 
 def read_instruction(text: str, graph: SceneGraph, vocabulary: Vocabulary) -> Edit:
     """The edit of `graph` that a sentence of `instruct` asks for. Raises GrammarError with the part unknown."""
-    words = text.strip().removesuffix(".")
+    words = own_wording(text).strip().removesuffix(".")
     fresh = f"o{len(graph.objects)}"
     while any(o.id == fresh for o in graph.objects):
         fresh += "x"

@@ -16,6 +16,7 @@ from schemas.compare import Kind, Verdict, compare
 from schemas.edit import apply, instruct, read_instruction
 from schemas.grammar import GrammarError, describe, read
 from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
+from schemas.wordings import own_wording
 
 WORDS = vocabulary()
 scenes = st.builds(lambda seed: random_scene(random.Random(seed)), st.integers(0, 10**9))
@@ -91,13 +92,16 @@ def test_a_turned_relation_contradicts(scene: SceneGraph) -> None:
 @given(seeds)
 @settings(max_examples=300)
 def test_an_instruction_reads_back_as_its_edit(seed: int) -> None:
-    case = random_edit(random.Random(seed))
+    rng = random.Random(seed)
+    case = random_edit(rng)
+    while case.kind in ("background", "relate"):  # corrections, which a painter understands and the grammar does not
+        case = random_edit(rng)
     before = case.before or SceneGraph()
     after = apply(before, read_instruction(case.instruction, before, WORDS))
     bare = [g.model_copy(update={"relations": ()}).key() for g in (after, case.after)]
     assert bare[0] == bare[1], case.instruction
     if case.kind != "one":  # those name one of several equal objects by its place
-        assert instruct(before, case.edit, WORDS) == case.instruction
+        assert instruct(before, case.edit, WORDS) == own_wording(case.instruction)
 
 
 def test_places_decide_relations() -> None:

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from miniature.loop import Run
-from miniature.scenes import random_scene
+from miniature.scenes import HeldOut, random_scene
 from miniature.world import SIZE, background, render
 from schemas.scene import SceneGraph
 
@@ -54,7 +54,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     model = build().to(memory_format=torch.channels_last)
     run = Run("autoencoder", model, lr=2e-3, hours=hours, resume=resume, ema=0.998)
     rng = random.Random(f"autoencoder/{seed}/{run.step}")
-    held_out = _batch(random.Random("autoencoder/held out"), 200)[0]
+    held_out = _batch(HeldOut("autoencoder/held out"), 200)[0]
 
     def evaluate() -> dict[str, float]:
         back = torch.cat([model(x).sample for x in held_out.split(50)])

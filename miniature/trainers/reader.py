@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from miniature.loop import Run
-from miniature.scenes import random_scene
+from miniature.scenes import HeldOut, random_scene
 from miniature.trainers.autoencoder import pixels
 from miniature.world import cell_labels, render, vocabulary
 from schemas.scene import SceneGraph
@@ -72,7 +72,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     model = Reader()
     run = Run("reader", model, lr=2e-3, hours=hours, resume=resume, ema=0.995)
     rng = random.Random(f"reader/{seed}/{run.step}")
-    held_out = _batch(random.Random("reader/held out"), 1000)
+    held_out = _batch(HeldOut("reader/held out"), 1000)
 
     def evaluate() -> dict[str, float]:
         noun, colour, back = model(held_out[0])

@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerFast
 
 from miniature.loop import Run
 from miniature.minimal_edits import KINDS, ScorerCase, minimal_edit, random_case
+from miniature.scenes import HeldOut
 from miniature.tokenizer import train_tokenizer
 from miniature.trainers.autoencoder import pixels
 from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, labels
@@ -107,7 +108,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         return x, vocab(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
     def evaluate() -> dict[str, float]:
-        draw = random.Random("scorer/held out")
+        draw = HeldOut("scorer/held out")
         found: dict[str, float] = {}
         for kind in KINDS:
             pairs = held_out(draw, kind, 200)

@@ -40,7 +40,7 @@ from miniature.dialogues import (
     write_dialogue,
 )
 from miniature.loop import Run
-from miniature.scenes import random_scene
+from miniature.scenes import HeldOut, random_scene
 from miniature.tokenizer import train_tokenizer
 from miniature.trainers.autoencoder import pixels
 from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, _spoil, labels
@@ -331,7 +331,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
             sum(speaking(model, batch, batch[3])).backward()  # type: ignore[union-attr]
     model.zero_grad()
     run = Run("speaker", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
-    held_out = random.Random("speaker/held out")
+    held_out = HeldOut("speaker/held out")
     cases = [make(held_out) for make in MAKERS.values() for _ in range(64)]
 
     def evaluate() -> dict[str, float]:

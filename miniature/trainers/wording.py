@@ -16,6 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 from miniature.edits import EditCase, random_edit
 from miniature.loop import Run
+from miniature.scenes import HeldOut
 from miniature.tokenizer import train_tokenizer
 from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS
 from miniature.world import CELLS, lay_out, vocabulary
@@ -23,7 +24,7 @@ from schemas.edit import Op
 from schemas.grammar import describe
 from schemas.scene import PLACE, SceneObject
 
-LENGTH = 40  # tokens of the painter's text
+LENGTH = 48  # tokens of the painter's text
 WIDTH = 160
 OPS = list(Op)
 
@@ -67,7 +68,9 @@ def truth(case: EditCase) -> list[int]:
     """Indices: six nouns, six colours, background, op, count; "nothing" where the text leaves a cell alone."""
     cells: list[SceneObject | None] = [None] * 6
     edit, named = case.edit, []
-    if edit.op is Op.PAINT:
+    if case.kind == "background":
+        pass  # the text names no object
+    elif edit.op is Op.PAINT:
         named = list(case.after.objects)
     elif edit.node is not None:
         cells[5] = edit.node
@@ -100,7 +103,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         ).input_ids
         return ids, torch.tensor([truth(c) for c in cases])
 
-    held_out = batch(random.Random("wording/held out"), 1000)
+    held_out = batch(HeldOut("wording/held out"), 1000)
 
     def evaluate() -> dict[str, float]:
         noun, colour, whole = model(held_out[0])

@@ -1,0 +1,44 @@
+"""Several ways to word the same instruction, and the way back to the grammar's own ("diverse instructions", the paper).
+
+``Add a red car.``  ``Place a red car.``  ``Put in a red car.``
+"""
+
+from __future__ import annotations
+
+import re
+
+# The grammar's own form first; {0} and {1} are the parts that every wording keeps.
+WORDINGS: tuple[tuple[str, ...], ...] = (
+    ("Paint {0}.", "Draw {0}.", "Start with {0}."),
+    ("Add {0}.", "Place {0}.", "Put in {0}."),
+    ("Replace {0} with {1}.", "Swap {0} for {1}.", "Change {0} into {1}."),
+    ("Remove {0}.", "Erase {0}.", "Take away {0}."),
+    ("Move {0} to {1}.", "Shift {0} to {1}.", "Bring {0} to {1}."),
+    ("Make {0}.", "Turn {0}."),
+)
+
+
+def _pattern(form: str) -> re.Pattern[str]:
+    return re.compile(re.escape(form).replace(r"\{0\}", "(.+?)").replace(r"\{1\}", "(.+)"))
+
+
+_OWN = [(_pattern(own), others) for own, *others in WORDINGS]
+_OTHERS = [(_pattern(other), own) for own, *others in WORDINGS for other in others]
+
+
+def reword(instruction: str, wording: int) -> str:
+    """The instruction in another wording, the grammar's own for 0; numbers beyond the last begin anew."""
+    for pattern, others in _OWN:
+        if match := pattern.fullmatch(instruction):
+            forms = (None, *others)
+            form = forms[wording % len(forms)]
+            return form.format(*match.groups()) if form else instruction
+    return instruction
+
+
+def own_wording(instruction: str) -> str:
+    """The grammar's wording of an instruction that `reword` may have made; other sentences as they are."""
+    for pattern, own in _OTHERS:
+        if match := pattern.fullmatch(instruction.strip()):
+            return own.format(*match.groups())
+    return instruction
