@@ -1,0 +1,64 @@
+"""How long an item is when packed: its text tokens or picture patches, and two control tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from training.sequence import Item
+
+CONTROL_TOKENS = 2  # an item's opening and closing token
+MAX_PIXELS = 14 * 14 * 9 * 1024
+
+
+@dataclass(frozen=True)
+class Resize:
+    """BAGEL's picture transform (data/transforms.py, MaxLongEdgeMinShortEdgeResize), its sizes only; all in pixels."""
+
+    stride: int
+    longest: int
+    shortest: int
+    max_pixels: int = MAX_PIXELS
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) after it, multiples of the stride."""
+        scale = max(min(self.longest / max(width, height), 1.0), self.shortest / min(width, height))
+        width, height = self._scaled(width, height, scale)
+        if width * height > self.max_pixels:
+            width, height = self._scaled(width, height, self.max_pixels / (width * height))
+        if max(width, height) > self.longest:
+            width, height = self._scaled(width, height, self.longest / max(width, height))
+        return width, height
+
+    def tokens(self, width: int, height: int) -> int:
+        wide, high = self.size(width, height)
+        return wide * high // self.stride**2
+
+    def _scaled(self, width: int, height: int, scale: float) -> tuple[int, int]:
+        return self._divisible(round(width * scale)), self._divisible(round(height * scale))
+
+    def _divisible(self, side: int) -> int:
+        return max(self.stride, round(side / self.stride) * self.stride)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """At which sizes the VAE and the ViT see a picture."""
+
+    vae: Resize
+    vit: Resize
+
+    @classmethod
+    def of(cls, px: int, vit: int) -> Pixels:
+        """VAE side `px` whatever is stored; ViT side at most `vit`, and at least BAGEL's 224 unless `vit` is less."""
+        return cls(Resize(16, px, px), Resize(14, vit, min(224, vit)))
+
+
+def item_tokens(
+    item: Item, sizes: Mapping[str, tuple[int, int]], pixels: Pixels, text_tokens: Callable[[str], int]
+) -> int:
+    """An item's tokens with its two control tokens. `sizes`: stored (width, height) of every picture."""
+    if item.kind == "text":
+        return CONTROL_TOKENS + text_tokens(item.content)
+    resize = pixels.vae if item.kind == "vae_image" else pixels.vit
+    return CONTROL_TOKENS + resize.tokens(*sizes[item.content])
