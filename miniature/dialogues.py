@@ -15,11 +15,11 @@ from PIL import Image
 from miniature.edits import another, random_edit
 from miniature.scenes import PAIRS, random_scene
 from miniature.world import CELLS, cell_labels, lay_out, render, vocabulary
-from schemas.compare import Kind, compare, match
+from schemas.compare import Kind, compare
 from schemas.critique import Critique
 from schemas.edit import Edit, Op, instruct
-from schemas.grammar import describe, indefinite, read
-from schemas.inspection import inspect_picture, inspect_text, observed_scene
+from schemas.grammar import describe, indefinite
+from schemas.inspection import AS_ASKED, TO_COME, inspect_picture, inspect_text, observed_scene
 from schemas.scene import INVERSE, PLACE, Relation, SceneGraph, SceneObject
 from stages.templating import BUILT_IN, Template, load_templates
 
@@ -366,31 +366,23 @@ Look = tuple[str, str]  # noun and colour; empty where nothing is wanted
 
 
 def expected(d: Dialogue) -> list[Look | None]:
-    """For every observed item of a critique, in order: what should be there; None for the background.
+    """For every observed item of a critique, in order: what the description has in its cell; None for the background.
 
-    Picture side: what the description has in the item's cell. Text side: the prompt's counterpart of the item.
+    On the text side the items say themselves what the prompt has instead: None for all.
     """
-    nothing = ("", "")
-    if d.task == "critique_picture":
-        cells = dict(zip(CELLS.values(), cell_labels(d.prompt), strict=True))
-        looks: list[Look | None] = [cells[o.attributes[PLACE]] or nothing for o in d.shown.objects]
-        return looks + [None] * bool(d.shown.background)
-    described = read(d.context["description"], vocabulary())
-    pairs = match(described.objects, d.prompt.objects)
-    looks = [(right.noun, right.attributes["colour"]) if right else nothing for _, right in pairs]
-    return looks + [None] * bool(described.background)
+    if d.task == "critique_text":
+        assert d.critique is not None
+        return [None] * len(d.critique.observed)
+    cells = dict(zip(CELLS.values(), cell_labels(d.prompt), strict=True))
+    looks: list[Look | None] = [cells[o.attributes[PLACE]] or ("", "") for o in d.shown.objects]
+    return looks + [None] * bool(d.shown.background)
 
 
 def doubtful(d: Dialogue) -> list[bool]:
     """For every observed item of a critique, in order: whether it is one that should not be there."""
     assert d.critique is not None
-    words = vocabulary()
-    if d.task == "critique_picture":
-        wanted = _one_by_one(cell_labels(d.prompt), d.prompt.background)
-        expected = [indefinite(o, words) for o in wanted.objects] + [f"a {wanted.background} background"]
-        return [item not in expected for item in d.critique.observed]
-    described = read(d.context["description"], words)
-    faults = compare(described, d.prompt).faults
-    wrong = {f.subject.id for f in faults if f.subject is not None}
-    background = any(f.kind is Kind.WRONG_BACKGROUND for f in faults)
-    return [o.id in wrong for o in described.objects] + [background] * bool(described.background)
+    if d.task == "critique_text":
+        return [not item.endswith((AS_ASKED, TO_COME)) for item in d.critique.observed]
+    wanted = _one_by_one(cell_labels(d.prompt), d.prompt.background)
+    right = [indefinite(o, vocabulary()) for o in wanted.objects] + [f"a {wanted.background} background"]
+    return [item not in right for item in d.critique.observed]

@@ -46,10 +46,14 @@ class Run:
     def _clock(self) -> float:
         return time.time() - self.start if self.start is not None else 0.0
 
+    @property
+    def share(self) -> float:
+        """How much of the hours given is over, 0 to 1."""
+        return min(1.0, self._clock() / self.seconds)
+
     def update(self, loss: Tensor, count: int, clip: float = 1.0) -> None:
         """Backward, one optimizer step at the scheduled rate, and the running average."""
-        progress = min(1.0, self._clock() / self.seconds)
-        rate = self.lr * (self.end + (1 - self.end) * 0.5 * (1 + math.cos(math.pi * progress)))
+        rate = self.lr * (self.end + (1 - self.end) * 0.5 * (1 + math.cos(math.pi * self.share)))
         rate *= min(1.0, (self.step - self.first + 1) / self.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -69,7 +73,7 @@ class Run:
 
     def over(self) -> bool:
         self.start = self.start or time.time()
-        return self._clock() >= self.seconds
+        return self.share >= 1
 
     def averaged(self, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
         """Call `evaluate` with the averaged weights in place."""

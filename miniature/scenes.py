@@ -43,10 +43,12 @@ def _draw(rng: random.Random, counts: tuple[int, ...] | None, relations: bool) -
     free: set[Cell] = set(CELLS)
     nodes: list[SceneObject] = []
     looks: set[tuple[str, str]] = set()
+    nouns = list(words.nouns)
     for i, count in enumerate(sorted(counts, reverse=True)):
-        noun, colour = rng.choice(list(words.nouns)), rng.choice(words.attributes["colour"])
+        again = nodes and rng.random() < 0.15  # the same noun in two colours, as prompts of colour attribution have it
+        noun, colour = nodes[-1].noun if again else rng.choice(nouns), rng.choice(words.attributes["colour"])
         while (noun, colour) in looks:
-            noun, colour = rng.choice(list(words.nouns)), rng.choice(words.attributes["colour"])
+            noun, colour = rng.choice(nouns), rng.choice(words.attributes["colour"])
         looks.add((noun, colour))
         node = SceneObject(id=f"o{i}", noun=noun, attributes={"colour": colour}, count=count)
         if count == 1:

@@ -45,7 +45,7 @@ class Difference(BaseModel):
     wanted: SceneObject | None = None  # its counterpart in the full scene
     other: SceneObject | None = None  # the far end of a wrong relation, as the full scene has it
     attribute: str = ""
-    stated: str = ""
+    stated: str = ""  # of an unwanted object: "another" where one that looks like it is wanted and there
     expected: str = ""
 
 
@@ -65,10 +65,12 @@ def compare(partial: SceneGraph, full: SceneGraph) -> Comparison:
     Details that `full` leaves open may be filled in freely: a place it does not name, a colour it does not say.
     """
     pairs = match(partial.objects, full.objects)
+    wanted_looks = [look(mine) for mine, theirs in pairs if theirs is not None]
     found: list[Difference] = []
     for mine, theirs in pairs:
         if theirs is None:
-            found.append(Difference(kind=Kind.UNWANTED_OBJECT, subject=mine))
+            stated = "another" if look(mine) in wanted_looks else ""
+            found.append(Difference(kind=Kind.UNWANTED_OBJECT, subject=mine, stated=stated))
             continue
         found += _node_differences(mine, theirs)
     matched = {theirs.id for _, theirs in pairs if theirs is not None}
@@ -83,6 +85,11 @@ def compare(partial: SceneGraph, full: SceneGraph) -> Comparison:
     else:
         verdict = Verdict.INCOMPLETE if found else Verdict.SATISFIES
     return Comparison(verdict=verdict, differences=tuple(found))
+
+
+def look(node: SceneObject) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What a node looks like, wherever it stands and however many it counts."""
+    return node.noun, tuple(sorted((k, v) for k, v in node.attributes.items() if k != PLACE))
 
 
 def match(

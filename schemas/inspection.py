@@ -5,10 +5,10 @@ It is the truth that judges are trained and calibrated on, and the paper's symbo
 
 from __future__ import annotations
 
-from schemas.compare import Difference, Kind, compare
+from schemas.compare import Difference, Kind, compare, match
 from schemas.critique import Critique, Finding, Judgement
 from schemas.edit import Edit, Op, apply, instruct
-from schemas.grammar import NUMBERS, capital, definite, enumerate_words, indefinite, name
+from schemas.grammar import NUMBERS, article, capital, definite, enumerate_words, indefinite, name
 from schemas.scene import PLACE, PLACES, SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
 
@@ -59,7 +59,7 @@ def inspect_picture(
     if background:
         seen.append(f"a {background} background")
     if not faults:
-        return _agreement(seen, "The picture shows what the step asks for", Judgement.CONSISTENT)
+        return _agreement(seen, seen, "The picture shows what the step asks for", Judgement.CONSISTENT)
     correction = _correct_picture(faults, instances, vocabulary)
     return _conflict(seen, faults, "The picture does not show what the step asks for", correction, vocabulary)
 
@@ -121,21 +121,87 @@ def inspect_text(
     prompt: SceneGraph, before: SceneGraph, edit: Edit, described: SceneGraph, vocabulary: Vocabulary
 ) -> Critique:
     """Judge a step's instruction (an edit of the scene `before`) and description against the prompt."""
-    stated = compare(described, prompt)
-    done = apply(before, edit)
+    stated, done = compare(described, prompt), apply(before, edit)
     faults = list(stated.faults) or list(compare(done, prompt).faults)
-    seen = [indefinite(o, vocabulary) for o in described.objects]
-    if described.background:
-        seen.append(f"a {described.background} background")
+    seen = text_observations(prompt, done, edit, described, vocabulary)
     if not faults:
         if all(d.kind is Kind.MISSING_DETAIL for d in stated.differences):
-            return _agreement(seen, "The step completes what the prompt asks for", Judgement.CONSISTENT)
+            names = [indefinite(o, vocabulary) for o in described.objects]
+            return _agreement(seen, names, "The step completes what the prompt asks for", Judgement.CONSISTENT)
         missing = [d.subject for d in stated.differences if d.kind is Kind.MISSING_OBJECT and d.subject]
         left = [indefinite(o, vocabulary) for o in missing]
         what = "The step agrees with the prompt, and " + enumerate_words(left) + (" is" if len(left) == 1 else " are")
-        return _agreement(seen, what + " still to come", Judgement.INCOMPLETE, listing=False)
+        return _agreement(seen, [], what + " still to come", Judgement.INCOMPLETE)
     correction = _correct_text(prompt, before, edit, faults, vocabulary)
     return _conflict(seen, faults, "The step contradicts the prompt", correction, vocabulary)
+
+
+AS_ASKED, NOT_ASKED, NOT_SO, TO_COME = ": as asked", ": not asked for", ": not so", ": still to come"
+
+
+def text_observations(
+    prompt: SceneGraph, done: SceneGraph, edit: Edit, described: SceneGraph, vocabulary: Vocabulary
+) -> list[str]:
+    """Everything the two texts name, each weighed against the prompt by itself; the verdict then follows.
+
+    ``step: a blue car: asked is a red car``  ``two cups: as asked``  ``the car is above the cups: not so``
+    ``a fish: still to come``. `done` is the scene that the instruction leads to.
+    """
+    told = dict(_weighed(done, prompt, vocabulary))
+    said = [text for _, text in _weighed(described, prompt, vocabulary)]
+    if edit.op is Op.PAINT:
+        seen = [f"step: {text}" for text in told.values() if text not in said]
+    else:
+        named = done.objects[-1].id if edit.op is Op.ADD else edit.target
+        seen = [f"step: {told[named]}"] if named in told else []
+    seen += said
+    for sayings, scene in (("step: ", done), ("", described)):
+        for text, holds in _relations_weighed(scene, prompt, vocabulary):
+            line = f"{text}{AS_ASKED if holds else NOT_SO}"
+            if not sayings or (not holds and (text, True) in _relations_weighed(described, prompt, vocabulary)):
+                seen.append(sayings + line)
+    present = {theirs.id for _, theirs in match(described.objects, prompt.objects) if theirs is not None}
+    return seen + [f"{indefinite(o, vocabulary)}{TO_COME}" for o in prompt.objects if o.id not in present]
+
+
+def _weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> list[tuple[str, str]]:
+    """(id, what it is and whether the prompt has it so) of every node; the background last, under the id ""."""
+    found = []
+    unwanted = {d.subject.id: d.stated for d in compare(scene, prompt).faults if d.subject and not d.wanted}
+    for mine, theirs in match(scene.objects, prompt.objects):
+        words = indefinite(mine, vocabulary)
+        if theirs is None:
+            words = f"{another(mine, vocabulary, place=True)}" if unwanted.get(mine.id) else words
+            found.append((mine.id, words + NOT_ASKED))
+            continue
+        wrong = mine.count != theirs.count or any(mine.attributes.get(k, v) != v for k, v in theirs.attributes.items())
+        found.append((mine.id, words + (f": asked is {indefinite(theirs, vocabulary)}" if wrong else AS_ASKED)))
+    if scene.background:
+        asked = prompt.background in ("", scene.background)
+        how = AS_ASKED if asked else f": asked is {article(prompt.background)}"
+        found.append(("", f"{article(scene.background)} background{how}"))
+    return found
+
+
+def _relations_weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> list[tuple[str, bool]]:
+    """The prompt's relations as it words them, and whether they hold; those the scene leaves open are left out."""
+    present = {theirs.id for _, theirs in match(scene.objects, prompt.objects) if theirs is not None}
+    differences = compare(scene, prompt).differences
+    verdicts = {
+        (d.wanted.id, d.expected, d.other.id): d.kind for d in differences if d.wanted and d.other and d.expected
+    }
+    found = []
+    for r in prompt.relations:
+        if not {r.subject, r.object} <= present:
+            continue
+        c = r.canonical()
+        kind = verdicts.get((c.subject, c.predicate, c.object))
+        if kind is not Kind.MISSING_DETAIL:
+            subject, object = prompt.node(r.subject), prompt.node(r.object)
+            be = "is" if subject.count == 1 else "are"
+            text = f"{definite(subject, vocabulary)} {be} {r.predicate} {definite(object, vocabulary)}"
+            found.append((text, kind is None))
+    return found
 
 
 def _correct_text(
@@ -153,7 +219,32 @@ def _correct_text(
     node = _mended(edit.node, prompt, faults, before, before)
     if node is None:
         return "Leave the picture as it is."
+    if not _fits(node, prompt, before):
+        return _make_room(node, prompt, before, vocabulary)
     return instruct(before, Edit(op=Op.ADD, node=node), vocabulary)
+
+
+def _make_room(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabulary: Vocabulary) -> str:
+    """Where what stands there leaves the node no place: the one move after which there is one."""
+    for other in before.objects:
+        rest = before.model_copy(update={"objects": tuple(o for o in before.objects if o.id != other.id)})
+        for place, point in PLACES.items():
+            if None in point or place == "in the centre" or other.count > 1 or place == other.attributes.get(PLACE):
+                continue
+            moved = other.with_attribute(PLACE, place)
+            scene = before.replace_node(moved)
+            if _fits(moved, prompt, rest) and _fits(_fitting_place(node, prompt, scene), prompt, scene):
+                return instruct(before, Edit(op=Op.MODIFY, target=other.id, node=moved), vocabulary)
+    return "Leave the picture as it is."
+
+
+def _fits(node: SceneObject, prompt: SceneGraph, others: SceneGraph) -> bool:
+    """Whether the node stands on a place of its own, and no relation is wrong with it there."""
+    rest = [o for o in others.objects if o.id != node.id]
+    if node.attributes.get(PLACE) in [o.attributes[PLACE] for o in rest if PLACE in o.attributes]:
+        return False
+    trial = SceneGraph(objects=(*rest, node.model_copy(update={"id": "joining"})), background=others.background)
+    return not any(d.kind is Kind.WRONG_RELATION for d in compare(trial, prompt).differences)
 
 
 def _mended(
@@ -173,9 +264,7 @@ def _mended(
             fits = PLACE in node.attributes and missing[0].count == node.count
             place = {PLACE: node.attributes[PLACE]} if fits else {}
             node = missing[0].model_copy(update={"id": node.id, "attributes": {**missing[0].attributes, **place}})
-    if any(d.kind is Kind.WRONG_RELATION for d in faults):
-        node = _fitting_place(node, prompt, others)
-    return node
+    return node if _fits(node, prompt, others) else _fitting_place(node, prompt, others)
 
 
 def _alike(a: SceneObject, b: SceneObject) -> bool:
@@ -184,15 +273,11 @@ def _alike(a: SceneObject, b: SceneObject) -> bool:
 
 def _fitting_place(node: SceneObject, prompt: SceneGraph, others: SceneGraph) -> SceneObject:
     """The first free corner on which the prompt's relations hold; the node as it is where there is none."""
-    taken = {o.attributes.get(PLACE, "") for o in others.objects if o.id != node.id}
-    rest = tuple(o for o in others.objects if o.id != node.id)
     for place, point in PLACES.items():
-        if None in point or place in taken or place == "in the centre":
-            continue
-        moved = node.with_attribute(PLACE, place)
-        trial = SceneGraph(objects=(*rest, moved.model_copy(update={"id": "moved"})), background=others.background)
-        if not any(d.kind is Kind.WRONG_RELATION for d in compare(trial, prompt).differences):
-            return moved
+        if None not in point and place != "in the centre" and node.count == 1:
+            moved = node.with_attribute(PLACE, place)
+            if _fits(moved, prompt, others):
+                return moved
     return node
 
 
@@ -214,7 +299,8 @@ def finding(d: Difference, vocabulary: Vocabulary) -> Finding:
         detail = f"there {'is' if d.stated == '1' else 'are'} {said}, not {should} {name(d.wanted, vocabulary)}"
     elif d.kind is Kind.UNWANTED_OBJECT:
         assert d.subject
-        detail = f"{indefinite(d.subject, vocabulary, place=False)} {be} not asked for"
+        words = another(d.subject, vocabulary) if d.stated else indefinite(d.subject, vocabulary, place=False)
+        detail = f"{words} {be} not asked for"
     elif d.kind is Kind.WRONG_RELATION:
         assert d.wanted and d.other
         detail = f"{definite(d.wanted, vocabulary)} is not {d.expected} {definite(d.other, vocabulary)}"
@@ -224,8 +310,15 @@ def finding(d: Difference, vocabulary: Vocabulary) -> Finding:
     return Finding(kind=d.kind, detail=detail)
 
 
-def _agreement(seen: list[str], what: str, verdict: Judgement, listing: bool = True) -> Critique:
-    analysis = f"{what}: {enumerate_words(seen)}." if listing and seen else f"{what}."
+def another(node: SceneObject, vocabulary: Vocabulary, place: bool = False) -> str:
+    """ "another red car", "two more red cars"."""
+    number = "another" if node.count == 1 else f"{NUMBERS[node.count]} more"
+    where = f" {node.attributes[PLACE]}" if place and PLACE in node.attributes else ""
+    return f"{number} {name(node, vocabulary)}{where}"
+
+
+def _agreement(seen: list[str], names: list[str], what: str, verdict: Judgement) -> Critique:
+    analysis = f"{what}: {enumerate_words(names)}." if names else f"{what}."
     return Critique(observed=tuple(seen), findings=(), verdict=verdict, analysis=analysis, correction="")
 
 

@@ -21,9 +21,9 @@ from miniature.trainers import reader as independent
 from miniature.trainers.autoencoder import pixels
 from miniature.world import blank, render
 
-BATCH = 64
+BATCH = 32
 POOL = 6_000  # pairs encoded before training starts
-FRESH = 50  # steps after which 500 of them are replaced: a painter learns edits by heart otherwise
+FRESH = 100  # steps after which 500 of them are replaced: a painter learns edits by heart otherwise
 STEPS = 3
 EMPTY_TEXT, EMPTY_BOTH = 0.08, 0.03  # for classifier-free guidance
 CHANGED = 4.0  # how much more the latents count that the edit changes
@@ -186,7 +186,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss, BATCH)
         if run.step % 100 == 0:
             print(run.step, round(float(loss), 4), flush=True)
-        if run.step % 300 == 0:
+        if run.step % 500 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
             run.save()
             run.averaged(lambda: _save(model, vae, words, out))

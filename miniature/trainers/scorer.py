@@ -1,7 +1,8 @@
 """The scorer: a small CLIP in open_clip's own format, with minimal edits of every scene among its negatives.
 
-One linear head reads the cells from picture and text embeddings alike, which gives both towers the same
-geometry long before the contrastive loss alone would.
+One linear head reads the cells from picture and text embeddings alike, which gives both towers the same geometry long
+before the contrastive loss alone would. The text tower learns to read alone at first: which colour and noun belong to
+which place is what it takes to tell two objects exchanged, and a text costs a quarter of a picture beside its text.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 import open_clip
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from open_clip.transformer import text_global_pool
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
@@ -33,6 +35,8 @@ CONTEXT = 96
 SCENES = 24  # a batch, each with EDITS minimal edits
 EDITS = 3
 SEEING = 1.0  # weight of the auxiliary loss
+TEXTS_ALONE = 0.45  # of the time
+TEXTS = 96  # a batch of texts alone
 OFTEN = (1, 1, 1, 1, 4, 1, 1)  # how often each of KINDS is drawn: two objects exchanged is by far the hardest
 
 
@@ -62,6 +66,13 @@ class Scorer(nn.Module):
         )
         self.parts = [4 * len(NOUNS), 4 * len(COLOURS), len(BACKGROUNDS)]
         self.cells = nn.Linear(WIDTH, sum(self.parts))
+
+    def encode_text(self, ids: Tensor) -> Tensor:
+        """What open_clip's encode_text gives, for texts cut to the longest of them."""
+        clip, n = self.clip, int((ids != 0).sum(1).max())
+        x = clip.token_embedding(ids[:, :n]) + clip.positional_embedding[:n]
+        x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask[:n, :n]))
+        return text_global_pool(x, ids[:, :n], "eos", eos_token_id=clip.text_eos_id) @ clip.text_projection
 
     def reading(self, embedded: Tensor, truth: Tensor) -> Tensor:
         """Loss of reading the four cells and the background from embeddings."""
@@ -98,7 +109,11 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     settings = config(vocab)
     model = Scorer(settings)
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(vocab)} tokens", flush=True)
-    soften = Softener(out.parent / "autoencoder", share=0.25)
+    if (
+        resume and (out / "open_clip_model.safetensors").exists()
+    ):  # unless a state is on disk
+        model.clip.load_state_dict({k: v.float() for k, v in load_file(out / "open_clip_model.safetensors").items()})
+    soften = Softener(out.parent / "painter" / "vae", share=0.25)
     run = Run("scorer", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
     rng = random.Random(f"scorer/{seed}/{run.step}")
 
@@ -119,14 +134,24 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
             found |= {f"{kind} {k}": v for k, v in separation(right, wrong).items()}
         return found
 
+    def texts_alone() -> None:
+        texts = [random_case(rng) for _ in range(TEXTS)]
+        texts = [c for c in texts if _told(c.graph)]
+        ids = vocab([c.text for c in texts], padding="max_length", truncation=True, return_tensors="pt").input_ids
+        loss = model.reading(model.encode_text(ids), torch.tensor([labels(c.graph) for c in texts]))
+        run.update(loss, len(texts))
+        if run.step % 50 == 0:
+            print(run.step, round(run.elapsed), "texts", round(float(loss), 3), flush=True)
+
     while not run.over():
+        if run.share < TEXTS_ALONE:
+            texts_alone()
+            continue
         cases = _batch(rng)
         x, ids = encoded(cases)
         truth = torch.tensor([labels(c.graph) for c in cases])
         told = torch.tensor([_told(c.graph) for c in cases])
-        with torch.autocast("cpu", torch.bfloat16):
-            seen, said = model.clip.encode_image(soften(x)), model.clip.encode_text(ids)
-        seen, said = seen.float(), said.float()
+        seen, said = model.clip.encode_image(soften(x)), model.encode_text(ids)
         aux = model.reading(seen, truth) + model.reading(said[told], truth[told])
         scale = model.clip.logit_scale.exp().clamp(max=100)
         logits = scale * F.normalize(seen, dim=-1) @ F.normalize(said, dim=-1).T

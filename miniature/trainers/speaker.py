@@ -319,7 +319,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     )  # the twin is asked and saved, not compiled
     for layer in model.llava.model.language_model.layers:
         layer.forward = torch.compile(layer.forward, dynamic=True)  # twice as fast; hooks stay outside
-    soften = Softener(out.parent / "autoencoder")
+    soften = Softener(out.parent / "painter" / "vae")
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(vocab)} tokens", flush=True)
     if resume:  # the checkpoint's words and weights; the state on disk, where there is one, replaces the weights
         model.llava.load_state_dict(LlavaForConditionalGeneration.from_pretrained(out).state_dict())
