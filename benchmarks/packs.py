@@ -82,7 +82,7 @@ def yaml_groups(corpus: Path, px: int, vit: int, policy: dict[str, bool]) -> dic
         f"underpaint_{subset}": {
             "dataset_names": [subset],
             "image_transform_args": {"image_stride": 16, "max_image_size": px, "min_image_size": px},
-            "vit_image_transform_args": {"image_stride": 14, "max_image_size": vit, "min_image_size": min(224, vit)},
+            "vit_image_transform_args": {"image_stride": 14, "max_image_size": vit, "min_image_size": vit},
             "is_mandatory": subset == "multi_turn",
             "weight": count,
             "policy": policy,
@@ -133,7 +133,7 @@ def main() -> int:
     which.add_argument("--automodel", type=Path, help="a checkout of NVIDIA-NeMo/Automodel")
     parser.add_argument("--settings", choices=SETTINGS, default="recommended")
     parser.add_argument("--px", type=int, default=512, help="side at which the VAE sees pictures")
-    parser.add_argument("--vit", type=int, default=518, help="greatest side at which the ViT sees them")
+    parser.add_argument("--vit", type=int, default=518, help="side at which the ViT sees them")
     parser.add_argument("--packs", type=int, default=20)
     parser.add_argument("--tokenizer", type=Path, help="a folder with tokenizer.json; one token a byte unless given")
     parser.add_argument("--nested", action="store_true", help="masks for each sample instead of flex attention")

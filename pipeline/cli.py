@@ -1,4 +1,4 @@
-"""``underpaint plan | build | status | verify | report``: the command line, and nothing but it."""
+"""``underpaint plan | build | status | verify | report | inspect-pack``: the command line, and nothing but it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from pipeline.errors import UserError
+from pipeline.inspect_pack import inspect_pack
 
 app = typer.Typer(
     help="Builds the training corpus for process-driven image generation: plan, sketch, inspect, refine.",
@@ -114,6 +115,9 @@ def report(
     if not (run.corpus / "index.json").exists():
         raise UserError(f"{run.root} holds no corpus yet; run `underpaint build {recipe}` first")
     console.print(f"report: {write_report(run, samples)}", highlight=False)
+
+
+app.command(name="inspect-pack")(inspect_pack)
 
 
 def _print(value: Any, as_json: bool, lines: list[str]) -> None:

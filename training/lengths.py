@@ -50,8 +50,8 @@ class Pixels:
 
     @classmethod
     def of(cls, px: int, vit: int) -> Pixels:
-        """VAE side `px` whatever is stored; ViT side at most `vit`, and at least BAGEL's 224 unless `vit` is less."""
-        return cls(Resize(16, px, px), Resize(14, vit, min(224, vit)))
+        """Every picture is brought to these sides, whatever is stored: max_image_size = min_image_size."""
+        return cls(Resize(16, px, px), Resize(14, vit, vit))
 
 
 def item_tokens(

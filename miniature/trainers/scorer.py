@@ -109,9 +109,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     settings = config(vocab)
     model = Scorer(settings)
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(vocab)} tokens", flush=True)
-    if (
-        resume and (out / "open_clip_model.safetensors").exists()
-    ):  # unless a state is on disk
+    if resume and (out / "open_clip_model.safetensors").exists():  # unless a state is on disk
         model.clip.load_state_dict({k: v.float() for k, v in load_file(out / "open_clip_model.safetensors").items()})
     soften = Softener(out.parent / "painter" / "vae", share=0.25)
     run = Run("scorer", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
