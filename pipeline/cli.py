@@ -1,28 +1,25 @@
-"""``underpaint plan | build | status | verify | report | inspect-pack``: the command line, and nothing but it."""
+"""The ``underpaint`` command line, and nothing but it; larger commands are in modules of their own."""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from pipeline.errors import UserError
 from pipeline.inspect_pack import inspect_pack
+from pipeline.terminal import AsJson, Out, RecipeFile, console, show
+from pipeline.workbench.cli import templates
 
 app = typer.Typer(
     help="Builds the training corpus for process-driven image generation: plan, sketch, inspect, refine.",
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
 )  # fmt: skip
-console = Console(soft_wrap=True)
-
-RecipeFile = Annotated[Path, typer.Argument(help="A recipe (YAML), e.g. recipes/miniature.yaml.", show_default=False)]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; runs/<recipe name> unless given.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+app.add_typer(templates, name="templates")
+app.command(name="inspect-pack")(inspect_pack)
 
 
 @app.command()
@@ -35,7 +32,7 @@ def plan(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> None:
     from pipeline.run import open_run
 
     stages = explain_plan(open_run(recipe, out))
-    _print(stages, json, plan_lines(stages))
+    show(stages, json, plan_lines(stages))
 
 
 @app.command()
@@ -70,7 +67,7 @@ def show_status(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> No
     from pipeline.run import open_run
 
     found = status(open_run(recipe, out))
-    _print(found, json, funnel_lines(found))
+    show(found, json, funnel_lines(found))
     if not found["balanced"]:
         raise typer.Exit(1)
 
@@ -93,7 +90,7 @@ def verify(
     counts = ", ".join(f"{n} {what}" for what, n in found.counts.items())
     lines.append(f"{counts}; {len(found.problems)}{' or more' if found.cut else ''} problems")
     problems = [asdict(p) for p in found.problems]
-    _print({"counts": found.counts, "totals": found.totals, "problems": problems}, json, lines)
+    show({"counts": found.counts, "totals": found.totals, "problems": problems}, json, lines)
     if problems:
         raise typer.Exit(1)
 
@@ -115,17 +112,6 @@ def report(
     if not (run.corpus / "index.json").exists():
         raise UserError(f"{run.root} holds no corpus yet; run `underpaint build {recipe}` first")
     console.print(f"report: {write_report(run, samples)}", highlight=False)
-
-
-app.command(name="inspect-pack")(inspect_pack)
-
-
-def _print(value: Any, as_json: bool, lines: list[str]) -> None:
-    if as_json:
-        print(json.dumps(value, indent=1))
-        return
-    for line in lines:
-        console.print(line, highlight=False, markup=False)
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -10,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, did_you_mean
 from pipeline.quotas import PAPER, Quota, proportional
 from pipeline.workbench.lint import unusable
 from schemas.vocabulary import Vocabulary
@@ -206,6 +205,23 @@ def templates_for(stage: Stage, by_task: Mapping[str, list[Template]]) -> dict[s
 
 def load_recipe(path: Path) -> Recipe:
     """Read and check a recipe with all that it names. Raises UserError naming file and field."""
+    raw = _read(path)
+    try:
+        recipe = Recipe.model_validate(raw)
+    except ValidationError as e:
+        raise UserError("\n".join(f"{path}: {_explain(error, raw)}" for error in e.errors())) from None
+    _check_named(recipe, path)
+    return recipe
+
+
+def template_folders(path: Path) -> list[Path]:
+    """The folders whose templates a recipe uses, in order; neither they nor the rest of the recipe are checked."""
+    named = _read(path).get("templates")
+    return [BUILT_IN, *map(Path, named if isinstance(named, list) else [])]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The recipe's fields as written, paths made absolute. Raises UserError."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -214,12 +230,7 @@ def load_recipe(path: Path) -> Recipe:
         raise UserError(f"{path}: not valid YAML: {e}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a recipe is a mapping of fields, this is a {type(raw).__name__}")
-    try:
-        recipe = Recipe.model_validate(_absolute(raw, path.parent.resolve()))
-    except ValidationError as e:
-        raise UserError("\n".join(f"{path}: {_explain(error, raw)}" for error in e.errors())) from None
-    _check_named(recipe, path)
-    return recipe
+    return _absolute(raw, path.parent.resolve())
 
 
 def _check_named(recipe: Recipe, path: Path) -> None:
@@ -308,7 +319,5 @@ def _kinds() -> tuple[Any, ...]:
 
 
 def _suggest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; there are {', '.join(known)}" if known else ""
+    hint = did_you_mean(word, known)
+    return f"; {hint}" if hint else ""

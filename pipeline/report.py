@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import webdataset
 
 from pipeline.explain import status
+from pipeline.pages import picture_source, render_page
 from pipeline.run import Run
 from pipeline.select import SUBSETS
 from pipeline.store import atomic_write
@@ -30,14 +29,11 @@ TITLES = {
 def write_report(run: Run, each: int) -> Path:
     """Write ``report.html`` into the run's folder, with up to `each` samples of every kind; gives its path."""
     samples, facts = _read(run.corpus, each)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = environment.get_template("report.html.j2").render(
-        recipe=run.recipe.name, seed=run.recipe.seed, status=status(run), titles=TITLES, samples=samples, facts=facts,
-        state=run.state(),
+    page = render_page(
+        "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, status=status(run), titles=TITLES,
+        samples=samples, facts=facts, state=run.state(),
     )  # fmt: skip
-    atomic_write(run.root / "report.html", page.encode())
+    atomic_write(run.root / "report.html", page)
     return run.root / "report.html"
 
 
@@ -68,14 +64,13 @@ def _read(corpus: Path, each: int) -> tuple[dict[str, list[dict[str, Any]]], dic
 
 
 def _view(sample: Sample, files: list[bytes]) -> dict[str, Any]:
-    data = {p.name: (p, base64.b64encode(f).decode()) for p, f in zip(sample.images, files, strict=True)}
+    data = {p.name: (p, f) for p, f in zip(sample.images, files, strict=True)}
     parts = []
     for segment in sample.segments[1:]:
         part = segment.model_dump()
         if segment.image:
-            picture, encoded = data[segment.image]
-            kind = "jpeg" if picture.name.endswith("jpg") else "webp"
-            part["source"] = f"data:image/{kind};base64,{encoded}"
+            picture, file = data[segment.image]
+            part["source"] = picture_source(file)
             part["scores"] = [(s.name.replace("_", " "), s.value) for s in picture.scores]
         parts.append(part)
     return {"sample": sample, "parts": parts}

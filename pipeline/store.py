@@ -91,13 +91,23 @@ class Store:
         file = self._quarantine(node, lot)
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
+    def newest(self, node: Node) -> Node | None:
+        """The node itself where any of its lots is done, else as it was last made; None where it never was."""
+        if self.done(node):
+            return node
+        return next((Node(node.stage, m["fingerprint"], m["parts"], m["upstream"]) for m in self._others(node)), None)
+
     def other_fingerprints(self, node: Node) -> Iterator[Mapping[str, str]]:
         """The parts of every other fingerprint of the same stage in this store, newest first."""
+        return (manifest["parts"] for manifest in self._others(node))
+
+    def _others(self, node: Node) -> Iterator[dict[str, Any]]:
+        """A manifest of every other fingerprint."""
         folders = [p for p in (self.root / "lots").glob(f"{node.name}-*") if p.name != node.folder]
         for folder in sorted(folders, key=lambda p: p.stat().st_mtime, reverse=True):
             manifest = next(iter(sorted(folder.glob("lot-*.json"))), None)
             if manifest and folder.name.removeprefix(node.name + "-").isalnum():
-                yield json.loads(manifest.read_text())["parts"]
+                yield json.loads(manifest.read_text())
 
     def _table(self, node: Node, lot: int) -> Path:
         return self.root / "lots" / node.folder / f"lot-{lot:08d}.parquet"

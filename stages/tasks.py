@@ -33,6 +33,7 @@ class Task:
     output: str
     variables: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    shown: Literal["draft", "before"] = "draft"  # a template with a picture gets the step's, or the one before it
     judges_parts: bool = False  # a step of an unfinished picture: the words must say that incomplete is not wrong
 
     @property
@@ -57,7 +58,7 @@ FORMATS: dict[str, Format] = {
 }
 
 TASKS: dict[str, Task] = {
-    "write": Task("writer", "plan/1", ("prompt", "so_far")),
+    "write": Task("writer", "plan/1", ("prompt", "so_far"), shown="before"),
     "critique_text": Task("judge", "critique/1", ("prompt", "so_far", "instruction", "description"), judges_parts=True),
     "critique_picture": Task("judge", "critique/1", ("instruction", "description"), ("prompt",), judges_parts=True),
 }

@@ -140,8 +140,13 @@ def load_templates(folders: Sequence[Path]) -> dict[str, list[Template]]:
         files = sorted(folder.glob("*.j2"))
         if not files:
             raise TemplateError(Problem(str(folder), 1, "holds no template", "name a folder with *.j2 files"))
+        here: dict[str, Template] = {}
         for template in map(load_template, files):
-            found[template.id] = template
+            if template.id in here:
+                why = f"the id {template.id!r} is that of {here[template.id].file} too"
+                raise TemplateError(Problem(template.file, 2, why, "give each file of a folder its own"))
+            here[template.id] = template
+        found |= here
     by_task: dict[str, list[Template]] = {}
     for _, template in sorted(found.items()):
         by_task.setdefault(template.task, []).append(template)

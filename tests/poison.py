@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from schemas.critique import Critique, Finding, Judgement
 from stages.models.drawn import DrawnPainter
 from stages.models.roles import AskRequest, PaintRequest
 from stages.models.symbolic import Symbolic
@@ -77,3 +78,21 @@ class Suicidal(Symbolic):
             self.flag.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().ask(requests)
+
+
+class Purist(Symbolic):
+    """Where it is asked about perspective, it finds fault with every fish; where the step has a star, it mumbles."""
+
+    def __init__(self) -> None:
+        super().__init__(WORLD, fault_rate=0.25)
+
+    def _answer(self, request: AskRequest) -> str:
+        if "perspective" not in request.text or request.task != "critique_picture":
+            return super()._answer(request)
+        if "star" in request.context["instruction"]:
+            return "The horizon leans."
+        if "fish" not in request.context["description"]:
+            return super()._answer(request)
+        finding = Finding(kind="wrong_perspective", detail="the fish is as large as a house")
+        words = {"analysis": "The fish is as large as a house.", "correction": "Paint the fish smaller."}
+        return Critique(observed=(), findings=(finding,), verdict=Judgement.CONFLICT, **words).to_json()

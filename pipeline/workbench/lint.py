@@ -5,19 +5,34 @@ A recipe refuses templates that are `unusable`; `lint_file` finds that too, and 
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jsonschema
 from jinja2 import meta, nodes
 
+from pipeline.errors import did_you_mean
 from schemas.compare import Kind
 from stages.tasks import FORMATS, TASKS, Task, parse
 from stages.templating import ENVIRONMENT, Problem, Template, TemplateError, front_lines, line_of, load_template
 
 CLAUSE = "What is not painted yet is not a fault."
+
+
+def lint_files(files: Sequence[Path], stages: Mapping[str, tuple[str, ...]]) -> list[Problem]:
+    """All problems of some files, the ids that two of one folder share included."""
+    problems, owners = [], defaultdict(list)
+    for file in files:
+        found = lint_file(file, stages)
+        if not found:
+            owners[file.parent, load_template(file).id].append(file)
+        problems += found
+    for (_, id), (first, *others) in owners.items():
+        for file in others:
+            problems.append(Problem(str(file), 2, f"the id {id!r} is that of {first} too", "give it its own"))
+    return problems
 
 
 def lint_file(path: Path, stages: Mapping[str, tuple[str, ...]]) -> list[Problem]:
@@ -41,7 +56,7 @@ def unusable(template: Template) -> Iterator[Problem]:
     found = _Finder(template)
     task = TASKS.get(template.task)
     if task is None:
-        yield found.field("task", f"unknown task {template.task!r}", _instead(template.task, TASKS))
+        yield found.field("task", f"unknown task {template.task!r}", did_you_mean(template.task, TASKS))
         return
     if template.role != task.role:
         yield found.field("role", f"a {template.task} template asks the {task.role}", f"write role: {task.role}")
@@ -56,7 +71,7 @@ def unusable(template: Template) -> Iterator[Problem]:
     for name, line in found.names():
         if name not in task.known:
             known = f"a {template.task} template has {', '.join(task.known)}"
-            yield found.body(line, f"undefined variable {name!r}", f"{_instead(name, task.known)} ({known})")
+            yield found.body(line, f"undefined variable {name!r}", f"{did_you_mean(name, task.known)} ({known})")
 
 
 class _Finder:
@@ -89,7 +104,7 @@ def _stages(found: _Finder, stages: Mapping[str, tuple[str, ...]]) -> Iterator[P
     able = [name for name, tasks in stages.items() if task in tasks]
     for i, name in enumerate(found.template.stages):
         if name not in able:
-            yield found.field(f"stages.{i}", f"the stage {name!r} renders no {task} template", _instead(name, able))
+            yield found.field(f"stages.{i}", f"the stage {name!r} renders no {task} template", did_you_mean(name, able))
 
 
 def _words(found: _Finder, task: Task) -> Iterator[Problem]:
@@ -138,7 +153,7 @@ def _examples(found: _Finder, task: Task) -> Iterator[Problem]:
         for name in example.variables:
             if name not in task.known:
                 yield found.field(
-                    f"{here}.variables.{name}", f"no {template.task} variable {name!r}", _instead(name, task.known)
+                    f"{here}.variables.{name}", f"no {template.task} variable {name!r}", did_you_mean(name, task.known)
                 )
         for name in {n for n, _ in found.names()} & set(task.known) - set(example.variables):
             yield found.field(f"{here}.variables", f"the variable {name!r} is missing", f"add {name}: …")
@@ -164,8 +179,3 @@ def _against_schema(template: Template, answer: str) -> str:
         return ""
     errors = jsonschema.Draft202012Validator(schema(template.kinds)).iter_errors(json.loads(text))
     return next((e.message for e in errors), "")
-
-
-def _instead(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(known)}"

@@ -1,0 +1,25 @@
+"""What the commands share: their common options, and the one way to print for a person or for a script."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+console = Console(soft_wrap=True)
+
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe (YAML), e.g. recipes/miniature.yaml.", show_default=False)]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; runs/<recipe name> unless given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def show(value: Any, as_json: bool, lines: list[str]) -> None:
+    """The value as JSON, or the lines."""
+    if as_json:
+        print(json.dumps(value, indent=1))
+        return
+    for line in lines:
+        console.print(line, highlight=False, markup=False)

@@ -1,0 +1,96 @@
+"""Ask a template's model about stored steps, as a build would: the same seeds, the same majority, the same parser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.run import Run
+from pipeline.workbench.subjects import Subject
+from schemas.critique import Side
+from stages.judging import Failure, Question, judge
+from stages.models.roles import AskRequest
+from stages.pictures import each, open_picture
+from stages.stage import Context, Lot
+from stages.tasks import TASKS, parse
+from stages.templating import Template
+
+ASKED_BY = {"critique_text": "critique", "critique_picture": "critique", "write": "rollout"}  # task → stage
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of one step: the model's words, and what counts of them (None where nothing could be read)."""
+
+    subject: Subject
+    request: str
+    answers: list[str]
+    parsed: dict[str, Any] | None
+    agreement: float = 1.0
+    error: str = ""
+    kinds: tuple[str, ...] = field(default=())  # of the findings
+
+    @property
+    def verdict(self) -> str:
+        """consistent, incomplete, conflict, or "unread"."""
+        return str(self.parsed["verdict"]) if self.parsed else "unread"
+
+
+def load_model(run: Run, template: Template) -> Any:
+    """The model that plays the template's role in the recipe."""
+    return run.recipe.model_for(template.role).load()
+
+
+def ask(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
+    """One answer a subject, in order. No model is loaded but the one given; nothing is stored."""
+    return (_judge if TASKS[template.task].role == "judge" else _write)(run, model, template, subjects)
+
+
+def _request(template: Template, subject: Subject) -> str:
+    known = TASKS[template.task].known
+    return template.render(**{k: v for k, v in subject.variables.items() if k in known})
+
+
+def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
+    params = run.recipe.stages.critique
+    side = Side(template.task.removeprefix("critique_"))
+    context = Context(
+        "critique", run.recipe.seed, Lot(0, run.recipe.lot_size), params, run.recipe.words(), {"judge": model},
+        {template.task: [template]},
+    )  # fmt: skip
+    questions = []
+    for subject in subjects:
+        picture = open_picture(subject.draft) if side is Side.PICTURE else None
+        questions.append(Question(subject.unit, side, subject.variables, picture))
+    found = []
+    for subject, result in zip(subjects, judge(context, questions, params), strict=True):
+        request = _request(template, subject)
+        if isinstance(result, Failure):
+            error = f"{result.error}: {result.message}"
+            found.append(Answered(subject, request, result.response.split("\n"), None, 0.0, error))
+            continue
+        critique = json.loads(result.critique.to_json())
+        kinds = tuple(f["kind"] for f in critique["findings"])
+        found.append(Answered(subject, request, result.answers, critique, result.agreement, kinds=kinds))
+    return found
+
+
+def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
+    requests = []
+    for subject in subjects:
+        file = subject.picture(template)
+        picture = open_picture(file) if file else None
+        text = _request(template, subject)
+        requests.append(AskRequest(template.task, text, seed=0, picture=picture, context=subject.variables))
+    found = []
+    for subject, request, answer in zip(subjects, requests, each(model.ask, requests), strict=True):
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            found.append(Answered(subject, request.text, [answer], parse(template, answer)))
+        except Exception as e:  # the model's own, or an answer that does not parse: shown, like a build quarantines it
+            said = [] if isinstance(answer, Exception) else [answer]
+            found.append(Answered(subject, request.text, said, None, 0.0, f"{type(e).__name__}: {e}"))
+    return found

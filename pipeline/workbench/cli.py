@@ -1,0 +1,172 @@
+"""``underpaint templates list | lint | test | preview | compare``: a workbench for the words put to models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.errors import UserError, did_you_mean
+from pipeline.terminal import AsJson, Out, RecipeFile, show
+
+if TYPE_CHECKING:
+    from pipeline.recipe import Recipe
+    from stages.templating import Template
+
+templates = typer.Typer(
+    help="List, check, try and compare the templates: every word that is put to a model.", no_args_is_help=True
+)
+
+Sources = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Template files, folders of them, or recipes; the built-in ones unless given."),
+]
+Samples = Annotated[int, typer.Option(min=1, help="Stored steps to ask about.")]
+Id = Annotated[str, typer.Argument(help="A template's id, e.g. critique_picture.", show_default=False)]
+
+
+@templates.command(name="list")
+def list_(
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe; the built-in templates unless given.")] = None,
+    out: Out = None, json: AsJson = False,
+) -> None:  # fmt: skip
+    """Say which templates there are, which stages use them how often, and their share in the recipe's corpus.
+
+    Example: [bold]underpaint templates list recipes/miniature.yaml[/bold]
+    """
+    from pipeline.run import open_run
+    from pipeline.workbench.listing import list_templates, listing_lines
+    from stages.templating import BUILT_IN, load_templates
+
+    if recipe is None:
+        found = list_templates(load_templates([BUILT_IN]), None)
+    else:
+        run = open_run(recipe, out)
+        built = (run.corpus / "manifest.parquet").exists()
+        found = list_templates(run.recipe.all_templates(), run.corpus if built else None)
+    kept = ("id", "version", "task", "role", "weight", "file")
+    rows = [
+        {**{k: getattr(x.template, k) for k in kept}, "digest": x.template.digest, "drawn": x.drawn,
+         "samples": x.samples, "of": x.corpus}
+        for x in found
+    ]  # fmt: skip
+    show(rows, json, listing_lines(found))
+
+
+@templates.command()
+def lint(sources: Sources = None, json: AsJson = False) -> None:
+    """Find what is wrong with templates before anything is asked; every message names line and remedy. Exits with 1.
+
+    Example: [bold]underpaint templates lint my_templates[/bold]
+    """
+    from dataclasses import asdict
+
+    from pipeline.graph import STAGES
+    from pipeline.workbench.lint import lint_files
+
+    files = _files(sources)
+    stages = {name: stage.tasks for name, stage in STAGES.items()}
+    problems = lint_files(files, stages)
+    show([asdict(p) for p in problems], json, [*map(str, problems), _sum(files, len(problems), "problem")])
+    if problems:
+        raise typer.Exit(1)
+
+
+@templates.command()
+def test(sources: Sources = None, json: AsJson = False) -> None:
+    """Run the templates' examples as unit tests: the words they render to, what is read of their answers. Exits with 1.
+
+    Example: [bold]underpaint templates test my_templates[/bold]
+    """
+    from dataclasses import asdict
+
+    from pipeline.workbench.examples import run_examples
+    from stages.templating import TemplateError, load_template
+
+    files = _files(sources)
+    try:
+        tested = [one for file in files for one in run_examples(load_template(file))]
+    except TemplateError as e:
+        raise UserError(str(e)) from None
+    lines = [
+        f"{'FAILED' if t.wrong else 'passed'}  {t.template}: {t.example}" + f": {t.wrong}" * bool(t.wrong)
+        for t in tested
+    ]
+    failed = sum(bool(t.wrong) for t in tested)
+    show([asdict(t) for t in tested], json, [*lines, _sum(files, failed, "failure")])
+    if failed:
+        raise typer.Exit(1)
+
+
+@templates.command()
+def preview(recipe: RecipeFile, name: Id, out: Out = None, samples: Samples = 8, json: AsJson = False) -> None:
+    """Ask a template's model about stored steps: request, picture, answer and what is read of it. Nothing is painted.
+
+    Prints text and writes a page into the run's folder.
+    Example: [bold]underpaint templates preview recipes/miniature.yaml critique_picture --samples 8[/bold]
+    """
+    from pipeline.run import open_run
+    from pipeline.workbench.asking import ask, load_model
+    from pipeline.workbench.pages import preview_lines, write_preview
+    from pipeline.workbench.subjects import stored_subjects
+
+    run = open_run(recipe, out)
+    template = _named(run.recipe, name)
+    subjects = stored_subjects(run, template, samples)
+    answered = ask(run, load_model(run, template), template, subjects)
+    page = write_preview(run, template, answered)
+    rows = [
+        {"unit": a.subject.unit, "request": a.request, "answers": a.answers, "parsed": a.parsed, "error": a.error}
+        for a in answered
+    ]
+    show({"template": name, "page": str(page), "steps": rows}, json, [*preview_lines(answered), f"page: {page}"])
+
+
+@templates.command()
+def compare(
+    recipe: RecipeFile, a: Id, b: Id, out: Out = None, samples: Samples = 64, json: AsJson = False
+) -> None:  # fmt: skip
+    """Ask two critiques of one task about the same stored steps: agreement, shifts, calibration, disagreements.
+
+    Prints the figures and writes a page with every disagreement, side by side.
+    Example: [bold]underpaint templates compare recipes/miniature.yaml critique_picture mine --samples 64[/bold]
+    """
+    from pipeline.run import open_run
+    from pipeline.workbench.comparison import compare_templates, comparison_lines
+    from pipeline.workbench.pages import write_comparison
+
+    run = open_run(recipe, out)
+    found = compare_templates(run, _named(run.recipe, a), _named(run.recipe, b), samples)
+    page = write_comparison(run, found)
+    show({**found.to_json(), "page": str(page)}, json, [*comparison_lines(found), f"page: {page}"])
+
+
+def _named(recipe: Recipe, id: str) -> Template:
+    from pipeline.workbench.listing import every_template
+
+    every = every_template(recipe)
+    if id not in every:
+        raise UserError(f"the recipe has no template {id!r}; {did_you_mean(id, every)}")
+    return every[id]
+
+
+def _files(sources: Sequence[Path] | None) -> list[Path]:
+    """The template files that files, folders and recipes stand for. Raises UserError where one is none of these."""
+    from pipeline.recipe import template_folders
+    from stages.templating import BUILT_IN
+
+    files: list[Path] = []
+    for source in sources or [BUILT_IN]:
+        folders = template_folders(source) if source.suffix in (".yaml", ".yml") else [source]
+        for each in folders:
+            found = sorted(each.glob("*.j2")) if each.is_dir() else [each]
+            if not found or not all(f.is_file() for f in found):
+                raise UserError(f"{each}: is neither a template nor a folder with templates (*.j2)")
+            files += found
+    return list(dict.fromkeys(files))
+
+
+def _sum(files: Sequence[Path], wrong: int, what: str) -> str:
+    return f"{len(files)} templates, {wrong} {what}{'' if wrong == 1 else 's'}"

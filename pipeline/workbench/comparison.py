@@ -1,0 +1,89 @@
+"""Two templates of one task on the same stored steps: how often they agree, where they differ, which one is right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.run import Run
+from pipeline.workbench.asking import Answered, ask, load_model
+from pipeline.workbench.subjects import stored_subjects
+from pipeline.workbench.truth import Calibration, Truth, calibrate, known_truths
+from schemas.critique import Side
+from stages.tasks import TASKS
+from stages.templating import Template
+
+VERDICTS = ("consistent", "incomplete", "conflict", "unread")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`shifts` counts (A's verdict, B's verdict); `kinds` the kinds of finding that each names."""
+
+    templates: tuple[Template, Template]
+    answered: tuple[list[Answered], list[Answered]]
+    truths: list[Truth | None]
+
+    @property
+    def shifts(self) -> Counter[tuple[str, str]]:
+        return Counter((a.verdict, b.verdict) for a, b in zip(*self.answered, strict=True))
+
+    @property
+    def agreeing(self) -> tuple[int, int]:
+        """Steps on which both say the same of faults (conflict or not), of those that both answered readably."""
+        both = [pair for pair in self.shifts.elements() if "unread" not in pair]
+        return sum((a == "conflict") == (b == "conflict") for a, b in both), len(both)
+
+    @property
+    def kinds(self) -> tuple[Counter[str], ...]:
+        return tuple(Counter(kind for a in side for kind in a.kinds) for side in self.answered)
+
+    @property
+    def calibrations(self) -> tuple[Calibration, ...]:
+        return tuple(calibrate(side, self.truths) for side in self.answered)
+
+    def disagreements(self) -> list[tuple[Answered, Answered, Truth | None]]:
+        """The steps with different verdicts, those that differ about a fault first."""
+        rows = [row for row in zip(*self.answered, self.truths, strict=True) if row[0].verdict != row[1].verdict]
+        return sorted(rows, key=lambda r: (r[0].verdict == "conflict") == (r[1].verdict == "conflict"))
+
+    def to_json(self) -> dict[str, Any]:
+        same, both = self.agreeing
+        return {
+            "templates": [{"id": t.id, "digest": t.digest} for t in self.templates],
+            "steps": len(self.truths), "agreeing": same, "read_by_both": both,
+            "shifts": [{"a": a, "b": b, "steps": n} for (a, b), n in sorted(self.shifts.items())],
+            "kinds": [dict(sorted(k.items())) for k in self.kinds],
+            "calibration": [asdict(c) for c in self.calibrations],
+        }  # fmt: skip
+
+
+def compare_templates(run: Run, a: Template, b: Template, number: int) -> Comparison:
+    """Ask both about the same `number` stored steps. Raises UserError where they do not judge the same thing."""
+    if a.task != b.task or TASKS[a.task].role != "judge":
+        raise UserError(f"{a.id} is for {a.task}, {b.id} for {b.task}; compare two critiques of one task")
+    subjects, model = stored_subjects(run, a, number), load_model(run, a)
+    side = Side(a.task.removeprefix("critique_"))
+    answers = ask(run, model, a, subjects), ask(run, model, b, subjects)
+    return Comparison((a, b), answers, known_truths(run, side, subjects))
+
+
+def comparison_lines(found: Comparison) -> list[str]:
+    """The figures as text."""
+    a, b = (t.id for t in found.templates)
+    same, both = found.agreeing
+    lines = [
+        f"{len(found.truths)} steps; of the {both} that both judged readably, they agree on {same} whether there is a fault"
+    ]
+    lines += ["", f"{a} ↓, {b} →".ljust(28) + "".join(v.rjust(12) for v in VERDICTS)]
+    lines += [v.ljust(28) + "".join(str(found.shifts[v, w]).rjust(12) for w in VERDICTS) for v in VERDICTS]
+    for template, kinds in zip(found.templates, found.kinds, strict=True):
+        named = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()) or "none"
+        lines += ["", f"{template.id}: findings: {named}"]
+    known = sum(truth is not None for truth in found.truths)
+    lines += ["", f"against known truth ({known} steps; the rest nobody can know)"]
+    for template, figures in zip(found.templates, found.calibrations, strict=True):
+        lines.append(f"  {template.id}: {', '.join(figures.lines())}")
+    return lines

@@ -1,0 +1,66 @@
+"""Which templates there are, where each is used, how often it is drawn, and its share in the corpus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from pipeline.graph import STAGES
+from pipeline.recipe import Recipe, templates_for
+from stages.templating import Template
+
+
+@dataclass(frozen=True)
+class Listed:
+    """`drawn`: the share of its task's questions that each stage puts through it, by the weights."""
+
+    template: Template
+    drawn: dict[str, float]
+    samples: int | None  # of the corpus; None where there is no corpus, and for a writer's, which no sample records
+    corpus: int  # samples of the corpus that a critique made
+
+
+def list_templates(by_task: dict[str, list[Template]], corpus: Path | None) -> list[Listed]:
+    """All templates by task. Shares are by id: what an earlier version of a template made is counted too."""
+    made = _samples_by_template(corpus) if corpus is not None else None
+    whole = sum(made.values()) if made is not None else 0
+    drawn: dict[str, dict[str, float]] = {}
+    for stage in STAGES.values():
+        for templates in templates_for(stage, by_task).values():
+            total = sum(t.weight for t in templates)
+            for t in templates:
+                drawn.setdefault(t.id, {})[stage.name] = t.weight / total
+    return [
+        Listed(t, drawn.get(t.id, {}), made[t.id] if made is not None and t.role == "judge" else None, whole)
+        for templates in by_task.values()
+        for t in templates
+    ]
+
+
+def _samples_by_template(corpus: Path) -> Counter[str]:
+    column = pq.read_table(corpus / "manifest.parquet", columns=["template"])["template"].to_pylist()
+    return Counter(id for id in column if id)
+
+
+def listing_lines(listed: list[Listed]) -> list[str]:
+    """A line a template, and one a stage that uses it."""
+    lines = []
+    for each in listed:
+        t = each.template
+        share = ""
+        if each.samples is not None:
+            share = f"; {each.samples} samples"
+            share += f", {each.samples / each.corpus:.1%} of those with a critique" if each.corpus else ""
+        lines.append(f"{t.id}  version {t.version}, {t.task}, weight {t.weight:g}, {t.digest[:8]}{share}")
+        used = ", ".join(f"{stage} {part:.0%}" for stage, part in each.drawn.items()) or "nowhere"
+        lines.append(f"    used in {used}; {len(t.examples)} examples; {t.file}")
+    return lines
+
+
+def every_template(recipe: Recipe) -> dict[str, Template]:
+    """All templates by id, those too that the recipe's weights switch off."""
+    found = recipe.model_copy(update={"template_weights": {}}).all_templates()
+    return {t.id: t for templates in found.values() for t in templates}

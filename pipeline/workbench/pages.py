@@ -1,0 +1,61 @@
+"""The workbench's pages, in the look of the report, and the same as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.pages import picture_source, render_page
+from pipeline.run import Run
+from pipeline.store import atomic_write
+from pipeline.workbench.asking import Answered
+from pipeline.workbench.comparison import VERDICTS, Comparison
+from stages.templating import Template
+
+
+def write_preview(run: Run, template: Template, answered: Sequence[Answered]) -> Path:
+    """``templates/preview-<id>.html`` in the run's folder: each step's request, picture and answer; gives its path."""
+    views = [{"answered": a, "picture": _picture(a.subject.picture(template))} for a in answered]
+    values = {"recipe": run.recipe.name, "template": template, "views": views}
+    return _write(run, f"preview-{template.id}", "preview.html.j2", values)
+
+
+def preview_lines(answered: Sequence[Answered]) -> list[str]:
+    """What the page shows, without the pictures."""
+    lines: list[str] = []
+    for a in answered:
+        lines += [f"== {a.subject.unit}", a.request, *(f"-- {answer}" for answer in a.answers), f"read: {_read(a)}", ""]
+    return lines
+
+
+def _read(a: Answered) -> str:
+    if a.parsed is None:
+        return f"nothing: {a.error}"
+    if "verdict" not in a.parsed:
+        return json.dumps(a.parsed, ensure_ascii=False)
+    faults = "; ".join(f"{f['kind']}: {f['detail']}" for f in a.parsed["findings"])
+    return f"{a.verdict} ({faults}); correction: {a.parsed['correction']}" if faults else a.verdict
+
+
+def write_comparison(run: Run, found: Comparison) -> Path:
+    """``templates/compare-<a>-<b>.html`` in the run's folder: figures, and every disagreement; gives its path."""
+    a, b = found.templates
+    views = [
+        {"a": one, "b": two, "truth": truth, "picture": _picture(one.subject.picture(a) or two.subject.picture(b))}
+        for one, two, truth in found.disagreements()
+    ]
+    shifts = [(v, [found.shifts[v, w] for w in VERDICTS]) for v in VERDICTS]
+    values = {"recipe": run.recipe.name, "found": found, "views": views, "verdicts": VERDICTS, "shifts": shifts}
+    return _write(run, f"compare-{a.id}-{b.id}", "compare.html.j2", values)
+
+
+def _picture(file: bytes | None) -> str:
+    return picture_source(file) if file else ""
+
+
+def _write(run: Run, name: str, page: str, values: dict[str, Any]) -> Path:
+    target = run.root / "templates" / f"{name}.html"
+    atomic_write(target, render_page(page, **values))
+    return target

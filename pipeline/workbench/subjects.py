@@ -1,0 +1,70 @@
+"""What a template is tried on: steps that a run has stored, with their pictures. Nothing is painted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.graph import Node
+from pipeline.run import Run
+from schemas.scene import SceneGraph
+from stages.seeds import derive_random
+from stages.tasks import TASKS
+from stages.templating import Template
+
+WORDS = ("so_far", "instruction", "description")
+STORED = ("prompt", *WORDS)  # the variables that a stored step has
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One step of one rollout. `unit` is its name in a build, so that it is asked with the same seeds."""
+
+    unit: str
+    variables: dict[str, str]
+    scene: SceneGraph  # what the prompt asks for
+    draft: bytes
+    before: bytes | None  # the picture before it; None is the blank canvas
+
+    def picture(self, template: Template) -> bytes | None:
+        """What the template is shown, if anything."""
+        return getattr(self, TASKS[template.task].shown) if template.picture else None
+
+
+def stored_subjects(run: Run, template: Template, number: int) -> list[Subject]:
+    """`number` steps of the run's rollouts, drawn from all (the same ones every time), in stream order.
+
+    Raises UserError where the run has none yet, or the template speaks of what no stored step has.
+    """
+    if unknown := [v for v in TASKS[template.task].variables if v not in STORED]:
+        raise UserError(f"{template.id}: stored steps have {', '.join(STORED)}, not {unknown[0]}; use `templates test`")
+    rollout = run.store.newest(run.nodes["rollout"])
+    if rollout is None:
+        raise UserError(f"{run.root} holds no rollouts yet; run `underpaint build` first")
+    keys = [
+        (lot, row["sample"], row["rollout"], row["step"])
+        for lot in run.store.done(rollout)
+        for row in run.store.table(rollout, lot, ["sample", "rollout", "step"]).to_pylist()
+    ]
+    drawn = sorted(derive_random(run.recipe.seed, "workbench").sample(keys, min(number, len(keys))))
+    subjects = []
+    for lot in sorted({key[0] for key in drawn}):
+        subjects += _of_lot(run, rollout, lot, [key[1:] for key in drawn if key[0] == lot])
+    return subjects
+
+
+def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]]) -> list[Subject]:
+    samples = sorted({sample for sample, _, _ in keys})
+    prompts = Node(run.nodes["prompts"].stage, rollout.upstream["prompts"], {}, {})
+    asked = {r["sample"]: r for r in run.store.table(prompts, lot, samples=samples).to_pylist()}
+    rows = run.store.table(rollout, lot, samples=samples).to_pylist()
+    steps: dict[tuple[int, int, int], dict[str, Any]] = {(r["sample"], r["rollout"], r["step"]): r for r in rows}
+    found = []
+    for sample, number, step in keys:
+        row, before = steps[sample, number, step], steps.get((sample, number, step - 1))
+        variables = {"prompt": asked[sample]["prompt"], **{k: row[k] for k in WORDS}}
+        scene = SceneGraph.model_validate_json(asked[sample]["scene"])
+        unit = f"sample {sample}, rollout {number}, step {step}"
+        found.append(Subject(unit, variables, scene, row["picture"], before["picture"] if before else None))
+    return found

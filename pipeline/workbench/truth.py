@@ -1,0 +1,108 @@
+"""What is known to be true of a stored step, where the grammar can read its texts and a drawn world its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from PIL import Image
+
+from pipeline.run import Run
+from pipeline.workbench.asking import Answered
+from pipeline.workbench.subjects import Subject
+from schemas.compare import Kind, Verdict, compare
+from schemas.critique import Critique, Judgement, Side
+from schemas.edit import read_instruction
+from schemas.grammar import GrammarError, read
+from schemas.inspection import inspect_picture, inspect_text
+from schemas.scene import SceneObject
+from stages.consequence import read_scene
+from stages.models.kinds import DrawnConfig
+from stages.pictures import open_picture
+
+
+@dataclass(frozen=True)
+class Truth:
+    """`critique` is right by construction; `partial`: the step is right, and the prompt asks for more."""
+
+    critique: Critique
+    partial: bool
+
+    @property
+    def conflict(self) -> bool:
+        return self.critique.verdict is Judgement.CONFLICT
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Counts over the steps whose truth is known. Unread answers name no fault, so they miss those that are there.
+
+    A conflict for findings of the template's own kinds alone is put `aside`: no scene graph can tell if it is right.
+    """
+
+    known: int
+    aside: int
+    faulty: int  # by truth
+    called: int  # called faulty
+    both: int
+    partial: int  # right, but not finished
+    partial_called: int
+
+    def lines(self) -> list[str]:
+        return [
+            f"precision {_share(self.both, self.called)}",
+            f"recall {_share(self.both, self.faulty)}",
+            f"unfinished called wrong {_share(self.partial_called, self.partial)}",
+            *([f"{self.aside} conflicts aside, of kinds that no scene graph knows"] if self.aside else []),
+        ]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.3f} ({part} of {whole})" if whole else "unknown (0 of 0)"
+
+
+def known_truths(run: Run, side: Side, subjects: Sequence[Subject]) -> list[Truth | None]:
+    """The truth of every step, None where nobody knows: free texts, and pictures that no drawn painter made."""
+    painter = run.recipe.model_for("painter")
+    reader = import_module(painter.world).read_picture if isinstance(painter, DrawnConfig) else None
+    return [_truth(run, side, subject, reader) for subject in subjects]
+
+
+def _truth(
+    run: Run, side: Side, subject: Subject, reader: Callable[[Image.Image], tuple[list[SceneObject], str]] | None
+) -> Truth | None:
+    words, said = run.recipe.words(), subject.variables
+    try:
+        described = read(said["description"], words)
+        if side is Side.TEXT:
+            before = read_scene(said["so_far"], words)
+            edit = read_instruction(said["instruction"], before, words)
+            critique = inspect_text(subject.scene, before, edit, described, words)
+        elif reader is not None:
+            critique = inspect_picture(*reader(open_picture(subject.draft)), described, words)
+        else:
+            return None
+    except (GrammarError, KeyError):
+        return None
+    unfinished = compare(described, subject.scene).verdict is Verdict.INCOMPLETE
+    return Truth(critique, unfinished and critique.verdict is not Judgement.CONFLICT)
+
+
+def calibrate(answered: Sequence[Answered], truths: Sequence[Truth | None]) -> Calibration:
+    """What the answers say against what is true."""
+    known = [(a, t) for a, t in zip(answered, truths, strict=True) if t is not None]
+    pairs = [(a.verdict == "conflict", t) for a, t in known if not _beyond(a)]
+    return Calibration(
+        known=len(pairs),
+        aside=len(known) - len(pairs),
+        faulty=sum(t.conflict for _, t in pairs),
+        called=sum(called for called, _ in pairs),
+        both=sum(called and t.conflict for called, t in pairs),
+        partial=sum(t.partial for _, t in pairs),
+        partial_called=sum(called and t.partial for called, t in pairs),
+    )
+
+
+def _beyond(answer: Answered) -> bool:
+    return bool(answer.kinds) and not set(answer.kinds) & set(Kind)
