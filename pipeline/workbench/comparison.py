@@ -75,7 +75,7 @@ def comparison_lines(found: Comparison) -> list[str]:
     a, b = (t.id for t in found.templates)
     same, both = found.agreeing
     lines = [
-        f"{len(found.truths)} steps; of the {both} that both judged readably, they agree on {same} whether there is a fault"
+        f"{len(found.truths)} steps; of the {both} that both judged readably, they agree on fault or none in {same}"
     ]
     lines += ["", f"{a} ↓, {b} →".ljust(28) + "".join(v.rjust(12) for v in VERDICTS)]
     lines += [v.ljust(28) + "".join(str(found.shifts[v, w]).rjust(12) for w in VERDICTS) for v in VERDICTS]

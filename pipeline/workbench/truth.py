@@ -64,7 +64,7 @@ def _share(part: int, whole: int) -> str:
 
 def known_truths(run: Run, side: Side, subjects: Sequence[Subject]) -> list[Truth | None]:
     """The truth of every step, None where nobody knows: free texts, and pictures that no drawn painter made."""
-    painter = run.recipe.model_for("painter")
+    painter = run.recipe.model_for("sketcher")  # who painted the rollouts
     reader = import_module(painter.world).read_picture if isinstance(painter, DrawnConfig) else None
     return [_truth(run, side, subject, reader) for subject in subjects]
 
