@@ -13,14 +13,16 @@ from functools import lru_cache
 from PIL import Image
 
 from miniature.edits import another, random_edit
-from miniature.scenes import PAIRS, random_scene
+from miniature.scenes import PAIRS
+from miniature.steps import Step, facing, random_step
 from miniature.world import CELLS, cell_labels, lay_out, render, vocabulary
 from schemas.compare import Kind, compare
 from schemas.critique import Critique
 from schemas.edit import Edit, Op, instruct
 from schemas.grammar import describe, indefinite
 from schemas.inspection import AS_ASKED, TO_COME, inspect_picture, inspect_text, observed_scene
-from schemas.scene import INVERSE, PLACE, Relation, SceneGraph, SceneObject
+from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
+from schemas.wordings import reword
 from stages.templating import BUILT_IN, Template, load_templates
 
 BLANK = "a blank canvas"  # `so_far` before the first step
@@ -44,69 +46,9 @@ class Dialogue:
     shown: SceneGraph = field(default_factory=SceneGraph)  # what the picture holds, one node a cell
 
 
-@dataclass(frozen=True)
-class Step:
-    """One additive step towards `prompt`. `edit` is None where nothing is missing."""
-
-    prompt: SceneGraph  # with the places the plan has in mind
-    before: SceneGraph | None  # None is the blank canvas
-    edit: Edit | None
-    after: SceneGraph
-
-
 @lru_cache
 def templates() -> dict[str, list[Template]]:
     return load_templates([BUILT_IN])
-
-
-# ---- additive steps -----------------------------------------------------------------------------------
-
-
-def random_step(rng: random.Random, done: bool = False) -> Step:
-    """A random scene of which some nodes are painted, and the next node; with `done`, maybe none is left."""
-    scene, order = _planned(rng)
-    k = rng.randint(0, len(order) if done else len(order) - 1)
-    if k == 0:
-        empty = SceneGraph(background=scene.background)
-        if rng.random() < 0.1:
-            return Step(scene, None, Edit(op=Op.PAINT, scene=empty), empty)
-        first = _part(scene, order[:1])
-        if rng.random() < 0.1:
-            return Step(scene, empty, Edit(op=Op.ADD, node=first.objects[0]), first)
-        return Step(scene, None, Edit(op=Op.PAINT, scene=first), first)
-    before = _part(scene, order[:k])
-    if k == len(order):
-        return Step(scene, before, None, before)
-    node, after = scene.node(order[k]), _part(scene, order[: k + 1])
-    facing = [_facing(r, node.id) for r in after.relations if node.id in (r.subject, r.object)]
-    told = tuple(rng.sample(facing, 1)) if facing and rng.random() < 0.5 else ()
-    return Step(scene, before, Edit(op=Op.ADD, node=node, relations=told), after)
-
-
-def _planned(rng: random.Random) -> tuple[SceneGraph, list[str]]:
-    """A scene and the order in which it is painted: mostly the prompt's own."""
-    scene = random_scene(rng)
-    order = [o.id for o in scene.objects]
-    if rng.random() < 0.3:
-        rng.shuffle(order)
-    if scene.node(order[0]).count == 3 and len(order) == 2:  # three fill the first cells and leave the last
-        scene = scene.replace_node(scene.node(order[1]).with_attribute(PLACE, "at the bottom right"))
-    return scene, order
-
-
-def _part(scene: SceneGraph, ids: list[str]) -> SceneGraph:
-    relations = tuple(r for r in scene.relations if {r.subject, r.object} <= set(ids))
-    return SceneGraph(objects=tuple(map(scene.node, ids)), relations=relations, background=scene.background)
-
-
-def _turned(r: Relation) -> Relation:
-    """The same statement from its other end."""
-    turned = {**INVERSE, **{v: k for k, v in INVERSE.items()}}
-    return Relation(subject=r.object, predicate=turned[r.predicate], object=r.subject)
-
-
-def _facing(r: Relation, id: str) -> Relation:
-    return r if r.subject == id else _turned(r)
 
 
 # ---- the writer ---------------------------------------------------------------------------------------
@@ -143,7 +85,7 @@ def text_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
     if fault is None:
         fault = "" if rng.random() < 0.5 else rng.choices(TEXT_FAULTS, (3, 3, 2.5, 4, 1.5, 1))[0]
     while True:
-        step = random_step(rng, done=fault in ("noun", "again"))
+        step = random_step(rng, done=fault in ("noun", "again"), several=0.4)
         if fault == "" and rng.random() < 0.5 and step.after == step.prompt:
             continue  # an incomplete state is the usual one
         wrong = (step, step.after) if fault == "" else _faulty_text(rng, step, fault)
@@ -156,6 +98,8 @@ def text_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
         if bool(critique.findings) == bool(fault):
             break
     instruction, description = _words(step.before, told.edit, described)
+    if rng.random() < 0.3:
+        instruction = reword(instruction, rng.randrange(3))
     context = _context(step) | {"instruction": instruction, "description": description}
     request = _request("critique_text", rng, context)
     return Dialogue("critique_text", request, critique.to_json(), context, prompt, fault, critique)
@@ -170,6 +114,8 @@ def _faulty_text(rng: random.Random, step: Step, fault: str) -> tuple[Step, Scen
         scene = step.after.model_copy(update={"background": back})
         return replace(step, edit=Edit(op=Op.PAINT, scene=scene)), scene
     right = _new_node(step)
+    if fault == "place" and step.before is None and len(step.after.objects) > 1:
+        return _exchanged(rng, step)
     node = _faulty_node(rng, step, right, fault)
     if node is None:
         return None
@@ -180,6 +126,17 @@ def _faulty_text(rng: random.Random, step: Step, fault: str) -> tuple[Step, Scen
     if right is None or part > 0.16 or fault == "place":
         return wrong, wrong.after
     return (wrong, step.after) if part > 0.08 else (step, wrong.after)  # one of the two texts alone is wrong
+
+
+def _exchanged(rng: random.Random, step: Step) -> tuple[Step, SceneGraph] | None:
+    """A first step of several nodes, of which two stand where the other should; what it says of them goes."""
+    singles = [o for o in step.after.objects if o.count == 1 and PLACE in o.attributes]
+    if len(singles) < 2:
+        return None
+    a, b = rng.sample(singles, 2)
+    after = step.after.replace_node(a.with_attribute(PLACE, b.attributes[PLACE]))
+    after = after.replace_node(b.with_attribute(PLACE, a.attributes[PLACE])).model_copy(update={"relations": ()})
+    return replace(step, edit=Edit(op=Op.PAINT, scene=after), after=after), after
 
 
 def _new_node(step: Step) -> SceneObject | None:
@@ -206,6 +163,8 @@ def _faulty_node(rng: random.Random, step: Step, right: SceneObject | None, faul
     if fault == "count":
         count = rng.choice([c for c in (1, 2, 3) if c != right.count])
         return _stand(rng, right.model_copy(update={"count": count}), free)
+    if step.before is None and len(step.after.objects) > 1:
+        return None  # see _exchanged
     false = []
     for cell in sorted(free) if right.count == 1 else []:
         moved = right.with_attribute(PLACE, CELLS[cell])
@@ -241,8 +200,11 @@ def _with_node(rng: random.Random, step: Step, node: SceneObject, false_places: 
         if mode < 0.2:
             flipped = [Relation(subject=r.object, predicate=r.predicate, object=r.subject) for r in mine]
             relations = (*relations, *flipped)
-            told = tuple(_facing(r, node.id) for r in flipped[:1])
-    objects = (*before.objects, node)
+            told = tuple(facing(r, node.id) for r in flipped[:1])
+    if step.before is None and any(o.id == node.id for o in step.after.objects):
+        objects = tuple(node if o.id == node.id else o for o in step.after.objects)
+    else:
+        objects = (*before.objects, node)
     ids = {o.id for o in objects}
     relations = tuple(r for r in relations if {r.subject, r.object} <= ids)
     told = tuple(r for r in told if {r.subject, r.object} <= ids)

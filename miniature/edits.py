@@ -6,11 +6,12 @@ import random
 from dataclasses import dataclass, replace
 
 from miniature.scenes import HeldOut, is_held_out, random_scene
+from miniature.steps import facing
 from miniature.world import CELLS, lay_out, vocabulary
 from schemas.compare import placed
 from schemas.edit import Edit, Op, apply, instruct
 from schemas.grammar import definite
-from schemas.scene import INVERSE, PLACE, SPATIAL, Relation, SceneGraph, SceneObject
+from schemas.scene import INVERSE, PLACE, SPATIAL, SceneGraph, SceneObject
 from schemas.wordings import reword
 
 # How often each kind is drawn: "first" paints one node on the blank canvas, "paint" a whole scene, "one" changes one
@@ -65,7 +66,7 @@ def _draw(rng: random.Random, kind: str) -> EditCase:
     node = rng.choice(scene.objects)
     if kind == "add":
         before = scene.restrict(o.id for o in scene.objects if o.id != node.id)
-        relations = tuple(_facing(r, node.id) for r in scene.relations if node.id in (r.subject, r.object))
+        relations = tuple(facing(r, node.id) for r in scene.relations if node.id in (r.subject, r.object))
         edit = Edit(op=Op.ADD, node=node, relations=relations[:1] if rng.random() < 0.6 else ())
     elif kind == "remove":
         before, edit = scene, Edit(op=Op.REMOVE, target=node.id)
@@ -141,17 +142,6 @@ def _one_of_several(rng: random.Random, _: SceneGraph) -> EditCase:
         words = definite(one, vocabulary())
         text = text.replace(words, f"{words} {one.attributes[PLACE]}", 1)
     return EditCase("one", before, apply(before, edit), edit, text)
-
-
-def _facing(r: Relation, id: str) -> Relation:
-    """The relation told from the side of node `id`."""
-    turned = {
-        "to the left of": "to the right of",
-        "above": "below",
-        "to the right of": "to the left of",
-        "below": "above",
-    }
-    return r if r.subject == id else Relation(subject=id, predicate=turned[r.predicate], object=r.subject)
 
 
 def another(rng: random.Random, node: SceneObject, scene: SceneGraph, keep_noun: bool) -> SceneObject:

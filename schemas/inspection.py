@@ -5,6 +5,8 @@ It is the truth that judges are trained and calibrated on, and the paper's symbo
 
 from __future__ import annotations
 
+from itertools import permutations
+
 from schemas.compare import Difference, Kind, compare, match
 from schemas.critique import Critique, Finding, Judgement
 from schemas.edit import Edit, Op, apply, instruct
@@ -99,7 +101,7 @@ def _correct_count(fault: Difference, seen: SceneGraph, vocabulary: Vocabulary) 
     assert fault.subject and fault.wanted
     corners = [p for p in vocabulary.attributes.get(PLACE, ()) if None not in PLACES[p]]
     wanted = PLACES.get(fault.wanted.attributes.get(PLACE, ""), (None, None))
-    fits = [p for p in corners if all(w in (None, c) for w, c in zip(wanted, PLACES[p], strict=True))]
+    fits = [p for p in corners if _within(PLACES[p], wanted)]
     alike = [o for o in seen.objects if o.noun == fault.wanted.noun and _alike(o, fault.wanted)]
     here = [o.attributes.get(PLACE, "") for o in alike]
     taken = {o.attributes.get(PLACE, "") for o in seen.objects}
@@ -178,7 +180,7 @@ def _weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> l
         found.append((mine.id, words + (f": asked is {indefinite(theirs, vocabulary)}" if wrong else AS_ASKED)))
     if scene.background:
         asked = prompt.background in ("", scene.background)
-        how = AS_ASKED if asked else f": asked is {article(prompt.background)}"
+        how = AS_ASKED if asked else f": asked is {article(prompt.background)} background"
         found.append(("", f"{article(scene.background)} background{how}"))
     return found
 
@@ -213,7 +215,7 @@ def _correct_text(
         scene = edit.scene.model_copy(update={"background": prompt.background or edit.scene.background})
         nodes = [_mended(o, prompt, faults, SceneGraph(), edit.scene) for o in scene.objects]
         scene = SceneGraph(objects=tuple(n for n in nodes if n is not None), background=scene.background)
-        return instruct(SceneGraph(), Edit(op=Op.PAINT, scene=scene), vocabulary)
+        return instruct(SceneGraph(), Edit(op=Op.PAINT, scene=_rearranged(scene, prompt)), vocabulary)
     if edit.node is None:
         return instruct(before, edit, vocabulary)
     node = _mended(edit.node, prompt, faults, before, before)
@@ -222,6 +224,27 @@ def _correct_text(
     if not _fits(node, prompt, before):
         return _make_room(node, prompt, before, vocabulary)
     return instruct(before, Edit(op=Op.ADD, node=node), vocabulary)
+
+
+def _rearranged(scene: SceneGraph, prompt: SceneGraph) -> SceneGraph:
+    """The scene with its single objects on corners on which the prompt's relations hold, where these do not."""
+    if all(_fits(o, prompt, scene) for o in scene.objects):
+        return scene
+    singles = [o for o in scene.objects if o.count == 1]
+    sides = [PLACES.get(o.attributes.get(PLACE, ""), (None, None)) for o in scene.objects if o.count > 1]
+    corners = [p for p, at in PLACES.items() if None not in at and p != "in the centre"]
+    free = [c for c in corners if not any(_within(PLACES[c], side) for side in sides if side != (None, None))]
+    for places in permutations(free, len(singles)):
+        trial = scene
+        for node, place in zip(singles, places, strict=True):
+            trial = trial.replace_node(node.with_attribute(PLACE, place))
+        if all(_fits(o, prompt, trial) for o in trial.objects):
+            return trial
+    return scene
+
+
+def _within(point: tuple[int | None, int | None], side: tuple[int | None, int | None]) -> bool:
+    return all(s in (None, p) for p, s in zip(point, side, strict=True))
 
 
 def _make_room(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabulary: Vocabulary) -> str:

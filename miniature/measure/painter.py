@@ -1,0 +1,135 @@
+"""What the painter paints, as the independent reader reads it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+
+from miniature.edits import EditCase, random_edit
+from miniature.measure.shares import Outcomes
+from miniature.scenes import HeldOut, random_scene
+from miniature.world import CELLS, render, vocabulary
+from schemas.compare import placed
+from schemas.edit import Edit, Op, instruct
+from schemas.grammar import describe
+from schemas.scene import PLACE, SPATIAL, SceneGraph, SceneObject
+from schemas.wordings import reword
+from stages.models.painter import DiffusersPainter
+from stages.models.roles import PaintRequest
+
+Look = tuple[str, str] | None
+GROUPS: dict[str, list[tuple[int, ...]]] = {
+    "single object": [(1,)],
+    "two objects": [(1, 1)],
+    "three or four": [(1, 1, 1), (1, 1, 1, 1)],
+}
+COUNTED: list[tuple[int, ...]] = [(2,), (2, 1), (3,), (3, 1), (4,)]
+EDITS = {"add": "add", "modify": "recolour", "remove": "remove", "swap": "replace"}
+BARS = {
+    "from text, every object right: single object": "≥ 0.95",
+    "from text, every object right: two objects": "≥ 0.85",
+    "from text, every object right: three or four": "≥ 0.70",
+    "from text, relation right, given the objects are": "≥ 0.85",
+    "from text, count right (two to four)": "≥ 0.80",
+    **{f"edit done: {name}": "≥ 0.85" for name in EDITS.values()},
+    "edit: everything else left as it was": "≥ 0.95",
+}
+
+
+def read_looks(eye: Any, pictures: Sequence[Image.Image]) -> list[tuple[list[Look], str]]:
+    """The four cells and the background of every picture."""
+    from miniature.trainers import reader
+    from miniature.trainers.autoencoder import pixels
+
+    read = reader.read(eye, torch.stack([pixels(p) for p in pictures])).tolist()
+    return [
+        (
+            [
+                None if reader.NOUNS[r[i]] == "nothing" else (reader.NOUNS[r[i]], reader.COLOURS[r[4 + i]])
+                for i in range(4)
+            ],
+            reader.BACKGROUNDS[r[8]],
+        )
+        for r in read
+    ]
+
+
+def wanted_looks(graph: SceneGraph) -> list[Look]:
+    from miniature.world import cell_labels
+
+    return list(cell_labels(graph))
+
+
+def painting(rng: random.Random, counts: tuple[int, ...]) -> EditCase:
+    """A whole scene painted from its text alone."""
+    scene = random_scene(rng, counts)
+    edit = Edit(op=Op.PAINT, scene=scene)
+    text = reword(instruct(SceneGraph(), edit, vocabulary()), rng.randrange(6))
+    return EditCase("paint", None, scene, edit, text)
+
+
+def paint(painter: DiffusersPainter, cases: Sequence[tuple[EditCase, int]]) -> list[Image.Image]:
+    """A case's seed is that of the picture before and of the painter."""
+    requests = [
+        PaintRequest(render(c.before, s) if c.before else None, c.instruction, describe(c.after, vocabulary()), s)
+        for c, s in cases
+    ]
+    return painter.paint(requests)
+
+
+def measure(painter: DiffusersPainter, eye: Any, n: int, rates: dict[str, float]) -> Outcomes:
+    """`n` cases for every group of scenes and kind of edit. Rates in pictures a second."""
+    rng = HeldOut("evaluate/painter")
+    found: Outcomes = {name: [] for name in BARS}
+    texts = {name: [painting(rng, rng.choice(counts)) for _ in range(n)] for name, counts in GROUPS.items()}
+    counting = [painting(rng, rng.choice(COUNTED)) for _ in range(n)]
+    edits = {kind: [random_edit(rng, kind) for _ in range(n)] for kind in EDITS}
+    cases = [(c, rng.randrange(1 << 30)) for part in (*texts.values(), counting, *edits.values()) for c in part]
+    start = time.time()
+    pictures = paint(painter, cases)
+    rates["pictures a second"] = round(len(pictures) / (time.time() - start), 2)
+    seen = iter(read_looks(eye, pictures))
+    for name, part in texts.items():
+        for case in part:
+            _objects(found, f"from text, every object right: {name}", case, next(seen)[0])
+    for case in counting:
+        cells, _ = next(seen)
+        several = next(o for o in case.after.objects if o.count > 1)
+        found["from text, count right (two to four)"].append(float(cells.count(_look(several)) == several.count))
+    for kind, edited in edits.items():
+        for case in edited:
+            _edited(found, EDITS[kind], case, *next(seen))
+    return found
+
+
+def _look(node: SceneObject) -> tuple[str, str]:
+    return node.noun, node.attributes["colour"]
+
+
+def _objects(found: Outcomes, measure: str, case: EditCase, cells: list[Look]) -> None:
+    right = Counter(cells) == Counter(wanted_looks(case.after))
+    found[measure].append(float(right))
+    if not right:
+        return
+    shown = {look: place for look, place in zip(cells, CELLS.values(), strict=True) if look}
+    for a in case.after.objects:
+        for b in case.after.objects:
+            ends = [o.with_attribute(PLACE, shown[_look(o)]) for o in (a, b)]
+            holds = [p for p in SPATIAL if placed(a, b, p)]
+            found["from text, relation right, given the objects are"] += [float(bool(placed(*ends, p))) for p in holds]
+
+
+def _edited(found: Outcomes, name: str, case: EditCase, cells: list[Look], background: str) -> None:
+    """The edited cells show what was asked; all others, and the background, what they showed before."""
+    assert case.before is not None
+    old, new = wanted_looks(case.before), wanted_looks(case.after)
+    changed = [i for i in range(4) if old[i] != new[i]]
+    found[f"edit done: {name}"].append(float(all(cells[i] == new[i] for i in changed)))
+    rest = all(cells[i] == old[i] for i in range(4) if i not in changed)
+    found["edit: everything else left as it was"].append(float(rest and background == case.before.background))

@@ -1,0 +1,52 @@
+"""Shares of outcomes with their 95% intervals, and the bars that they are held against."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+Outcomes = dict[str, list[float]]  # outcomes, 1 or 0, by what they measure
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table. `low` and `high` bound the value with 95% confidence."""
+
+    model: str
+    measure: str
+    value: float
+    low: float
+    high: float
+    cases: int
+    bar: str = ""  # e.g. "≥ 0.95"; "" where none is set
+
+    @property
+    def reached(self) -> bool:
+        """Whether the value meets the bar, where there is one."""
+        return all(_meets(self.value, bound) for bound in self.bar.split(", ") if bound)
+
+
+def _meets(value: float, bound: str) -> bool:
+    sign, _, limit = bound.partition(" ")
+    return value >= float(limit) if sign == "≥" else value <= float(limit)
+
+
+def wilson(right: float, n: int, z: float = 1.96) -> tuple[float, float]:
+    """95% interval of a share; (0, 1) for no cases."""
+    if n == 0:
+        return 0.0, 1.0
+    p, spread = right / n, z * z / n
+    centre, half = p + spread / 2, z * math.sqrt(p * (1 - p) / n + spread / (4 * n))
+    return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))
+
+
+def figures(model: str, found: Outcomes, bars: dict[str, str]) -> list[Figure]:
+    """The share of every measure, in the order in which they were found."""
+    rows = []
+    for measure, outcomes in found.items():
+        right, n = sum(outcomes), len(outcomes)
+        low, high = wilson(right, n)
+        rows.append(
+            Figure(model, measure, round(right / max(n, 1), 4), round(low, 4), round(high, 4), n, bars.get(measure, ""))
+        )
+    return rows

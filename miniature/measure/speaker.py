@@ -1,0 +1,115 @@
+"""What the writer writes and the judge says, against the answers that are right by construction."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+from miniature.dialogue_checks import described, grade
+from miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, templates
+from miniature.edits import random_edit
+from miniature.measure.painter import paint, read_looks
+from miniature.measure.shares import Outcomes
+from miniature.scenes import HeldOut
+from miniature.steps import random_step
+from miniature.world import CELLS, vocabulary
+from schemas.compare import Verdict, compare
+from schemas.critique import CritiqueError, Judgement, parse_critique
+from schemas.grammar import describe
+from schemas.inspection import inspect_picture
+from schemas.scene import PLACE, SceneObject
+from stages.models.painter import DiffusersPainter
+from stages.models.roles import AskRequest
+from stages.models.speaker import TransformersSpeaker
+
+BARS = {
+    "picture/observed exact": "≥ 0.95",
+    "text/observed exact": "≥ 0.95",
+    "picture/verdict": "≥ 0.95",
+    "text/verdict": "≥ 0.97",
+    "text/false alarm, incomplete": "≤ 0.02",
+    "picture/parses": "≥ 0.995",
+    "text/parses": "≥ 0.995",
+    "write/consistent": "≥ 0.90, ≤ 0.98",
+}
+
+
+def ask(speaker: TransformersSpeaker, cases: list[Dialogue]) -> list[str]:
+    return speaker.ask([AskRequest(c.task, c.request, i, c.picture) for i, c in enumerate(cases)])
+
+
+def measure(speaker: TransformersSpeaker, n: int, rates: dict[str, float]) -> Outcomes:
+    """Greedy answers to `n` requests of every task. Rates in answers a second."""
+    rng = HeldOut("evaluate/speaker")
+    found: Outcomes = {}
+    for task, make in MAKERS.items():
+        cases = [make(rng) for _ in range(n)]
+        start = time.time()
+        answers = ask(speaker, cases)
+        rates[f"{task} answers a second"] = round(n / (time.time() - start), 2)
+        found |= grade(cases, answers)
+    return found
+
+
+def rollouts(speaker: TransformersSpeaker, n: int, temperature: float) -> Outcomes:
+    """The writer on its own, from a prompt to "done", reading its own descriptions; five steps at most."""
+    rng = HeldOut("evaluate/rollout")
+    prompts = [random_step(rng).prompt.without(PLACE) for _ in range(n)]
+    so_far, finished = [BLANK] * n, [False] * n
+    (template,) = templates()["write"]
+    for step in range(6):
+        going = [i for i in range(n) if not finished[i]]
+        requests = [
+            AskRequest(
+                "write", template.render(prompt=describe(prompts[i], vocabulary()), so_far=so_far[i]),
+                seed=1000 * i + step, temperature=temperature,
+            )
+            for i in going
+        ]  # fmt: skip
+        for i, answer in zip(going, speaker.ask(requests), strict=True):
+            finished[i] = answer == DONE
+            if not finished[i]:
+                so_far[i] = answer.partition("<des>")[2].partition("</des>")[0]
+    found: Outcomes = {"rollout/says done": [], "rollout/ends in the prompt's scene": []}
+    for prompt, text, done in zip(prompts, so_far, finished, strict=True):
+        last = described(f"<des>{text}</des>")
+        good = last is not None and compare(last, prompt).verdict is Verdict.SATISFIES
+        found["rollout/says done"].append(float(done))
+        found["rollout/ends in the prompt's scene"].append(float(done and good))
+    return {f"{k}, temperature {temperature}": v for k, v in found.items()}
+
+
+def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n: int) -> Outcomes:
+    """The judge on painted pictures, where the independent reader's reading is taken for the truth."""
+    rng = HeldOut("evaluate/painted")
+    cases = [(random_edit(rng, rng.choice(("first", "add", "add"))), rng.randrange(1 << 30)) for _ in range(n)]
+    pictures = paint(painter, cases)
+    (template,) = templates()["critique_picture"]
+    requests = []
+    for (c, _), p in zip(cases, pictures, strict=True):
+        text = template.render(instruction=c.instruction, description=describe(c.after, vocabulary()))
+        requests.append(AskRequest("critique_picture", text, 0, p))
+    found: Outcomes = {}
+    for (case, _), (cells, back), answer in zip(cases, read_looks(eye, pictures), speaker.ask(requests), strict=True):
+        shown = [
+            SceneObject(id=f"i{i}", noun=look[0], attributes={"colour": look[1], PLACE: place})
+            for i, (look, place) in enumerate(zip(cells, CELLS.values(), strict=True))
+            if look
+        ]
+        truth = inspect_picture(shown, back.replace("blank", ""), case.after, vocabulary())
+        try:
+            verdict = parse_critique(answer).verdict
+        except CritiqueError:
+            verdict = Judgement.INCOMPLETE  # never right on this side
+        for name in ("painted/verdict as the reader's", f"painted/… where it is {truth.verdict.value}"):
+            found.setdefault(name, []).append(float(verdict is truth.verdict))
+    return found
+
+
+def shuffled(n: int, seed: str) -> list[Dialogue]:
+    """Held-out dialogues of all tasks, for looking at."""
+    rng = HeldOut(seed)
+    made = [make(rng) for make in MAKERS.values() for _ in range(n)]
+    random.Random(seed).shuffle(made)
+    return made

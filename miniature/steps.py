@@ -1,0 +1,73 @@
+"""Additive steps towards a scene: what a writer writes and a judge of texts judges."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from miniature.scenes import random_scene
+from schemas.edit import Edit, Op
+from schemas.scene import INVERSE, PLACE, Relation, SceneGraph
+
+
+@dataclass(frozen=True)
+class Step:
+    """One additive step towards `prompt`. `edit` is None where nothing is missing."""
+
+    prompt: SceneGraph  # with the places the plan has in mind
+    before: SceneGraph | None  # None is the blank canvas
+    edit: Edit | None
+    after: SceneGraph
+
+
+def random_step(rng: random.Random, done: bool = False, several: float = 0.0) -> Step:
+    """A random scene of which some nodes are painted, and the next node; with `done`, maybe none is left.
+
+    `several` is the share of first steps that paint more than one node.
+    """
+    scene, order = _planned(rng)
+    k = rng.randint(0, len(order) if done else len(order) - 1)
+    if k == 0 and len(order) > 1 and rng.random() < several:
+        first = part(scene, order[: rng.randint(2, len(order))])
+        return Step(scene, None, Edit(op=Op.PAINT, scene=first), first)
+    if k == 0:
+        empty = SceneGraph(background=scene.background)
+        if rng.random() < 0.1:
+            return Step(scene, None, Edit(op=Op.PAINT, scene=empty), empty)
+        first = part(scene, order[:1])
+        if rng.random() < 0.1:
+            return Step(scene, empty, Edit(op=Op.ADD, node=first.objects[0]), first)
+        return Step(scene, None, Edit(op=Op.PAINT, scene=first), first)
+    before = part(scene, order[:k])
+    if k == len(order):
+        return Step(scene, before, None, before)
+    node, after = scene.node(order[k]), part(scene, order[: k + 1])
+    mine = [facing(r, node.id) for r in after.relations if node.id in (r.subject, r.object)]
+    told = tuple(rng.sample(mine, 1)) if mine and rng.random() < 0.5 else ()
+    return Step(scene, before, Edit(op=Op.ADD, node=node, relations=told), after)
+
+
+def _planned(rng: random.Random) -> tuple[SceneGraph, list[str]]:
+    """A scene and the order in which it is painted: mostly the prompt's own."""
+    scene = random_scene(rng)
+    order = [o.id for o in scene.objects]
+    if rng.random() < 0.3:
+        rng.shuffle(order)
+    if scene.node(order[0]).count == 3 and len(order) == 2:  # three fill the first cells and leave the last
+        scene = scene.replace_node(scene.node(order[1]).with_attribute(PLACE, "at the bottom right"))
+    return scene, order
+
+
+def part(scene: SceneGraph, ids: list[str]) -> SceneGraph:
+    relations = tuple(r for r in scene.relations if {r.subject, r.object} <= set(ids))
+    return SceneGraph(objects=tuple(map(scene.node, ids)), relations=relations, background=scene.background)
+
+
+def turned(r: Relation) -> Relation:
+    """The same statement from its other end."""
+    turned = {**INVERSE, **{v: k for k, v in INVERSE.items()}}
+    return Relation(subject=r.object, predicate=turned[r.predicate], object=r.subject)
+
+
+def facing(r: Relation, id: str) -> Relation:
+    return r if r.subject == id else turned(r)
