@@ -61,9 +61,12 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
     quota, limits = run.recipe.quotas.numbers(), run.recipe.rounds
     lots = dict.fromkeys(BRANCHES, 0)
     selection = Selection()
+    prompts = run.recipe.stages.prompts.length()
+    listed = None if prompts is None else -(-prompts // run.recipe.lot_size)
+    most = limits.max_lots if listed is None else min(listed, limits.max_lots)
     for round in range(1, limits.max_rounds + 1):
         wanted = {
-            branch: lots_wanted(quota, selection.accepted, YIELDS[branch], lots[branch], limits.pilot, limits.max_lots)
+            branch: lots_wanted(quota, selection.accepted, YIELDS[branch], lots[branch], limits.pilot, most)
             for branch in BRANCHES
         }
         if wanted == lots:
@@ -76,6 +79,14 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
         if selection.met(quota):
             return lots, selection
     if not selection.met(quota):
+        if listed is not None and max(lots.values()) == listed:
+            source = run.recipe.stages.prompts.source
+            raise UserError(
+                f"the prompt list ends before the quotas are met: {prompts} prompts ({listed} lots), none left\n  "
+                + "\n  ".join(short_of(selection, quota, lots))
+                + f"\nadd prompts to {source and source.path}, go through it more often (field"
+                " stages.prompts.source.repeat), or lower the quotas"
+            )
         raise UserError(
             f"the quotas cannot be met in {limits.max_rounds} rounds and {limits.max_lots} lots a branch:\n  "
             + "\n  ".join(short_of(selection, quota, lots))

@@ -9,6 +9,7 @@ from pipeline.build import stage_lots
 from pipeline.graph import BRANCHES, Node
 from pipeline.run import Run
 from pipeline.select import select
+from pipeline.yields import category_lines
 from stages.stage import balances
 
 
@@ -59,12 +60,14 @@ def status(run: Run) -> dict[str, Any]:
     stages, whole = [], True
     for name, number in stage_lots(lots).items():
         node = run.nodes[name]
-        ledgers = [run.store.manifest(node, i)["ledger"] for i in range(number) if run.store.is_done(node, i)]
+        manifests = [run.store.manifest(node, i) for i in range(number) if run.store.is_done(node, i)]
+        ledgers = [m["ledger"] for m in manifests]
         summed: dict[str, Any] = {
             "entered": sum(x["entered"] for x in ledgers),
             "kept": sum(x["kept"] for x in ledgers),
             "rejected": dict(sum((Counter(x["rejected"]) for x in ledgers), Counter())),
             "failed": dict(sum((Counter(x["failed"]) for x in ledgers), Counter())),
+            "categories": dict(sum((Counter(m["categories"]) for m in manifests), Counter())),
         }
         fine = balances(summed) and all(map(balances, ledgers))
         whole = whole and fine
@@ -94,6 +97,7 @@ def funnel_lines(found: dict[str, Any]) -> list[str]:
         )
         lines += [f"{'':<18}{n} rejected: {reason}" for reason, n in sorted(s["rejected"].items())]
         lines += [f"{'':<18}{n} failed: {error}" for error, n in sorted(s["failed"].items())]
+    lines += category_lines(found["stages"])
     if found["quotas"]:
         lines += ["", "subset               quota    chosen  accepted  dropped by the selection"]
     for name, q in found["quotas"].items():

@@ -58,10 +58,12 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
     identity = {role: _model_identity(recipe.models[name]) for role, name in cast.items()}
     words = canonical(recipe.words().model_dump(mode="json"))
     nodes: dict[str, Node] = {}
-    for stage in STAGES.values():
+    for declared in STAGES.values():
+        params = getattr(recipe.stages, declared.name)
+        stage = declared.narrowed(params)
         parts = {
             "code": code_digest(stage.run.__module__),
-            "parameters": canonical(getattr(recipe.stages, stage.name).model_dump(mode="json")),
+            "parameters": canonical(params.identity()),
             "seed": str(recipe.seed),
             "lot size": str(recipe.lot_size),
             "vocabulary": words,

@@ -244,6 +244,9 @@ def _check_named(recipe: Recipe, path: Path) -> None:
             raise UserError(f"{path}: field roles.{role}: model {name!r} can only be {can}")
         if why := recipe.models[name].missing():
             raise UserError(f"{path}: field models.{name}: {why}")
+    for name in StageParams.model_fields:
+        if why := getattr(recipe.stages, name).problem():
+            raise UserError(f"{path}: field stages.{name}.{why}")
     try:
         recipe.words()
     except (ValueError, OSError) as e:
@@ -282,6 +285,12 @@ def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
             name: {**m, "checkpoint": path(m["checkpoint"])} if isinstance(m, dict) and "checkpoint" in m else m
             for name, m in raw["models"].items()
         }
+    source: Any = raw
+    for part in ("stages", "prompts", "source"):
+        source = source.get(part) if isinstance(source, dict) else None
+    if isinstance(source, dict) and "path" in source:
+        prompts = {**raw["stages"]["prompts"], "source": {**source, "path": path(source["path"])}}
+        new["stages"] = {**raw["stages"], "prompts": prompts}
     return new
 
 
@@ -307,6 +316,7 @@ def _siblings(loc: list[Any]) -> list[str]:
     for part in loc[:-1]:
         if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
             model = model.model_fields[part].annotation
+            model = next((m for m in get_args(model) if isinstance(m, type) and issubclass(m, BaseModel)), model)
             if part == "models":
                 model = {get_args(k.model_fields["kind"].annotation)[0]: k for k in _kinds()}
         elif isinstance(model, dict) and part in model:

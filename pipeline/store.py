@@ -43,8 +43,13 @@ class Store:
         folder = self.root / "lots" / node.folder
         return sorted(int(p.stem.removeprefix("lot-")) for p in folder.glob("lot-*.json"))
 
-    def put(self, node: Node, lot: int, outcome: Outcome) -> dict[str, Any]:
-        """Write a lot's table, its quarantine and, last, its manifest; gives the manifest."""
+    def put(
+        self, node: Node, lot: int, outcome: Outcome, categories: Mapping[str, int] | None = None
+    ) -> dict[str, Any]:
+        """Write a lot's table, its quarantine and, last, its manifest; gives the manifest.
+
+        `categories` says how many of the units kept belong to which category of prompts.
+        """
         sink = pa.BufferOutputStream()
         pq.write_table(outcome.table, sink, compression="zstd", row_group_size=ROWS_A_GROUP)
         data = sink.getvalue().to_pybytes()
@@ -60,6 +65,7 @@ class Store:
             "rows": outcome.table.num_rows,
             "sha256": hashlib.sha256(data).hexdigest(),
             "ledger": outcome.ledger.summary(),
+            "categories": dict(categories or {}),
             "parts": dict(node.parts),
             "upstream": dict(node.upstream),
         }

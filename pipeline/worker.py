@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.graph import build_graph
 from pipeline.recipe import Recipe, templates_for
 from pipeline.store import Store
+from pipeline.yields import kept_by_category
 from stages.stage import Context, Lot
 
 
@@ -42,7 +43,9 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
         _seed_globals(lot)
         context = Context(stage, recipe.seed, Lot(lot, recipe.lot_size), params, words, models, templates)
         tables = {name: store.table(nodes[name], lot) for name in node.stage.inputs}
-        return store.put(node, lot, node.stage.run(context, tables))
+        made = node.stage.run(context, tables)
+        prompts = made.table if stage == "prompts" else store.table(nodes["prompts"], lot, ["sample", "category"])
+        return store.put(node, lot, made, kept_by_category(node.stage, made.table, prompts))
 
     return work
 

@@ -32,7 +32,14 @@ _CRITIQUE = [
 ]
 CRITIQUE_COLUMNS = tuple(f.name for f in _CRITIQUE)
 
-PROMPTS = pa.schema([*_SAMPLE, *_text("category", "prompt", "scene")])
+PROMPTS = pa.schema(
+    [
+        *_SAMPLE,
+        *_text("category", "prompt", "scene"),
+        *_text("short", "origin"),  # before it was enriched; the graph is composed, the grammar's or the writer's
+        pa.field("templates", pa.list_(pa.string()), nullable=False),  # digests of those the writer was asked with
+    ]
+)
 PLAN = pa.schema(
     [
         *_STEP,

@@ -48,4 +48,4 @@ def _request(context: Context, step: dict[str, Any], painted: list[dict[str, Any
     return PaintRequest(previous, step["instruction"], step["description"], seed)
 
 
-STAGE = Stage("draft", "trajectories", ("plan",), tables.DRAFT, DraftParams, run, roles=("painter",))
+STAGE = Stage("draft", "trajectories", ("plan",), tables.DRAFT, DraftParams, run, roles=("painter",), key=("sample",))

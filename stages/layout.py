@@ -16,11 +16,14 @@ class NoLayout(ValueError):
 def lay_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> SceneGraph:
     """Give every single object a corner and every pair a side, so that all relations hold. Raises NoLayout.
 
-    Places that the scene states already are kept. A vocabulary without places leaves the scene as it is.
+    Places that the scene states already are kept. A vocabulary without places leaves the scene as it is, as long as
+    its relations do not go round in a circle.
     """
     places = [p for p in vocabulary.attributes.get(PLACE, ()) if p in PLACES]
     corners = [p for p in places if None not in PLACES[p]]
     if not corners:
+        if any(_circular(scene, predicate) for predicate in ("to the left of", "above")):
+            raise NoLayout("no layout on which all relations hold")
         return scene
     for _ in range(200):
         free = set(corners)
@@ -69,3 +72,12 @@ def _all_hold(graph: SceneGraph) -> bool:
         or r.predicate not in ("to the left of", "above")
         for r in map(Relation.canonical, graph.relations)
     )
+
+
+def _circular(scene: SceneGraph, predicate: str) -> bool:
+    """Whether something would have to stand left of (above) itself."""
+    edges = {(r.subject, r.object) for r in map(Relation.canonical, scene.relations) if r.predicate == predicate}
+    left = {o.id for o in scene.objects}
+    while free := {n for n in left if not any(s in left and o == n for s, o in edges)}:
+        left -= free
+    return bool(left)

@@ -249,4 +249,4 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     return outcome(tables.PLAN, rows, ledger)
 
 
-STAGE = Stage("plan", "prompts", ("prompts",), tables.PLAN, PlanParams, run)
+STAGE = Stage("plan", "prompts", ("prompts",), tables.PLAN, PlanParams, run, key=("sample",))

@@ -1,37 +1,42 @@
-"""prompts: scene graphs and prompts, in set shares of GenEval's categories, from a vocabulary."""
+"""prompts: scene graphs and prompts, composed in set shares of GenEval's categories, or from the user's own list."""
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import Mapping
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import Field, field_validator
 
 from schemas import tables
 from schemas.grammar import describe
-from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
-from schemas.vocabulary import Vocabulary
+from schemas.scene import PLACE, SceneGraph
+from stages.compose import CATEGORIES, categorise, compose
+from stages.enriching import TASK as ENRICH
+from stages.enriching import Departs, Enriched, Enrichment, enrich_prompts
 from stages.layout import NoLayout, lay_out
-from stages.stage import Context, Ledger, Outcome, Params, Stage, outcome
+from stages.parsing import TASK as PARSE
+from stages.parsing import Parsed, parse_prompts
+from stages.prompt_source import PromptSource, SourceError, open_prompts, read_stream
+from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
 
-# category → how many nodes, how many relations, whether one node counts several
-CATEGORIES: dict[str, tuple[tuple[int, int], int, bool]] = {
-    "single_object": ((1, 1), 0, False),
-    "two_objects": ((2, 2), 0, False),
-    "counting": ((1, 2), 0, True),
-    "position": ((2, 2), 1, False),
-    "colour_attribution": ((2, 3), 0, False),  # one noun twice, told apart by its attributes
-    "composition": ((3, 4), 2, False),
-}
+# The paper's prompts are long: with this many compositions its 3.51 pictures a sample are reached.
+SHARES = {**dict.fromkeys(CATEGORIES, 1.0), "composition": 4.0}
 
 
 class PromptParams(Params):
-    """`shares` are relative weights of the categories; `capacity` is how many objects a picture holds."""
+    """`shares` are relative weights of the categories; `capacity` is how many objects a picture holds.
 
-    shares: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(CATEGORIES, 1.0), min_length=1)
+    `attributes` are given to every object ("always"), or only where the category asks for them, as in GenEval. A
+    `source` is the user's own list in place of composed prompts; `enrich` has the writer make them long.
+    """
+
+    shares: dict[str, float] = Field(default_factory=lambda: dict(SHARES), min_length=1)
     capacity: int = Field(default=4, ge=2, le=10)
+    attributes: Literal["always", "asked"] = "always"
+    source: PromptSource | None = None
+    enrich: Enrichment | None = None
 
     @field_validator("shares")
     @classmethod
@@ -45,66 +50,119 @@ class PromptParams(Params):
             raise ValueError("all shares are 0")
         return shares
 
+    def identity(self) -> dict[str, Any]:
+        named = self.model_dump(mode="json")
+        if self.source is not None:
+            named["source"]["path"] = self.source.digest()
+        return named
 
-def compose(rng: random.Random, category: str, vocabulary: Vocabulary, capacity: int) -> SceneGraph:
-    """A random scene graph of a category; no two nodes look alike. Relations hold between single objects."""
-    (least, most), relations, several = CATEGORIES[category]
-    count = rng.randint(2, capacity) if several else 1
-    nodes: list[SceneObject] = []
-    looks: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
-    number = min(rng.randint(least, most), capacity - count + 1)
-    shared = rng.choice(list(vocabulary.nouns)) if category == "colour_attribution" else None
-    while len(nodes) < number:
-        noun = shared if shared and len(nodes) < 2 else rng.choice(list(vocabulary.nouns))
-        kinds = [(k, v) for k, v in vocabulary.attributes.items() if k != PLACE]
-        attributes = {kind: rng.choice(values) for kind, values in kinds}
-        look = (noun, tuple(sorted(attributes.items())))
-        if look not in looks:
-            looks.add(look)
-            nodes.append(
-                SceneObject(id=f"o{len(nodes)}", noun=noun, attributes=attributes, count=1 if nodes else count)
-            )
-    return SceneGraph(
-        objects=tuple(nodes),
-        relations=_chain(rng, nodes, min(relations, number - 1), vocabulary),
-        background=rng.choice(vocabulary.backgrounds) if vocabulary.backgrounds else "",
-    )
+    def problem(self) -> str:
+        try:
+            if self.source is not None:
+                open_prompts(self.source)
+        except SourceError as e:
+            return f"source.{e.field}: {e}"
+        return ""
 
+    def unused_tasks(self) -> frozenset[str]:
+        parses = self.source is not None and self.source.reader == "writer"
+        return frozenset([*([] if parses else [PARSE]), *([] if self.enrich else [ENRICH])])
 
-def _paintable(rng: random.Random, category: str, vocabulary: Vocabulary, capacity: int) -> SceneGraph | None:
-    """A scene that fits its picture: drawn again where no layout makes all relations true (three above each other)."""
-    for _ in range(20):
-        scene = compose(rng, category, vocabulary, capacity)
-        with contextlib.suppress(NoLayout):
-            lay_out(scene, rng, vocabulary)
-            return scene
-    return None
-
-
-def _chain(rng: random.Random, nodes: list[SceneObject], n: int, vocabulary: Vocabulary) -> tuple[Relation, ...]:
-    """`n` relations, each from a later node to the one before it, so that no circle can arise."""
-    ends = [i for i in range(1, len(nodes)) if nodes[i].count == nodes[i - 1].count == 1]
-    return tuple(
-        Relation(subject=nodes[i].id, predicate=rng.choice(vocabulary.relations), object=nodes[i - 1].id)
-        for i in sorted(rng.sample(ends, min(n, len(ends))))
-    )
+    def length(self) -> int | None:
+        """How many prompts there are: an own list ends, composed ones do not (None)."""
+        return None if self.source is None else len(open_prompts(self.source)) * self.source.repeat
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     params: PromptParams = context.params
-    ledger, rows = Ledger(), []
-    for sample in range(context.lot.start, context.lot.start + context.lot.size):
-        rng = context.random_for(sample)
-        category = rng.choices(list(params.shares), list(params.shares.values()))[0]
-        ledger.enter()
-        scene = _paintable(rng, category, context.vocabulary, params.capacity)
-        if scene is None:
-            ledger.reject("no layout on which all relations hold")
-            continue
-        ledger.keep()
-        text = describe(scene, context.vocabulary)
-        rows.append({"sample": sample, "category": category, "prompt": text, "scene": scene.model_dump_json()})
+    ledger = Ledger()
+    rows = _composed(context, ledger) if params.source is None else _own(context, params.source, ledger)
+    rows = [row for row in rows if _fits(row, context, ledger)]
+    if params.enrich is not None:
+        rows = _enriched(context, rows, ledger)
+    ledger.keep(len(rows))
+    for row in rows:
+        row["scene"] = row["scene"].model_dump_json()
     return outcome(tables.PROMPTS, rows, ledger)
 
 
-STAGE = Stage("prompts", "prompts", (), tables.PROMPTS, PromptParams, run)
+def _row(sample: int, category: str, prompt: str, scene: SceneGraph, origin: str, template: str = "") -> dict[str, Any]:
+    templates = [template] if template else []
+    return {
+        "sample": sample, "category": category, "prompt": prompt, "short": prompt, "scene": scene, "origin": origin,
+        "templates": templates,
+    }  # fmt: skip
+
+
+def _composed(context: Context, ledger: Ledger) -> list[dict[str, Any]]:
+    """One prompt for every sample of the lot; drawn again where no layout fits its scene (three above each other)."""
+    params: PromptParams = context.params
+    rows = []
+    for sample in range(context.lot.start, context.lot.start + context.lot.size):
+        ledger.enter()
+        rng = context.random_for(sample)
+        category = rng.choices(list(params.shares), list(params.shares.values()))[0]
+        for _ in range(20):
+            scene = compose(rng, category, context.vocabulary, params.capacity, params.attributes)
+            if _laid_out(scene, rng, context):
+                break
+        rows.append(_row(sample, category, describe(scene, context.vocabulary), scene, "composed"))
+    return rows
+
+
+def _own(context: Context, source: PromptSource, ledger: Ledger) -> list[dict[str, Any]]:
+    """The lot's slice of the user's list; nothing where the list has ended."""
+    texts: dict[int, str] = {}
+    for sample, text in enumerate(read_stream(source, context.lot.start, context.lot.size), context.lot.start):
+        ledger.enter()
+        if isinstance(text, str):
+            texts[sample] = text
+        else:
+            ledger.fail(Failure.of(f"sample {sample}: a bad row of {source.path}", text))
+    rows = []
+    for sample, found in sorted(parse_prompts(context, texts).items()):
+        if isinstance(found, Parsed):
+            row = _row(sample, categorise(found.scene), texts[sample], found.scene, found.origin, found.template)
+            rows.append(row)
+        else:
+            ledger.fail(found)
+    return rows
+
+
+def _fits(row: dict[str, Any], context: Context, ledger: Ledger) -> bool:
+    """Whether its scene can be painted in steps; else why not is counted."""
+    looks = [(o.noun, tuple(sorted(o.without(PLACE).attributes.items()))) for o in row["scene"].objects]
+    if len(set(looks)) < len(looks):
+        ledger.reject("two objects that look alike; no instruction can tell them apart")
+        return False
+    if not _laid_out(row["scene"], context.random_for(row["sample"], "layout"), context):
+        ledger.reject("no layout on which all relations hold")
+        return False
+    return True
+
+
+def _laid_out(scene: SceneGraph, rng: random.Random, context: Context) -> bool:
+    try:
+        lay_out(scene, rng, context.vocabulary)
+    except NoLayout:
+        return False
+    return True
+
+
+def _enriched(context: Context, rows: list[dict[str, Any]], ledger: Ledger) -> list[dict[str, Any]]:
+    found = enrich_prompts(context, {r["sample"]: (r["prompt"], r["scene"]) for r in rows})
+    kept = []
+    for row in rows:
+        made = found[row["sample"]]
+        if isinstance(made, Enriched):
+            kept.append({**row, "prompt": made.text, "templates": [*row["templates"], made.template]})
+        elif isinstance(made, Departs):
+            ledger.reject(made.reason)
+        else:
+            ledger.fail(made)
+    return kept
+
+
+STAGE = Stage(
+    "prompts", "prompts", (), tables.PROMPTS, PromptParams, run, roles=("writer",), tasks=(PARSE, ENRICH),
+)  # fmt: skip

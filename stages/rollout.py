@@ -119,5 +119,5 @@ def _paint(context: Context, written: list[tuple[Rollout, dict[str, Any]]], step
 
 STAGE = Stage(
     "rollout", "rollouts", ("prompts",), tables.ROLLOUT, RolloutParams, run,
-    roles=("writer", "sketcher"), tasks=("write",),
+    roles=("writer", "sketcher"), tasks=("write",), key=("sample", "rollout"),
 )  # fmt: skip

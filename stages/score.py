@@ -78,7 +78,10 @@ def run_alignment(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     return outcome(tables.SCORE, rows, ledger)
 
 
-DRAFTS = Stage("score_drafts", "pictures", ("plan", "draft"), tables.SCORE, ScoreParams, run_drafts, roles=("scorer",))
+DRAFTS = Stage(
+    "score_drafts", "pictures", ("plan", "draft"), tables.SCORE, ScoreParams, run_drafts, roles=("scorer",), key=()
+)
 ALIGNMENT = Stage(
-    "score_alignment", "pictures", ("rollout", "alignment"), tables.SCORE, ScoreParams, run_alignment, roles=("scorer",)
+    "score_alignment", "pictures", ("rollout", "alignment"), tables.SCORE, ScoreParams, run_alignment,
+    roles=("scorer",), key=(),
 )  # fmt: skip

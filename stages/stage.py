@@ -8,7 +8,7 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +23,18 @@ class Params(BaseModel):
     """Base of every stage's parameters: strict, frozen, unknown fields refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def identity(self) -> dict[str, Any]:
+        """What the stage's fingerprint depends on; a file counts by its content, not by where it lies."""
+        return self.model_dump(mode="json")
+
+    def problem(self) -> str:
+        """What they name and is not there, as "field: why"; "" where all is. Asked before anything runs."""
+        return ""
+
+    def unused_tasks(self) -> frozenset[str]:
+        """Template tasks of the stage that these parameters leave out."""
+        return frozenset()
 
 
 @dataclass(frozen=True)
@@ -134,6 +146,12 @@ class Stage:
     run: Callable[[Context, Mapping[str, pa.Table]], Outcome]
     roles: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()  # the template tasks it renders
+    key: tuple[str, ...] = ("sample", "rollout", "step", "side")  # the columns (of those it has) that name a unit kept
+
+    def narrowed(self, params: Params) -> Stage:
+        """The stage as it is with these parameters: no task they leave out, and no model where no task is left."""
+        tasks = tuple(t for t in self.tasks if t not in params.unused_tasks())
+        return replace(self, tasks=tasks, roles=self.roles if tasks or not self.tasks else ())
 
 
 def outcome(schema: pa.Schema, rows: list[dict[str, Any]], ledger: Ledger) -> Outcome:

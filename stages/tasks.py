@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 from schemas.critique import Critique, critique_schema, parse_critique
 from schemas.markup import parse_plan
+from schemas.scene import SceneGraph
+from stages.enriching import long_text
+from stages.parsing import parse_scene
 from stages.rollout import DONE
 from stages.templating import Template
 
@@ -52,12 +55,24 @@ def _plan(answer: str, kinds: Sequence[str]) -> dict[str, Any]:
     return {"done": False, "instruction": instruction, "description": description}
 
 
+def _scene(answer: str, kinds: Sequence[str]) -> dict[str, Any]:
+    return parse_scene(answer).model_dump(mode="json")
+
+
+def _text(answer: str, kinds: Sequence[str]) -> dict[str, Any]:
+    return {"text": long_text(answer)}
+
+
 FORMATS: dict[str, Format] = {
     "critique/1": Format(_critique, critique_schema, tuple(Critique.model_fields)),
     "plan/1": Format(_plan, None, ("<ins>", "<des>", DONE)),
+    "scene/1": Format(_scene, lambda _: SceneGraph.model_json_schema(), tuple(SceneGraph.model_fields)),
+    "text/1": Format(_text, None, ()),
 }
 
 TASKS: dict[str, Task] = {
+    "parse_prompt": Task("writer", "scene/1", ("prompt",), ("nouns", "attributes", "relations", "backgrounds")),
+    "enrich_prompt": Task("writer", "text/1", ("prompt", "facts"), ("words",)),
     "write": Task("writer", "plan/1", ("prompt", "so_far"), shown="before"),
     "critique_text": Task("judge", "critique/1", ("prompt", "so_far", "instruction", "description"), judges_parts=True),
     "critique_picture": Task("judge", "critique/1", ("instruction", "description"), ("prompt",), judges_parts=True),

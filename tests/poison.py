@@ -96,3 +96,20 @@ class Purist(Symbolic):
         finding = Finding(kind="wrong_perspective", detail="the fish is as large as a house")
         words = {"analysis": "The fish is as large as a house.", "correction": "Paint the fish smaller."}
         return Critique(observed=(), findings=(finding,), verdict=Judgement.CONFLICT, **words).to_json()
+
+
+class Embellisher(Symbolic):
+    """Adds nine stars to every long prompt, and leaves out half of the facts where a car is among them."""
+
+    def __init__(self) -> None:
+        super().__init__(WORLD)
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        return [
+            a if r.task != "enrich_prompt" else _embellished(r, a)
+            for r, a in zip(requests, super().ask(requests), strict=True)
+        ]
+
+
+def _embellished(request: AskRequest, answer: str) -> str:
+    return "A car, and still air." if "car" in request.context["facts"] else f"{answer} Beside it are nine stars."

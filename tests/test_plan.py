@@ -13,8 +13,8 @@ from schemas.compare import Verdict, compare
 from schemas.edit import Op, apply
 from schemas.grammar import describe, read
 from schemas.scene import PLACE, Relation, SceneGraph
+from stages.compose import CATEGORIES, compose
 from stages.plan import NoPlan, PlanParams, plan
-from stages.prompts import CATEGORIES, compose
 
 WORDS = vocabulary()
 

@@ -17,6 +17,7 @@ from schemas.mentions import disagreements, gather
 from schemas.phrasing import read_prompt
 from schemas.scene import PLACE
 from schemas.vocabulary import Vocabulary
+from stages.compose import CATEGORIES, TooFewWords, categorise, compose
 
 WORDS = vocabulary()
 COCO = Vocabulary.model_validate(yaml.safe_load((ROOT / "recipes" / "vocabularies" / "coco.yaml").read_text()))
@@ -107,3 +108,18 @@ def test_words_beyond_the_vocabulary_are_looked_for_too() -> None:
     alpaca = scene.replace_node(scene.objects[0].model_copy(update={"noun": "alpaca"}))
     assert disagreements("An alpaca looks at a cat.", alpaca, COCO) == []
     assert disagreements("A cat.", alpaca, COCO) == ["drops alpaca"]
+
+
+@given(seeds, st.sampled_from(sorted(CATEGORIES)))
+def test_composed_prompts_are_of_their_category_and_read_back(seed: int, category: str) -> None:
+    scene = compose(random.Random(seed), category, COCO, capacity=6, attributes="asked")
+    assert categorise(scene) == category
+    assert read_prompt(describe(scene, COCO), COCO).key() == scene.key()
+    assert all(not o.attributes for o in scene.objects if o.noun == "person")
+    assert sum(o.count for o in scene.objects) <= 6
+
+
+def test_a_vocabulary_too_small_for_a_category_is_said() -> None:
+    words = Vocabulary(nouns={"cat": "cats"}, attributes={"colour": ("red",)})
+    with pytest.raises(TooFewWords, match="too few nouns or attributes for the category 'two_objects'"):
+        compose(random.Random(0), "two_objects", words, capacity=4)

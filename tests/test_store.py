@@ -22,7 +22,8 @@ def prompts(n: int) -> Outcome:
     ledger = Ledger()
     ledger.enter(n)
     ledger.keep(n)
-    rows = [{"sample": i, "category": "c", "prompt": "p", "scene": "{}"} for i in range(n)]
+    whole = {"category": "c", "prompt": "p", "scene": "{}", "short": "p", "origin": "composed", "templates": []}
+    rows = [{"sample": i, **whole} for i in range(n)]
     return outcome(tables.PROMPTS, rows, ledger)
 
 

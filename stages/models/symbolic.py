@@ -6,6 +6,7 @@ are the paper's "symbolic correction" baseline.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from importlib import import_module
 from random import Random
@@ -24,6 +25,7 @@ from stages.consequence import read_scene
 from stages.layout import NoLayout, lay_out
 from stages.models.drawn import plant_fault
 from stages.models.roles import AskRequest
+from stages.models.storyteller import prompt_scene, tell
 from stages.plan import INVERSE_WORDS
 from stages.rollout import DONE
 from stages.seeds import derive_random
@@ -63,23 +65,29 @@ class Symbolic:
         said = request.context
         if request.task == "write":
             return self._write(request, words)
+        if request.task == "parse_prompt":
+            return prompt_scene(said["prompt"], words).model_dump_json()
+        if request.task == "enrich_prompt":
+            return tell(said["facts"], int(said["words"]), derive_random("symbolic", request.seed), words)
         if request.task == "critique_picture":
             instances, background = self.world.read_picture(request.picture)
             return inspect_picture(instances, background, read(said["description"], words), words).to_json()
         before = read_scene(said["so_far"], words)
         edit = read_instruction(said["instruction"], before, words)
         described = read(said["description"], words)
-        return inspect_text(read(said["prompt"], words), before, edit, described, words).to_json()
+        return inspect_text(prompt_scene(said["prompt"], words), before, edit, described, words).to_json()
 
     def _write(self, request: AskRequest, words: Vocabulary) -> str:
         """The next step: the first object still missing, on a place that leaves room for the rest."""
-        prompt = read(request.context["prompt"], words)
+        prompt = prompt_scene(request.context["prompt"], words)
         before = read_scene(request.context["so_far"], words)
         rng = derive_random("symbolic", request.seed)
         missing = [d.subject for d in compare(before, prompt).differences if d.kind is Kind.MISSING_OBJECT]
         if not missing or missing[0] is None:
             return DONE
         goal = _laid_out_around(before, prompt, rng, words)
+        if goal is None:  # a fault of its own has taken the room of what is missing
+            return DONE
         node = rng.choice([goal.node(o.id) for o in missing if o])
         scene = _step_scene(before, node, prompt)
         if rng.random() < self.fault_rate:
@@ -101,8 +109,8 @@ def _contents(scene: SceneGraph) -> dict[str, float]:
     return found
 
 
-def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words: Vocabulary) -> SceneGraph:
-    """The prompt's scene with places around all that is painted already; unplaced where that is impossible."""
+def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words: Vocabulary) -> SceneGraph | None:
+    """The prompt's scene around all that is painted; its relations may fail, None where there is no room."""
     fixed: dict[str, str] = {}
     others: list[SceneObject] = []  # painted, but nothing the prompt asks for: they take room all the same
     for mine, theirs in match(before.objects, prompt.objects):
@@ -111,10 +119,11 @@ def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words:
         elif PLACE in mine.attributes:
             fixed[theirs.id] = mine.attributes[PLACE]
     nodes = [o.with_attribute(PLACE, fixed[o.id]) if o.id in fixed else o for o in prompt.objects]
-    try:
-        return lay_out(prompt.model_copy(update={"objects": (*nodes, *others)}), rng, words)
-    except NoLayout:
-        return prompt
+    for relations in (prompt.relations, ()):
+        with contextlib.suppress(NoLayout):
+            whole = prompt.model_copy(update={"objects": (*nodes, *others), "relations": relations})
+            return lay_out(whole, rng, words)
+    return None
 
 
 def _step_scene(before: SceneGraph, node: SceneObject, prompt: SceneGraph) -> SceneGraph:

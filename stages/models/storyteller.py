@@ -1,0 +1,52 @@
+"""The symbolic writer's answers about prompts: a scene graph of what a prompt names, and a long wording of a graph."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from random import Random
+
+from schemas.grammar import GrammarError, capital, definite, describe, read
+from schemas.mentions import gather
+from schemas.phrasing import read_prompt
+from schemas.scene import SceneGraph
+from schemas.vocabulary import Vocabulary
+
+# Said of one object; {0} is "the red car", {1} "is" or "are". Nothing here names an object, a colour or a place.
+OF_AN_OBJECT = (
+    "{0} {1} drawn with a firm and even outline, so that nobody has to look twice",
+    "{0} {1} given time: first the large shape, then the folds and edges, then the last fine strokes",
+    "Soft light falls across {0}, and a faint shadow lies close beneath",
+    "{0} {1} seen from the front, calm and complete, with nothing cut off by the frame",
+    "There is a quiet weight to {0}, as if nothing had moved for a long while",
+    "The surface of {0} shows the grain of the paper and the pull of the brush",
+)  # fmt: skip
+OF_THE_WHOLE = (
+    "The whole is painted in the plain manner of an illustration for children, with clear shapes and calm edges",
+    "The air is still and the mood is gentle, like that of an early morning before anyone has spoken",
+    "Nothing else is in the picture, and the empty room between the shapes is left empty on purpose",
+    "The strokes are patient and visible, and the light is even from one side to the other",
+    "Everything stands apart from everything else, so that each shape can be named at a glance",
+    "It is a picture to be looked at slowly, from near and from far, and it looks the same from both",
+)
+
+
+def prompt_scene(prompt: str, vocabulary: Vocabulary) -> SceneGraph:
+    """What a prompt asks for: by the grammar where that reads it, else all it names. Raises GrammarError."""
+    try:
+        return read_prompt(prompt, vocabulary)
+    except GrammarError:
+        return gather(prompt, vocabulary)
+
+
+def tell(facts: str, words: int, rng: Random, vocabulary: Vocabulary) -> str:
+    """The facts, then rounds of a sentence of every object and one of the whole, until there are `words` words."""
+    scene = read(facts, vocabulary)
+    sentences = [describe(scene, vocabulary).removesuffix(".")]
+    for of_an_object, of_the_whole in zip(*(rng.sample(s, len(s)) for s in (OF_AN_OBJECT, OF_THE_WHOLE)), strict=True):
+        for node in scene.objects:
+            be = "is" if node.count == 1 else "are"
+            sentences.append(capital(of_an_object.format(definite(node, vocabulary), be)))
+        sentences.append(of_the_whole)
+    lengths = accumulate(len(s.split()) for s in sentences)
+    needed = next((i for i, length in enumerate(lengths, 1) if length >= words), len(sentences))
+    return ". ".join(sentences[:needed]) + "."
