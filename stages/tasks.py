@@ -71,7 +71,7 @@ FORMATS: dict[str, Format] = {
 }
 
 TASKS: dict[str, Task] = {
-    "parse_prompt": Task("writer", "scene/1", ("prompt",), ("nouns", "attributes", "relations", "backgrounds")),
+    "parse_prompt": Task("writer", "scene/1", ("prompt", "nouns"), ("attributes", "relations", "backgrounds")),
     "enrich_prompt": Task("writer", "text/1", ("prompt", "facts"), ("words",)),
     "write": Task("writer", "plan/1", ("prompt", "so_far"), shown="before"),
     "critique_text": Task("judge", "critique/1", ("prompt", "so_far", "instruction", "description"), judges_parts=True),
