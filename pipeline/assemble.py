@@ -13,7 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pipeline.decontaminate import list_digest
 from pipeline.graph import Node, canonical
+from pipeline.quotas import cell_name
 from pipeline.recipe import Recipe
 from pipeline.select import SUBSETS, Reference
 from pipeline.store import Store
@@ -54,11 +56,13 @@ class Assembler:
         row = self._rows("prompts", reference)[0]
         return row, text_segment("prompt", 0, row["prompt"], loss=0)
 
-    def _scored(self, stage: str, reference: Reference, step: int, names: tuple[str, ...]) -> list[Score]:
+    def _scored(
+        self, stage: str, reference: Reference, step: int, names: tuple[str, ...], attempt: int = 0
+    ) -> list[Score]:
         model, revision = self.names["scorer"]
         return [
             Score(name=f"clip_{r['name']}", model=model, revision=revision, value=float(r["value"]))
-            for r in self._rows(stage, reference, rollout=reference.rollout, step=step)
+            for r in self._rows(stage, reference, rollout=reference.rollout, step=step, attempt=attempt)
             if r["name"] in names
         ]
 
@@ -140,9 +144,12 @@ class Assembler:
         segments.append(self._said("inspect", row, critique.analysis, critique.verdict.value))
         if row["polarity"] == "negative":
             segments.append(self._said("refine", row, refine_text(critique.correction)))
-            segments.append(self._sketch(1, {**row, "step": reference.step}, "correction"))
-            better = self._scored("score_alignment", reference, reference.step, ("margin", "neighbour"))
-            pictures.append(self._picture(row, "correction", better))
+            where = {"rollout": reference.rollout, "step": reference.step, "attempt": row["tries"]}
+            repair = self._rows("repair", reference, **where)[0]
+            segments.append(self._sketch(1, repair, "correction"))
+            names = ("picture_text", "margin", "neighbour")
+            better = self._scored("score_alignment", reference, reference.step, names, row["tries"])
+            pictures.append(self._picture(repair, "correction", [*better, self._agreement(repair)]))
         extra = self._judged(prompt, row) | {"tries": row["tries"], "repair": row["repair"]}
         return self._build(reference, False, segments, pictures, row, extra)
 
@@ -176,7 +183,10 @@ def _trajectory(reference: Reference) -> str:
 def config_sha256(recipe: Recipe, nodes: Mapping[str, Node]) -> str:
     """The identity of the corpus: every stage's fingerprint, the quotas, the thresholds, the shards."""
     rest = {k: getattr(recipe, k).model_dump(mode="json") for k in ("select", "shards")}
-    whole = {"stages": {n.name: n.fingerprint for n in nodes.values()}, "quotas": recipe.quotas.numbers(), **rest}
+    quotas = {cell_name(cell): n for cell, n in recipe.quotas.cells().items()}
+    lists = [list_digest(Path(p)) for p in recipe.decontaminate.lists]
+    rest |= {"quotas": quotas, "decontaminate": {"lists": lists, "words": recipe.decontaminate.words}}
+    whole = {"stages": {n.name: n.fingerprint for n in nodes.values()}, **rest}
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from pipeline.candidates import Candidates
 from pipeline.errors import UserError
 from pipeline.graph import BRANCHES, YIELDS, Node
 from pipeline.progress import stage_bar
-from pipeline.quotas import lots_wanted
+from pipeline.quotas import lots_wanted, of_kinds
 from pipeline.run import Run, mark_run
 from pipeline.runner import Pool, pool
 from pipeline.select import Selection, select, short_of, to_json
@@ -58,7 +59,8 @@ def build(run: Run, console: Console, workers: int | None = None) -> Selection:
 
 def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[dict[str, int], Selection]:
     """Run as many lots as the yields so far ask for, until every quota is met."""
-    quota, limits = run.recipe.quotas.numbers(), run.recipe.rounds
+    quota, limits = run.recipe.quotas.cells(), run.recipe.rounds
+    candidates, benchmarks = Candidates(run.nodes, run.store), run.recipe.benchmarks()
     lots = dict.fromkeys(BRANCHES, 0)
     selection = Selection()
     prompts = run.recipe.stages.prompts.length()
@@ -66,7 +68,9 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
     most = limits.max_lots if listed is None else min(listed, limits.max_lots)
     for round in range(1, limits.max_rounds + 1):
         wanted = {
-            branch: lots_wanted(quota, selection.accepted, YIELDS[branch], lots[branch], limits.pilot, most)
+            branch: lots_wanted(
+                of_kinds(quota, YIELDS[branch]), selection.cells, selection.recent, lots[branch], limits.pilot, most
+            )
             for branch in BRANCHES
         }
         if wanted == lots:
@@ -75,7 +79,7 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
         lots = wanted
         atomic_write(run.root / "build.json", json.dumps({"lots": lots, "rounds": round}).encode())
         _run_stages(run, console, lots, actors, counts)
-        selection = select(run.recipe, run.nodes, run.store, lots)
+        selection = select(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
         if selection.met(quota):
             return lots, selection
     if not selection.met(quota):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli_select import select
 from pipeline.errors import UserError
 from pipeline.inspect_pack import inspect_pack
 from pipeline.terminal import AsJson, Out, RecipeFile, console, show
@@ -20,6 +21,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(templates, name="templates")
 app.command(name="inspect-pack")(inspect_pack)
+app.command(name="select")(select)
 
 
 @app.command()

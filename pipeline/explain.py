@@ -7,8 +7,9 @@ from typing import Any
 
 from pipeline.build import stage_lots
 from pipeline.graph import BRANCHES, Node
+from pipeline.quotas import by_kind
 from pipeline.run import Run
-from pipeline.select import select
+from pipeline.select import Selection, select
 from pipeline.yields import category_lines
 from stages.stage import balances
 
@@ -74,15 +75,39 @@ def status(run: Run) -> dict[str, Any]:
         stages.append(
             {"stage": name, "unit": node.stage.unit, "lots": len(ledgers), "of": number, "balanced": fine, **summed}
         )
-    quota, found = run.recipe.quotas.numbers(), {}
+    found = {}
     if all(s["lots"] == s["of"] for s in stages):
-        selection = select(run.recipe, run.nodes, run.store, lots)
-        chosen = Counter(r.name for r in selection.chosen)
-        for name, wanted in quota.items():
-            counts = {"quota": wanted, "chosen": chosen[name], "accepted": selection.accepted[name]}
-            found[name] = {**counts, "rejected": dict(selection.rejected.get(name, {}))}
+        found = quota_status(run, select(run.recipe, run.nodes, run.store, lots))
     quarantine = str(run.root / "quarantine") if any(s["failed"] for s in stages) else ""
     return {"stages": stages, "balanced": whole, "quotas": found, "quarantine": quarantine}
+
+
+def quota_status(run: Run, selection: Selection) -> dict[str, Any]:
+    """By kind: its quota, what was chosen, accepted and refused; the same by category where those have quotas."""
+    cells, seen = run.recipe.quotas.cells(), by_kind(selection.seen)
+    chosen = Counter((r.name, "") for r in selection.chosen) + Counter((r.name, r.category) for r in selection.chosen)
+    found: dict[str, Any] = {}
+    for kind, wanted in by_kind(cells).items():
+        counts = {"quota": wanted, "chosen": chosen[kind, ""], "accepted": selection.accepted[kind]}
+        found[kind] = {**counts, "candidates": seen[kind], "rejected": dict(selection.rejected.get(kind, {}))}
+        categories = {c: n for (k, c), n in cells.items() if k == kind and c}
+        if categories:
+            found[kind]["categories"] = {
+                c: {"quota": n, "chosen": chosen[kind, c], "accepted": selection.cells.get((kind, c), 0)}
+                for c, n in categories.items()
+            }
+    return found
+
+
+def quota_lines(quotas: dict[str, Any]) -> list[str]:
+    """`quota_status` as text."""
+    lines = ["subset                      quota    chosen  accepted  dropped by the selection"]
+    for name, q in quotas.items():
+        why = ", ".join(f"{n} {reason}" for reason, n in sorted(q["rejected"].items()))
+        lines.append(f"{name:<25}{q['quota']:>8}{q['chosen']:>10}{q['accepted']:>10}  {why}")
+        for category, c in q.get("categories", {}).items():
+            lines.append(f"  {category:<23}{c['quota']:>8}{c['chosen']:>10}{c['accepted']:>10}")
+    return lines
 
 
 def funnel_lines(found: dict[str, Any]) -> list[str]:
@@ -99,10 +124,7 @@ def funnel_lines(found: dict[str, Any]) -> list[str]:
         lines += [f"{'':<18}{n} failed: {error}" for error, n in sorted(s["failed"].items())]
     lines += category_lines(found["stages"])
     if found["quotas"]:
-        lines += ["", "subset               quota    chosen  accepted  dropped by the selection"]
-    for name, q in found["quotas"].items():
-        why = ", ".join(f"{n} {reason}" for reason, n in sorted(q["rejected"].items()))
-        lines.append(f"{name:<18}{q['quota']:>8}{q['chosen']:>10}{q['accepted']:>10}  {why}")
+        lines += ["", *quota_lines(found["quotas"])]
     if found["quarantine"]:
         lines += ["", f"quarantine (request, answer and traceback of every failed row): {found['quarantine']}"]
     return lines

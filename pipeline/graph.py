@@ -10,23 +10,26 @@ from typing import Any
 
 from pipeline.code_digest import code_digest
 from pipeline.recipe import Recipe, templates_for
-from stages import alignment, check, conflict, critique, draft, plan, prompts, rollout, score
+from stages import alignment, candidates, check, conflict, critique, draft, plan, prompts, repair, rollout, score
 from stages.models.kinds import ModelConfig
 from stages.stage import Stage
 
 STAGES: dict[str, Stage] = {
     s.name: s
     for s in (
-        prompts.STAGE, plan.STAGE, draft.STAGE, check.STAGE, score.DRAFTS,
-        rollout.STAGE, critique.STAGE, conflict.STAGE, alignment.STAGE, score.ALIGNMENT,
+        prompts.STAGE, plan.STAGE, draft.STAGE, check.STAGE, score.DRAFTS, candidates.PAINTED,
+        rollout.STAGE, critique.STAGE, conflict.STAGE, repair.STAGE, alignment.STAGE, score.ALIGNMENT,
+        candidates.SAMPLED,
     )
 }  # fmt: skip
 
 # The two branches of the graph grow by lots of their own, until the quotas of what they yield are met.
 BRANCHES: dict[str, tuple[str, ...]] = {
-    "painted": ("prompts", "plan", "draft", "check", "score_drafts"),
-    "sampled": ("prompts", "rollout", "critique", "conflict", "alignment", "score_alignment"),
-}
+    "painted": ("prompts", "plan", "draft", "check", "score_drafts", "candidates_painted"),
+    "sampled": (
+        "prompts", "rollout", "critique", "conflict", "repair", "alignment", "score_alignment", "candidates_sampled",
+    ),
+}  # fmt: skip
 YIELDS: dict[str, tuple[str, ...]] = {
     "painted": ("multi_turn",),
     "sampled": ("conflict_positive", "conflict_negative", "alignment_positive", "alignment_negative"),

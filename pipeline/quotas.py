@@ -1,11 +1,13 @@
-"""How many samples of each subset and polarity a corpus holds, how many lots that takes, how many shards it fills."""
+"""How many samples of each kind and category a corpus holds, how many lots that takes, how many shards it fills."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-Quota = dict[str, int]
+Quota = dict[str, int]  # by kind: subset and polarity
+Cell = tuple[str, str]  # a kind and a category; "" is any category
+Cells = dict[Cell, int]
 
 # The paper's corpus: 32,012 + (6,905 + 8,296) + (5,000 + 10,000) samples.
 PAPER: Quota = {
@@ -15,22 +17,47 @@ PAPER: Quota = {
     "alignment_positive": 5_000,
     "alignment_negative": 10_000,
 }
-
 # Shards of that corpus for training and, of every subset, for validation: some 250 samples each, in numbers that eight
 # ranks of eight workers share evenly. Loaders floor when they divide: of 60 shards those 64 workers would read none.
 PAPER_SHARDS = {"multi_turn": 128, "conflict": 64, "alignment": 64}
 PAPER_VALIDATION_SHARDS = 8
+GROWTH = 3  # a round makes a branch at most this many times as long: yields of few lots say little
+
+
+def largest_remainder(total: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """`total` in proportion to the shares, exact in sum (ties to the earlier name)."""
+    whole = sum(shares.values())
+    exact = {n: total * share / whole for n, share in shares.items()}
+    parts = {n: math.floor(x) for n, x in exact.items()}
+    by_remainder = sorted(shares, key=lambda n: exact[n] - parts[n], reverse=True)
+    for name in by_remainder[: total - sum(parts.values())]:
+        parts[name] += 1
+    return parts
 
 
 def proportional(total: int) -> Quota:
-    """`total` samples in the paper's proportions, by largest remainder (ties to the earlier name)."""
-    whole = sum(PAPER.values())
-    exact = {n: total * share / whole for n, share in PAPER.items()}
-    quota = {n: math.floor(x) for n, x in exact.items()}
-    by_remainder = sorted(PAPER, key=lambda n: exact[n] - quota[n], reverse=True)
-    for name in by_remainder[: total - sum(quota.values())]:
-        quota[name] += 1
-    return quota
+    """`total` samples in the paper's proportions."""
+    return largest_remainder(total, PAPER)
+
+
+def lots_wanted(quota: Cells, accepted: Cells, recent: Cells, done: int, pilot: int, most: int) -> int:
+    """How many lots a branch should have run in all; `done` where its quotas are met.
+
+    `accepted` counts all candidates so far, `recent` those of lots ``done // 2`` and later: duplicates become more
+    frequent, so the latest lots say best what the next ones yield. A first round runs `pilot` lots. A cell that
+    yielded nothing lately doubles what was run. A tenth is added, so that a slightly lower yield costs no round.
+    """
+    if done == 0:
+        return min(pilot, most) if any(quota.values()) else 0
+    wanted = done
+    for cell, number in quota.items():
+        missing = number - accepted.get(cell, 0)
+        if missing <= 0:
+            continue
+        rate = recent.get(cell, 0) / (done - done // 2)
+        estimate = done + math.ceil(1.1 * missing / rate) if rate else 2 * done
+        wanted = max(wanted, min(estimate, GROWTH * done))
+    return min(wanted, most)
 
 
 def shard_numbers(quota: Quota, given: Mapping[str, int]) -> dict[tuple[str, str], int]:
@@ -54,19 +81,17 @@ def _power_of_two(wanted: float, least: int, most: int) -> int:
     return min(most, max(least, 2 ** round(math.log2(wanted)) if wanted > 1 else 1))
 
 
-def lots_wanted(quota: Quota, accepted: Quota, names: tuple[str, ...], done: int, pilot: int, most: int) -> int:
-    """How many lots a branch should have run in all, from its yield so far; `done` where its quotas are met.
+def of_kinds(cells: Cells, kinds: Iterable[str]) -> Cells:
+    """The cells of some kinds."""
+    names = set(kinds)
+    return {cell: n for cell, n in cells.items() if cell[0] in names}
 
-    A first round runs `pilot` lots. A name without any yield doubles what was run. A tenth is added to the
-    estimate, so that a slightly lower yield does not cost another round.
-    """
-    if done == 0:
-        return min(pilot, most) if any(quota[n] for n in names) else 0
-    wanted = done
-    for name in names:
-        if accepted[name] >= quota[name]:
-            continue
-        rate = accepted[name] / done
-        estimate = math.ceil(1.1 * quota[name] / rate) if rate else 2 * done
-        wanted = max(wanted, estimate, done + 1)
-    return min(wanted, most)
+
+def by_kind(cells: Cells) -> Quota:
+    """Summed over categories."""
+    return {kind: sum(n for (k, _), n in cells.items() if k == kind) for kind in PAPER}
+
+
+def cell_name(cell: Cell) -> str:
+    """ "multi_turn", or "multi_turn, counting" where categories have quotas."""
+    return ", ".join(filter(None, cell))

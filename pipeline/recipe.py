@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
+from pipeline.decontaminate import Benchmarks, ListError
 from pipeline.errors import UserError, did_you_mean
-from pipeline.quotas import PAPER, Quota, proportional
+from pipeline.wanted import Decontaminate, Quotas, Rounds, Select, Strict
 from pipeline.workbench.lint import unusable
 from schemas.vocabulary import Vocabulary
 from stages.alignment import AlignmentParams
+from stages.candidates import CandidatesParams
 from stages.check import CheckParams
 from stages.conflict import ConflictParams
 from stages.critique import CritiqueParams
@@ -21,16 +23,13 @@ from stages.draft import DraftParams
 from stages.models.kinds import KINDS, AnyModel
 from stages.plan import PlanParams
 from stages.prompts import PromptParams
+from stages.repair import RepairParams
 from stages.rollout import RolloutParams
 from stages.score import ScoreParams
 from stages.stage import Stage
 from stages.templating import BUILT_IN, Template, TemplateError, load_templates
 
 Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer"]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Roles(Strict):
@@ -60,59 +59,14 @@ class StageParams(Strict):
     draft: DraftParams = DraftParams()
     check: CheckParams = CheckParams()
     score_drafts: ScoreParams = ScoreParams()
+    candidates_painted: CandidatesParams = CandidatesParams()
     rollout: RolloutParams = RolloutParams()
     critique: CritiqueParams = CritiqueParams()
     conflict: ConflictParams = ConflictParams()
+    repair: RepairParams = RepairParams()
     alignment: AlignmentParams = AlignmentParams()
     score_alignment: ScoreParams = ScoreParams()
-
-
-class Quotas(Strict):
-    """Either `total` (the paper's proportions, by largest remainder) or all five numbers."""
-
-    total: int | None = Field(default=None, ge=5)
-    multi_turn: int | None = Field(default=None, ge=0)
-    conflict_positive: int | None = Field(default=None, ge=0)
-    conflict_negative: int | None = Field(default=None, ge=0)
-    alignment_positive: int | None = Field(default=None, ge=0)
-    alignment_negative: int | None = Field(default=None, ge=0)
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Quotas:
-        given = [n for n in PAPER if getattr(self, n) is not None]
-        if self.total is not None and given:
-            raise ValueError(f"give either total or the five numbers, not both total and {given[0]}")
-        if self.total is None and len(given) != len(PAPER):
-            missing = next(n for n in PAPER if n not in given)
-            raise ValueError(f"{missing} is missing; give total, or all of {', '.join(PAPER)}")
-        return self
-
-    def numbers(self) -> Quota:
-        """Samples wanted by subset and polarity."""
-        if self.total is not None:
-            return proportional(self.total)
-        return {n: int(getattr(self, n)) for n in PAPER}
-
-
-class Rounds(Strict):
-    """How far a build may go to meet its quotas: `max_rounds` rounds, `max_lots` lots on each branch.
-
-    The first round runs `pilot` lots a branch, from whose yields the next rounds are sized.
-    """
-
-    max_rounds: int = Field(default=8, ge=1)
-    max_lots: int = Field(default=1000, ge=1)
-    pilot: int = Field(default=2, ge=1)
-
-
-class Select(Strict):
-    """Thresholds on stored scores and agreements; changing one recomputes no model's answer."""
-
-    min_agreement: float = Field(default=0.0, ge=0, le=1)
-    min_picture_text: float = Field(default=-1.0, ge=-1, le=1, description="CLIP cosine, every picture of a trajectory")
-    min_neighbour: float = Field(default=-1.0, ge=-1, le=1)
-    min_margin: float = Field(default=-2.0, ge=-2, le=2, description="correction minus flawed draft")
-    validation_share: float = Field(default=0.05, ge=0, lt=1)
+    candidates_sampled: CandidatesParams = CandidatesParams()
 
 
 class Shards(Strict):
@@ -151,9 +105,10 @@ class Recipe(Strict):
         default_factory=dict, description="by template id, in place of the file's own; 0 switches it off"
     )
     stages: StageParams = StageParams()
-    quotas: Quotas
+    quotas: Quotas = Quotas()
     rounds: Rounds = Rounds()
     select: Select = Select()
+    decontaminate: Decontaminate = Decontaminate()
     shards: Shards = Shards()
     run: RunConfig = RunConfig()
 
@@ -170,6 +125,10 @@ class Recipe(Strict):
 
     def words(self) -> Vocabulary:
         return _load_vocabulary(Path(self.vocabulary))
+
+    def benchmarks(self) -> Benchmarks:
+        """Raises pipeline.decontaminate.ListError."""
+        return Benchmarks([Path(p) for p in self.decontaminate.lists], self.decontaminate.words, self.words())
 
     def all_templates(self) -> dict[str, list[Template]]:
         """By task, with the recipe's weights. Raises TemplateError; ValueError where a weight names no template."""
@@ -203,9 +162,9 @@ def templates_for(stage: Stage, by_task: Mapping[str, list[Template]]) -> dict[s
     return mine
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe with all that it names. Raises UserError naming file and field."""
-    raw = _read(path)
+def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
+    """Read and check a recipe with all that it names, after these changes to its fields. Raises UserError."""
+    raw = _read(path, changes)
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as e:
@@ -220,8 +179,8 @@ def template_folders(path: Path) -> list[Path]:
     return [BUILT_IN, *map(Path, named if isinstance(named, list) else [])]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The recipe's fields as written, paths made absolute. Raises UserError."""
+def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    """The recipe's fields as written, changes made, paths absolute. Raises UserError."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -230,7 +189,22 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not valid YAML: {e}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a recipe is a mapping of fields, this is a {type(raw).__name__}")
+    for field, value in changes:
+        _set(raw, field, value)
     return _absolute(raw, path.parent.resolve())
+
+
+def _set(raw: dict[str, Any], field: str, value: str) -> None:
+    """Set "select.min_margin" to a value as YAML writes it."""
+    *folders, last = field.split(".")
+    for name in folders:
+        inner = raw.get(name)
+        raw[name] = dict(inner) if isinstance(inner, dict) else {}
+        raw = raw[name]
+    try:
+        raw[last] = yaml.safe_load(value)
+    except yaml.YAMLError as e:
+        raise UserError(f"{field}={value}: the value is no YAML: {e}") from None
 
 
 def _check_named(recipe: Recipe, path: Path) -> None:
@@ -253,8 +227,11 @@ def _check_named(recipe: Recipe, path: Path) -> None:
         raise UserError(f"{path}: field vocabulary: {e}") from None
     try:
         recipe.all_templates()
+        recipe.benchmarks()
     except TemplateError as e:
         raise UserError(str(e)) from None
+    except ListError as e:
+        raise UserError(f"{path}: field decontaminate.lists: {e}") from None
     except ValueError as e:
         raise UserError(f"{path}: {e}") from None
 
@@ -280,6 +257,9 @@ def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
     new["vocabulary"] = path(raw.get("vocabulary"))
     if isinstance(raw.get("templates"), list):
         new["templates"] = [path(t) for t in raw["templates"]]
+    if isinstance(raw.get("decontaminate"), dict) and isinstance(raw["decontaminate"].get("lists"), list):
+        lists = [str((root / p).resolve()) for p in map(str, raw["decontaminate"]["lists"])]
+        new["decontaminate"] = {**raw["decontaminate"], "lists": lists}
     if isinstance(raw.get("models"), dict):
         new["models"] = {
             name: {**m, "checkpoint": path(m["checkpoint"])} if isinstance(m, dict) and "checkpoint" in m else m
@@ -296,7 +276,7 @@ def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
 
 def _explain(error: Any, raw: dict[str, Any]) -> str:
     """One of pydantic's errors as a sentence: the field as it is written, what is wrong, what was meant."""
-    loc = [p for p in error["loc"] if not (isinstance(p, str) and p in KINDS)]
+    loc = [p for p in error["loc"] if not (isinstance(p, str) and p in (*KINDS, "number", "by rank"))]
     field = ".".join(map(str, loc)) or "the whole"
     if error["type"] == "extra_forbidden":
         return f"unknown field {field}{_suggest(str(loc[-1]), _siblings(list(error['loc'])))}"

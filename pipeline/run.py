@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.candidates import LAST, Candidates
 from pipeline.errors import UserError
 from pipeline.graph import Node, build_graph
 from pipeline.recipe import Recipe, load_recipe
@@ -34,6 +36,15 @@ class Run:
     def corpus(self) -> Path:
         return self.root / "corpus"
 
+    def candidates(self) -> Candidates:
+        return Candidates(self.nodes, self.store)
+
+    def lots_done(self) -> dict[str, int]:
+        """By branch: how many of the last build's lots, from the first on, have candidates under this recipe."""
+        asked = self.state().get("lots", {})
+        done = {branch: self.store.done(self.nodes[stage]) for branch, stage in LAST.items()}
+        return {branch: leading(done[branch], asked.get(branch, 0)) for branch in LAST}
+
     def state(self) -> dict[str, Any]:
         """What the last build has come to: lots by branch and rounds; empty before the first."""
         file = self.root / "build.json"
@@ -41,12 +52,19 @@ class Run:
         return found
 
 
-def open_run(recipe_path: Path, out: Path | None) -> Run:
+def leading(done: Sequence[int], most: int) -> int:
+    """How many of the lots 0, 1, … `most` - 1 are done without a gap."""
+    there = set(done)
+    return next((i for i in range(most) if i not in there), most)
+
+
+def open_run(recipe_path: Path, out: Path | None, changes: Sequence[tuple[str, str]] = ()) -> Run:
     """Load the recipe and open its folder, ``runs/<name>`` unless told otherwise.
 
+    `changes` are fields set otherwise than in the file, e.g. ("select.min_margin", "0.05").
     Raises UserError where the recipe is wrong, or the folder holds the run of another recipe.
     """
-    recipe = load_recipe(recipe_path)
+    recipe = load_recipe(recipe_path, changes)
     root = out if out is not None else Path("runs") / recipe.name
     mark = root / "run.json"
     if mark.exists():

@@ -1,22 +1,29 @@
-"""Selection: which of the accepted candidates make the corpus. Thresholds on stored values; no model is loaded.
+"""Selection: which of the candidates make the corpus. Thresholds on stored values; no model is loaded.
 
 Accepted candidates are taken in stream order until each quota is met, so the corpus does not depend on how many
-lots were run beyond what it needed, nor on who ran them.
+lots were run beyond what it needed (but for thresholds by quantile), nor on who ran them.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
+import numpy as np
+import pyarrow as pa
+
+from pipeline.candidates import Candidates
+from pipeline.decontaminate import Benchmarks, Hit
 from pipeline.graph import YIELDS, Node
-from pipeline.quotas import PAPER, Quota
-from pipeline.recipe import Recipe, Select
+from pipeline.quotas import Cells, Quota, by_kind, cell_name, of_kinds
+from pipeline.recipe import Recipe
 from pipeline.store import Store
+from pipeline.thresholds import MEASURES, least
+from pipeline.wanted import Select
 from schemas.sample import sample_id
-from schemas.scene import SceneGraph
 from stages.seeds import derive_seed
 
 SUBSETS = {"multi_turn": ("multi_turn", "none")} | {
@@ -24,11 +31,12 @@ SUBSETS = {"multi_turn": ("multi_turn", "none")} | {
     for subset in ("conflict", "alignment")
     for polarity in ("positive", "negative")
 }
+DUPLICATE, OVER = "a duplicate", "over quota"
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One accepted candidate, without its texts and pictures. `name` is its quota, `group` its scene's key."""
+    """One chosen sample, without its texts and pictures. `name` is its kind, `group` its scene's key."""
 
     name: str
     sample: int
@@ -50,140 +58,171 @@ class Selection:
     """The corpus by reference, in its final order, and how the candidates fared."""
 
     chosen: list[Reference] = field(default_factory=list)
-    accepted: Quota = field(default_factory=lambda: dict.fromkeys(PAPER, 0))
-    rejected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    cells: Cells = field(default_factory=dict)  # accepted candidates by kind and category, chosen or over quota
+    recent: Cells = field(default_factory=dict)  # those of each branch's latter half of lots
+    seen: Cells = field(default_factory=dict)  # all candidates, accepted or not
+    rejected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # by kind
+    contaminated: dict[str, Hit] = field(default_factory=dict)  # prompts that a benchmark has too
 
-    def met(self, quota: Quota) -> bool:
-        return all(self.accepted[n] >= quota[n] for n in quota)
+    @property
+    def accepted(self) -> Quota:
+        """Accepted candidates by kind."""
+        return by_kind(self.cells)
+
+    def met(self, quota: Cells) -> bool:
+        return all(self.cells.get(cell, 0) >= number for cell, number in quota.items())
 
 
-def select(recipe: Recipe, nodes: Mapping[str, Node], store: Store, lots: Mapping[str, int]) -> Selection:
-    """Go through the first `lots[branch]` lots of each branch. Candidates beyond a quota count as "over quota"."""
-    quota, selection = recipe.quotas.numbers(), Selection()
-    taken: Quota = dict.fromkeys(PAPER, 0)
-    numbers: Counter[str] = Counter()
-    seen: set[tuple[str, ...]] = set()
-    for branch, candidates in (("painted", _painted), ("sampled", _sampled)):
-        for lot in range(lots[branch]):
-            for reference, words, reason in candidates(recipe.select, nodes, store, lot):
-                if not reason and words in seen:
-                    reason = "a duplicate"
-                if reason:
-                    selection.rejected[reference.name][reason] += 1
-                    continue
-                seen.add(words)
-                selection.accepted[reference.name] += 1
-                if taken[reference.name] >= quota[reference.name]:
-                    selection.rejected[reference.name]["over quota"] += 1
-                    continue
-                taken[reference.name] += 1
-                selection.chosen.append(_placed(reference, numbers[reference.subset], recipe))
-                numbers[reference.subset] += 1
-    selection.chosen.sort(key=lambda r: derive_seed(recipe.seed, "order", r.id))
+def select(
+    recipe: Recipe, nodes: Mapping[str, Node], store: Store, lots: Mapping[str, int],
+    candidates: Candidates | None = None, benchmarks: Benchmarks | None = None,
+) -> Selection:  # fmt: skip
+    """Go through the candidates of the first `lots[branch]` lots of each branch.
+
+    `candidates` and `benchmarks`, where they are at hand already, save reading them again.
+    """
+    table = (candidates or Candidates(nodes, store)).table(lots)
+    quota, pool = recipe.quotas.cells(), Pool(table)
+    selection = Selection(contaminated=pool.refuse_benchmarks(benchmarks or recipe.benchmarks()))
+    pool.refuse_faults()
+    refuse_by(pool, recipe.select)
+    cells = pool.cells(quota)
+    fine = pool.accepted()
+    recent = pool.lots >= np.where(pool.painted, lots["painted"] // 2, lots["sampled"] // 2)
+    for cell, members in cells.items():
+        selection.seen[cell] = int(members.sum())
+        selection.cells[cell] = int((members & fine).sum())
+        selection.recent[cell] = int((members & fine & recent).sum())
+    chosen = np.zeros(len(fine), bool)
+    for cell, number in quota.items():
+        chosen[np.flatnonzero(cells[cell] & fine)[:number]] = True
+    pool.refuse(fine & ~chosen, OVER)
+    selection.rejected.update(pool.counts())
+    selection.chosen = _placed(table, np.flatnonzero(chosen), recipe)
     return selection
 
 
-def _placed(reference: Reference, number: int, recipe: Recipe) -> Reference:
-    """With its id, and its split: all samples of one scene fall into the same."""
-    chance = derive_seed(recipe.seed, "split", reference.group) / 2**63
-    split = "validation" if chance < recipe.select.validation_share else "train"
-    id = sample_id(reference.subset, number)  # type: ignore[arg-type]
-    return Reference(**{**reference.__dict__, "id": id, "split": split})
+def refuse_by(pool: Pool, limits: Select) -> None:
+    """The thresholds, then duplicates among what passes."""
+    for measure in MEASURES:
+        low = pool.values(measure) < least(limits, measure, pool.values(measure), pool.kinds)
+        pool.refuse(low, f"{measure} below the threshold")
+    pool.refuse_duplicates()
 
 
-Candidate = tuple[Reference, tuple[str, ...], str]  # with the words that make it a duplicate, and why not
+class Pool:
+    """The candidates as columns, and for each the first reason that speaks against it."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self.kinds = _strings(table, "kind")
+        self.lots = table["lot"].to_numpy()
+        self.painted = np.isin(self.kinds, YIELDS["painted"])
+        self.reasons = [""]
+        self.why = np.zeros(table.num_rows, np.int16)
+
+    def fork(self) -> Pool:
+        """The same candidates, to be refused for other reasons."""
+        other = copy.copy(self)
+        other.reasons, other.why = [*self.reasons], self.why.copy()
+        return other
+
+    def values(self, measure: str) -> np.ndarray:
+        """float64 (N,), NaN where nothing was measured."""
+        return self.table[measure].to_numpy(zero_copy_only=False).astype(np.float64)
+
+    def refuse(self, mask: np.ndarray, reason: str) -> None:
+        self.reasons.append(reason)
+        self.why[mask & self.accepted()] = len(self.reasons) - 1
+
+    def accepted(self) -> np.ndarray:
+        found: np.ndarray = self.why == 0
+        return found
+
+    def accepted_by_kind(self) -> Quota:
+        found, numbers = np.unique(self.kinds[self.accepted()], return_counts=True)
+        return {str(kind): int(n) for kind, n in zip(found, numbers, strict=True)}
+
+    def refuse_benchmarks(self, benchmarks: Benchmarks) -> dict[str, Hit]:
+        """Candidates whose prompt a benchmark has too; gives those prompts."""
+        if not benchmarks.lines or not self.table.num_rows:
+            return {}
+        prompts = self.table["prompt"].combine_chunks().dictionary_encode()
+        first = np.unique(prompts.indices.to_numpy(), return_index=True)[1]
+        scenes = self.table["scene"].take(first).to_pylist()
+        hits = [benchmarks.find(s, p.as_py()) for s, p in zip(scenes, prompts.dictionary, strict=True)]
+        hit = np.array([h is not None for h in hits])
+        self.refuse(hit[prompts.indices.to_numpy()], "a benchmark's prompt")
+        return {p.as_py(): h for p, h in zip(prompts.dictionary, hits, strict=True) if h}
+
+    def refuse_faults(self) -> None:
+        faults = _strings(self.table, "fault")
+        for fault in sorted(set(np.unique(faults)) - {""}):
+            self.refuse(faults == fault, fault)
+
+    def refuse_duplicates(self) -> None:
+        """Of accepted candidates with the same content, the first in stream order stays."""
+        rows = np.flatnonzero(self.accepted())
+        first = np.unique(self.table["content"].to_numpy()[rows], return_index=True)[1]
+        again = np.ones(self.table.num_rows, bool)
+        again[rows[first]] = False
+        self.refuse(again, DUPLICATE)
+
+    def cells(self, quota: Cells) -> dict[tuple[str, str], np.ndarray]:
+        """The members of every cell that has a quota."""
+        categories = _strings(self.table, "category")
+        return {(k, c): (self.kinds == k) & ((categories == c) | (c == "")) for k, c in quota}
+
+    def counts(self) -> dict[str, Counter[str]]:
+        """Refused candidates by kind and reason."""
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for kind in np.unique(self.kinds):
+            codes, numbers = np.unique(self.why[self.kinds == kind], return_counts=True)
+            for code, number in zip(codes, numbers, strict=True):
+                if code:
+                    found[str(kind)][self.reasons[code]] += int(number)
+        return found
 
 
-def _prompts(nodes: Mapping[str, Node], store: Store, lot: int) -> dict[int, tuple[str, str]]:
-    """Category and scene key of every sample of a lot."""
-    rows = store.table(nodes["prompts"], lot).to_pylist()
-    return {r["sample"]: (r["category"], SceneGraph.model_validate_json(r["scene"]).key()) for r in rows}
+def _strings(table: pa.Table, column: str) -> np.ndarray:
+    return np.asarray(table[column].to_numpy(zero_copy_only=False), dtype=str)
 
 
-def _scores(node: Node, store: Store, lot: int) -> dict[tuple[int, int, int], dict[str, float]]:
-    found: dict[tuple[int, int, int], dict[str, float]] = defaultdict(dict)
-    for r in store.table(node, lot).to_pylist():
-        found[r["sample"], r["rollout"], r["step"]][r["name"]] = r["value"]
-    return found
+def _placed(table: pa.Table, rows: np.ndarray, recipe: Recipe) -> list[Reference]:
+    """With ids in stream order and splits; then in the corpus' own, seeded order."""
+    numbers: Counter[str] = Counter()
+    placed = []
+    columns = {"kind": "name", "scene": "group"} | {c: c for c in ("sample", "rollout", "step", "category", "pictures")}
+    for row in table.select(list(columns)).take(rows).to_pylist():
+        fields = {columns[c]: value for c, value in row.items()}
+        subset = SUBSETS[fields["name"]][0]
+        id = sample_id(subset, numbers[subset])  # type: ignore[arg-type]
+        numbers[subset] += 1
+        placed.append(Reference(**fields, id=id, split=_split(fields["group"], recipe)))
+    return sorted(placed, key=lambda r: derive_seed(recipe.seed, "order", r.id))
 
 
-def _painted(limits: Select, nodes: Mapping[str, Node], store: Store, lot: int) -> Iterator[Candidate]:
-    """A trajectory is accepted where every one of its pictures passed the judge and the scores."""
-    prompts, scores = _prompts(nodes, store, lot), _scores(nodes["score_drafts"], store, lot)
-    checks = {(r["sample"], r["step"]): r for r in store.table(nodes["check"], lot).to_pylist()}
-    steps: dict[int, list[str]] = defaultdict(list)
-    for row in store.table(nodes["plan"], lot).to_pylist():
-        steps[row["sample"]].append(row["instruction"])
-    drawn = set(store.table(nodes["draft"], lot, ["sample"])["sample"].to_pylist())
-    for sample, instructions in sorted(steps.items()):
-        if sample not in drawn:  # its painter failed: it is in the ledger of the drafts
-            continue
-        reason = ""
-        for step in range(1, len(instructions) + 1):
-            check, score = checks.get((sample, step)), scores.get((sample, 0, step), {})
-            reason = reason or _fault(limits, check, score)
-        category, group = prompts[sample]
-        reference = Reference("multi_turn", sample, 0, 0, category, group, len(instructions))
-        yield reference, ("multi_turn", group, *instructions), reason
+def _split(group: str, recipe: Recipe) -> str:
+    """All samples of one scene fall into the same."""
+    chance = derive_seed(recipe.seed, "split", group) / 2**63
+    return "validation" if chance < recipe.select.validation_share else "train"
 
 
-def _fault(limits: Select, check: Mapping[str, object] | None, score: Mapping[str, float]) -> str:
-    if check is None:
-        return "a picture without a verdict"
-    if check["verdict"] == "conflict":
-        return "a picture that the judge rejects"
-    return _below(limits, check, score)
-
-
-def _below(limits: Select, judged: Mapping[str, object], score: Mapping[str, float]) -> str:
-    """What an arbiter decided is settled, however far the judge's answers disagreed."""
-    if judged["decided_by"] == "judge" and float(judged["agreement"]) < limits.min_agreement:  # type: ignore[arg-type]
-        return "judge's agreement below the threshold"
-    for name, least in (
-        ("picture_text", limits.min_picture_text), ("neighbour", limits.min_neighbour), ("margin", limits.min_margin),
-    ):  # fmt: skip
-        if score.get(name, 2.0) < least:
-            return f"{name} below the threshold"
-    return ""
-
-
-def _sampled(limits: Select, nodes: Mapping[str, Node], store: Store, lot: int) -> Iterator[Candidate]:
-    prompts, scores = _prompts(nodes, store, lot), _scores(nodes["score_alignment"], store, lot)
-    words = ("so_far", "instruction", "description")
-    steps = {
-        (r["sample"], r["rollout"], r["step"]): tuple(r[w] for w in words)
-        for r in store.table(nodes["rollout"], lot, ["sample", "rollout", "step", *words]).to_pylist()
-    }
-    for row in store.table(nodes["conflict"], lot).to_pylist():
-        key = row["sample"], row["rollout"], row["step"]
-        category, group = prompts[key[0]]
-        reference = Reference(f"conflict_{row['polarity']}", *key, category, group, key[2] - 1)
-        yield reference, ("conflict", group, *steps[key]), _below(limits, row, {})
-    columns = ["sample", "rollout", "step", "polarity", "agreement", "decided_by"]
-    for row in store.table(nodes["alignment"], lot, columns).to_pylist():
-        key = row["sample"], row["rollout"], row["step"]
-        category, group = prompts[key[0]]
-        pictures = 2 if row["polarity"] == "negative" else 1
-        reference = Reference(f"alignment_{row['polarity']}", *key, category, group, pictures)
-        score = scores.get(key, {})
-        if row["polarity"] == "negative":  # a flawed draft's own score is low by nature: its margin counts
-            score = {"margin": score["margin"]} if "margin" in score else {}
-        yield reference, ("alignment", *map(str, key)), _below(limits, row, score)
-
-
-def short_of(selection: Selection, quota: Quota, lots: Mapping[str, int]) -> list[str]:
-    """A sentence for every quota that is not met, with its yield so far."""
+def short_of(selection: Selection, quota: Cells, lots: Mapping[str, int]) -> list[str]:
+    """A sentence for every quota that is not met, with its yield so far and what the others were refused for."""
     found = []
-    for branch, names in YIELDS.items():
-        for name in names:
-            if selection.accepted[name] < quota[name]:
-                found.append(
-                    f"{name}: {selection.accepted[name]} of {quota[name]} after {lots[branch]} lots"
-                    f" ({selection.accepted[name] / max(1, lots[branch]):.2f} a lot)"
-                )
+    for branch, kinds in YIELDS.items():
+        for cell, number in of_kinds(quota, kinds).items():
+            have = selection.cells.get(cell, 0)
+            if have >= number:
+                continue
+            line = f"{cell_name(cell)}: {have} of {number} after {lots[branch]} lots"
+            line += f" ({have / max(1, lots[branch]):.2f} a lot, of {selection.seen.get(cell, 0)} candidates)"
+            reasons = {r: n for r, n in selection.rejected.get(cell[0], {}).items() if r != OVER}
+            found.append(line + "".join(f"; {n} {reason}" for reason, n in sorted(reasons.items())))
     return found
 
 
 def to_json(references: Sequence[Reference]) -> str:
     """The selection as JSON lines, one reference a line."""
-    return "".join(json.dumps(r.__dict__, sort_keys=True) + "\n" for r in references)
+    return "".join(json.dumps(asdict(r), sort_keys=True) + "\n" for r in references)

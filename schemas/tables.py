@@ -23,6 +23,7 @@ def _text(*names: str) -> list[pa.Field]:
 
 
 _PICTURE = [pa.field("picture", pa.binary(), nullable=False), pa.field("seed", pa.int64(), nullable=False)]
+_SCORES = pa.field("scores", pa.list_(pa.float32()), nullable=False)  # CLIP of all that were painted; empty for one
 _CRITIQUE = [
     *_text("verdict", "critique", "template", "template_sha256"),
     # The share of the judge's answers on the verdict's side; those that do not count are on neither.
@@ -47,7 +48,7 @@ PLAN = pa.schema(
         *_text("op", "detour", "instruction", "description", "scene"),  # detour: "", modify, swap or remove
     ]
 )
-DRAFT = pa.schema([*_STEP, *_PICTURE])
+DRAFT = pa.schema([*_STEP, *_PICTURE, _SCORES])
 CHECK = pa.schema([*_STEP, *_CRITIQUE])
 ROLLOUT = pa.schema(
     [
@@ -61,15 +62,50 @@ ROLLOUT = pa.schema(
 )
 CRITIQUE = pa.schema([*_ROLLOUT_STEP, *_text("side"), *_CRITIQUE])
 CONFLICT = pa.schema([*_ROLLOUT_STEP, *_text("polarity"), *_CRITIQUE])
+REPAIR = pa.schema(
+    [
+        *_ROLLOUT_STEP,
+        pa.field("attempt", pa.int16(), nullable=False),  # from 1
+        *_text("method"),  # sibling, edit (of the flawed draft) or repaint (of the step)
+        pa.field("accepted", pa.bool_(), nullable=False),
+        *_text("verdict"),  # the judge's of this picture; "" where it gave none
+        pa.field("agreement", pa.float32(), nullable=False),  # 1 where an arbiter decided
+        *_PICTURE,
+        _SCORES,
+    ]
+)
 ALIGNMENT = pa.schema(
     [
         *_ROLLOUT_STEP,
         *_text("polarity"),
         *_CRITIQUE,
-        pa.field("tries", pa.int16(), nullable=False),  # 0 for positives
-        *_text("repair"),  # "", "edit" of the flawed draft or "repaint" of the step
-        pa.field("picture", pa.binary(), nullable=False),  # the corrected picture; empty for positives
-        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("tries", pa.int16(), nullable=False),  # the attempt of `REPAIR` that was accepted; 0 for positives
+        *_text("repair"),  # its method; "" for positives
+        pa.field("repair_agreement", pa.float32(), nullable=False),  # how sure the judge was of it; 1 for positives
     ]
 )
-SCORE = pa.schema([*_ROLLOUT_STEP, *_text("name"), pa.field("value", pa.float32(), nullable=False)])
+SCORE = pa.schema(
+    [
+        *_ROLLOUT_STEP,
+        pa.field("attempt", pa.int16(), nullable=False),  # of `REPAIR`; 0 for the draft itself
+        *_text("name"),
+        pa.field("value", pa.float32(), nullable=False),
+    ]
+)
+CANDIDATES = pa.schema(
+    [
+        *_ROLLOUT_STEP,  # rollout and step are 0 for a whole trajectory
+        *_text("kind", "category", "prompt", "scene"),  # kind: subset and polarity; scene: the scene's key
+        pa.field("pictures", pa.int16(), nullable=False),
+        pa.field("content", pa.int64(), nullable=False),  # equal for duplicates
+        *_text("fault"),  # why it cannot be shipped whatever the thresholds are; "" where it can
+        pa.field("agreement", pa.float32(), nullable=False),
+        # Cosines, null where there is nothing to compare: the worst of a trajectory's pictures, a correction's own.
+        pa.field("picture_text", pa.float32()),
+        pa.field("neighbour", pa.float32()),
+        pa.field("margin", pa.float32()),
+        *_text("detour", "repair"),
+        pa.field("tries", pa.int16(), nullable=False),
+        pa.field("findings", pa.list_(pa.string()), nullable=False),  # kinds of fault that the critique names
+    ]
+)

@@ -7,15 +7,22 @@ from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
+from pydantic import Field
 
 from schemas import tables
+from stages.best import paint_best
 from stages.models.roles import PaintRequest
-from stages.pictures import open_picture, paint_all
+from stages.pictures import open_picture
 from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
 
 
 class DraftParams(Params):
-    """The painter's own settings belong to its model in the recipe."""
+    """Of `drafts` pictures painted a step, the one nearest to its description by CLIP goes on."""
+
+    drafts: int = Field(default=1, ge=1, le=16)
+
+    def roles(self) -> tuple[str, ...]:
+        return ("scorer",) if self.drafts > 1 else ()
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
@@ -28,14 +35,13 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     while going:
         step += 1
         requests = [_request(context, plans[s][step - 1], rows) for s, rows in going.items()]
-        for (sample, rows), request, picture in zip(
-            list(going.items()), requests, paint_all(context.models["painter"], requests), strict=True
-        ):
-            if isinstance(picture, Exception):
-                ledger.fail(Failure.of(f"sample {sample}, step {step}", picture, request.instruction))
+        pictures = paint_best(context, requests, context.params.drafts)
+        for (sample, rows), request, best in zip(list(going.items()), requests, pictures, strict=True):
+            if isinstance(best, Exception):
+                ledger.fail(Failure.of(f"sample {sample}, step {step}", best, request.instruction))
                 del going[sample]
                 continue
-            rows.append({"sample": sample, "step": step, "picture": picture, "seed": request.seed})
+            rows.append({"sample": sample, "step": step, **vars(best)})
             if step == len(plans[sample]):
                 done[sample] = going.pop(sample)
                 ledger.keep()

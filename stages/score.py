@@ -1,8 +1,8 @@
 """score: CLIP. Every value is stored, kept or not; thresholds are applied by the selection.
 
 picture_text   cosine of a picture and its step's description
-neighbour      cosine of a picture and the one before it (what was not edited stays)
-margin         picture_text of a corrected picture minus that of the flawed draft it mends
+neighbour      cosine of a picture and the one before it, or the draft it mends (what was not edited stays)
+margin         picture_text of a try at mending a draft minus that of the flawed draft
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas import tables
+from schemas.critique import Side
 from schemas.picture import PictureError
 from stages.pictures import open_picture
 from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
@@ -40,7 +41,7 @@ def _embed(context: Context, rows: list[Row], ledger: Ledger) -> tuple[list[Row]
 
 
 def _row(row: Row, name: str, value: float) -> Row:
-    where = {"sample": row["sample"], "rollout": row.get("rollout", 0), "step": row["step"]}
+    where = {"sample": row["sample"], "step": row["step"], **{k: row.get(k, 0) for k in ("rollout", "attempt")}}
     return {**where, "name": name, "value": float(value)}
 
 
@@ -60,28 +61,32 @@ def run_drafts(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
 
 
 def run_alignment(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    """Scores of every alignment candidate: the draft, and for negatives the correction against it."""
+    """Scores of every draft that was judged, and of every try at mending one, accepted or not."""
     ledger, rows = Ledger(), []
-    steps = {(r["sample"], r["rollout"], r["step"]): r for r in inputs["rollout"].to_pylist()}
-    candidates = inputs["alignment"].to_pylist()
-    keys = [(r["sample"], r["rollout"], r["step"]) for r in candidates]
-    drafts, shown = _embed(context, [steps[k] for k in keys], ledger)
-    mended, corrected = _embed(context, [c for c in candidates if c["polarity"] == "negative"], ledger)
-    after = {(r["sample"], r["rollout"], r["step"]): corrected[i] for i, r in enumerate(mended)}
+    steps = {_key(r): r for r in inputs["rollout"].to_pylist()}
+    judged = [steps[_key(r)] for r in inputs["critique"].to_pylist() if r["side"] == Side.PICTURE.value]
+    drafts, shown = _embed(context, judged, ledger)
+    tries, mended = _embed(context, inputs["repair"].to_pylist(), ledger)
+    at = {_key(r): i for i, r in enumerate(drafts)}
     texts = context.models["scorer"].embed_texts([r["description"] for r in drafts])
     for r, picture, text in zip(drafts, shown, texts, strict=True):
         rows.append(_row(r, "picture_text", picture @ text))
-        better = after.get((r["sample"], r["rollout"], r["step"]))
-        if better is not None:
-            rows.append(_row(r, "margin", better @ text - picture @ text))
-            rows.append(_row(r, "neighbour", better @ picture))
+    for r, picture in zip(tries, mended, strict=True):
+        i = at[_key(r)]
+        rows.append(_row(r, "picture_text", picture @ texts[i]))
+        rows.append(_row(r, "margin", picture @ texts[i] - shown[i] @ texts[i]))
+        rows.append(_row(r, "neighbour", picture @ shown[i]))
     return outcome(tables.SCORE, rows, ledger)
+
+
+def _key(row: Row) -> tuple[int, int, int]:
+    return row["sample"], row["rollout"], row["step"]
 
 
 DRAFTS = Stage(
     "score_drafts", "pictures", ("plan", "draft"), tables.SCORE, ScoreParams, run_drafts, roles=("scorer",), key=()
 )
 ALIGNMENT = Stage(
-    "score_alignment", "pictures", ("rollout", "alignment"), tables.SCORE, ScoreParams, run_alignment,
+    "score_alignment", "pictures", ("rollout", "critique", "repair"), tables.SCORE, ScoreParams, run_alignment,
     roles=("scorer",), key=(),
 )  # fmt: skip

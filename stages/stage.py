@@ -36,6 +36,10 @@ class Params(BaseModel):
         """Template tasks of the stage that these parameters leave out."""
         return frozenset()
 
+    def roles(self) -> tuple[str, ...]:
+        """Roles that these parameters ask for beyond the stage's own."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Lot:
@@ -149,9 +153,11 @@ class Stage:
     key: tuple[str, ...] = ("sample", "rollout", "step", "side")  # the columns (of those it has) that name a unit kept
 
     def narrowed(self, params: Params) -> Stage:
-        """The stage as it is with these parameters: no task they leave out, and no model where no task is left."""
+        """The stage as it is with these parameters: no task they leave out, and no model where no task is left; the
+        roles they ask for."""
         tasks = tuple(t for t in self.tasks if t not in params.unused_tasks())
-        return replace(self, tasks=tasks, roles=self.roles if tasks or not self.tasks else ())
+        roles = self.roles if tasks or not self.tasks else ()
+        return replace(self, tasks=tasks, roles=(*roles, *(r for r in params.roles() if r not in roles)))
 
 
 def outcome(schema: pa.Schema, rows: list[dict[str, Any]], ledger: Ledger) -> Outcome:

@@ -131,7 +131,7 @@ def test_one_word_in_a_template_redoes_no_picture(built: tuple[Path, Path], tmp_
     file.write_text(yaml.safe_dump({**recipe, "templates": [str(folder)]}))
     plan = {s["stage"]: s for s in json.loads(underpaint("plan", file, "--out", out, "--json").stdout)}
     stale = {name for name, s in plan.items() if s["stale"]}
-    assert stale == {"critique", "conflict", "alignment", "score_alignment"}
+    assert stale == {"critique", "conflict", "repair", "alignment", "score_alignment", "candidates_sampled"}
     assert plan["critique"]["because"] == ["template critique_text changed"]
     assert plan["conflict"]["because"] == ["follows critique"]
     assert plan["draft"]["kept"] and plan["rollout"]["kept"]
@@ -170,7 +170,9 @@ def test_an_impossible_quota_is_said_with_the_yields(
 ) -> None:
     recipe["models"]["renderer"]["fault_rate"] = 0.0  # a painter without errors yields no alignment negatives
     recipe["rounds"] = {"max_rounds": 2, "max_lots": 3}
+    recipe["quotas"]["categories"] = {"multi_turn": {"counting": 1, "unheard_of": 1}}
     done = underpaint("build", write_recipe(recipe), "--out", tmp_path / "run")
     assert done.returncode == 2
-    assert "alignment_negative: 0 of 5 after 3 lots (0.00 a lot)" in done.stderr
+    assert "alignment_negative: 0 of 5 after 3 lots (0.00 a lot, of 0 candidates)" in done.stderr
+    assert "multi_turn, unheard_of: 0 of 8 after 3 lots (0.00 a lot, of 0 candidates)" in done.stderr
     assert "Traceback" not in done.stderr

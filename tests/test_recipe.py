@@ -12,7 +12,6 @@ import pytest
 from conftest import ROOT, underpaint
 
 from pipeline.errors import UserError
-from pipeline.quotas import PAPER, lots_wanted, proportional, shard_numbers
 from pipeline.recipe import load_recipe
 from pipeline.run import mark_run, open_run
 
@@ -39,6 +38,12 @@ def change(recipe: dict[str, Any], path: str, value: Any) -> None:
         ("seed", "x", "field seed:"),
         ("quotas", {"multi_turn": 3}, "conflict_positive is missing; give total, or all of"),
         ("quotas", {"total": 10, "multi_turn": 3}, "not both total and multi_turn"),
+        ("quotas.categories", {"multi_trn": {"counting": 1}}, "field quotas.categories.multi_trn"),
+        ("quotas.categories", {"conflict": {"counting": -1}}, "field quotas.categories.conflict.counting"),
+        ("select.min_margin", {"quantil": 0.1}, "unknown field select.min_margin.quantil"),
+        ("select.min_margin", 7, "field select.min_margin: "),
+        ("select.min_margin", {"quantile": 1.5}, "field select.min_margin.quantile: "),
+        ("decontaminate.lists", ["nowhere.jsonl"], "field decontaminate.lists: "),
         ("vocabulary", "nowhere.yaml", "field vocabulary: nowhere.yaml does not exist"),
         ("stages.prompts.shares", {"animals": 1.0}, "unknown category 'animals'"),
         (
@@ -112,30 +117,3 @@ def test_a_disk_without_room_is_said(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
     with pytest.raises(UserError, match=r"the disk has 0\.00 GiB free"):
         mark_run(open_run(write_recipe(recipe), tmp_path / "run"))
-
-
-def test_quotas_keep_the_papers_proportions() -> None:
-    assert proportional(62_213) == PAPER
-    for total in (5, 77, 200, 2000):
-        quota = proportional(total)
-        assert sum(quota.values()) == total
-        assert all(abs(n - total * PAPER[k] / 62_213) < 1 for k, n in quota.items())
-
-
-def test_rounds_follow_the_yield() -> None:
-    quota, names = dict.fromkeys(PAPER, 10), ("multi_turn",)
-    assert lots_wanted(quota, {"multi_turn": 0}, names, 0, 2, 99) == 2
-    assert lots_wanted(quota, {"multi_turn": 5}, names, 2, 2, 99) == 5  # 2.5 a lot, a tenth more
-    assert lots_wanted(quota, {"multi_turn": 0}, names, 2, 2, 99) == 4
-    assert lots_wanted(quota, {"multi_turn": 10}, names, 2, 2, 99) == 2
-    assert lots_wanted(quota, {"multi_turn": 1}, names, 50, 2, 99) == 99
-
-
-def test_shards_are_the_papers_for_the_paper_and_fewer_in_proportion() -> None:
-    full = shard_numbers(PAPER, {})
-    assert [full[s, "train"] for s in ("multi_turn", "conflict", "alignment")] == [128, 64, 64]
-    assert {full[s, "validation"] for s in ("multi_turn", "conflict", "alignment")} == {8}
-    assert set(shard_numbers(proportional(210), {}).values()) == {2, 1}  # two workers have a shard each
-    middle = shard_numbers(proportional(2_000), {"conflict": 6, "validation": 3})
-    assert middle["multi_turn", "train"] == 4 and middle["conflict", "train"] == 6
-    assert {n for (_, split), n in middle.items() if split == "validation"} == {3}

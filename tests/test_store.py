@@ -66,16 +66,19 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert list((tmp_path / "x").iterdir()) == []
 
 
+REPAIRED = {"repair", "alignment", "score_alignment", "candidates_sampled"}
+
+
 @pytest.mark.parametrize(
     ("change", "stale"),
     [
         ({"run": {"workers": 7}}, set()),
         ({"select": {"min_agreement": 0.9}}, set()),
-        ({"stages": {"critique": {"answers": 3}}}, {"critique", "conflict", "alignment", "score_alignment"}),
-        ({"stages": {"critique": {"answers": 1}, "alignment": {"edits": 1}}}, {"alignment", "score_alignment"}),
+        ({"stages": {"critique": {"answers": 3}}}, {"critique", "conflict", *REPAIRED}),
+        ({"stages": {"critique": {"answers": 1}, "repair": {"edits": 1}}}, REPAIRED),
         (
             {"stages": {"critique": {"answers": 1}, "plan": {"detour_share": 0.1}}},
-            {"plan", "draft", "check", "score_drafts"},
+            {"plan", "draft", "check", "score_drafts", "candidates_painted"},
         ),
     ],
 )

@@ -156,7 +156,7 @@ def test_a_folder_adds_and_replaces_and_the_recipe_reweights(
     assert used(write_recipe(recipe), "critique") == {"critique_text": 1.0, "mine": 0.5, "critique_picture": 1.0}
     after = build_graph(load_recipe(write_recipe(recipe)))
     changed = {name for name in STAGES if after[name].fingerprint != before[name].fingerprint}
-    assert changed == {"critique", "conflict", "alignment", "score_alignment"}
+    assert changed == {"critique", "conflict", "repair", "alignment", "score_alignment", "candidates_sampled"}
     recipe["template_weights"] = {"mine": 2, "critique_text": 0}
     assert used(write_recipe(recipe), "critique") == {"mine": 2.0, "critique_picture": 1.0}
     recipe["template_weights"] = {"mine": 0}

@@ -1,0 +1,78 @@
+"""``underpaint select``: choose anew among what is there, or see what other thresholds would yield."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import UserError
+from pipeline.terminal import AsJson, Out, RecipeFile, console, show
+
+SETTABLE = ("select", "quotas", "decontaminate")  # what no table of the store depends on
+
+
+def select(
+    recipe: RecipeFile,
+    out: Out = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the yields; write nothing.")] = False,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="With --dry-run: a field of select, quotas or decontaminate.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Choose the samples anew from the lots that are done, and write the shards. No stage runs, no model loads.
+
+    With --dry-run nothing is written: quotas with their yields, and what other thresholds would accept.
+
+    Example: [bold]underpaint select recipes/miniature.yaml --dry-run --set select.min_margin=0.05[/bold]
+    """
+    from pipeline.explain import quota_lines, quota_status
+    from pipeline.run import open_run
+    from pipeline.select import Pool, short_of
+    from pipeline.select import select as choose
+    from pipeline.threshold_grid import yield_lines, yields
+
+    changes = change or []
+    if changes and not dry_run:
+        raise UserError("--set is for --dry-run; write what you found into the recipe and select again")
+    run = open_run(recipe, out, [_change(c) for c in changes])
+    lots = run.lots_done()
+    if not any(lots.values()):
+        raise UserError(f"{run.root} holds no lot of this recipe yet; run `underpaint build {recipe}` first")
+    candidates, benchmarks = run.candidates(), run.recipe.benchmarks()
+    selection = choose(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
+    quotas = quota_status(run, selection)
+    if not dry_run:
+        if short := short_of(selection, run.recipe.quotas.cells(), lots):
+            raise UserError("\n  ".join(["the lots that are done do not meet the quotas:", *short, "build again"]))
+        _apply(run, selection)
+        lines = quota_lines(quotas)
+        found: list[Any] = []
+    else:
+        pool = Pool(candidates.table(lots))
+        pool.refuse_benchmarks(benchmarks)
+        pool.refuse_faults()
+        found = yields(pool, run.recipe.select)
+        lines = [", ".join(f"{n} lots {branch}" for branch, n in lots.items()), *quota_lines(quotas), ""]
+        lines += yield_lines(found, [k for k, q in quotas.items() if q["candidates"]])
+    show({"lots": lots, "quotas": quotas, "yields": [y.row() for y in found]}, json, lines)
+
+
+def _change(text: str) -> tuple[str, str]:
+    """ "select.min_margin=0.05" → its two sides. Raises UserError for a field that stages depend on."""
+    field, equals, value = text.partition("=")
+    if not equals or field.split(".")[0] not in SETTABLE:
+        raise UserError(f"--set {text}: write field=value, the field within {', '.join(SETTABLE)}")
+    return field, value
+
+
+def _apply(run: Any, selection: Any) -> None:
+    from pipeline.runner import pool
+    from pipeline.select import to_json
+    from pipeline.store import atomic_write
+    from pipeline.write_shards import write_shards
+
+    with pool(run.recipe.run.workers, run.recipe.run.cpus) as actors:
+        atomic_write(run.root / "selection.jsonl", to_json(selection.chosen).encode())
+        write_shards(run, selection, console, actors)

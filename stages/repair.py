@@ -1,0 +1,161 @@
+"""repair: a picture in place of every flawed draft. It is judged again, and the first that the judge accepts is kept.
+
+Every try is stored, accepted or not: the share repaired at the first, second, third try is a figure of the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field
+
+from schemas import tables
+from schemas.critique import Critique, Judgement, Side
+from stages.best import Painted, paint_best
+from stages.judging import Judged, JudgeParams, Question, judge
+from stages.models.roles import PaintRequest
+from stages.pictures import open_picture
+from stages.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+
+Row = dict[str, Any]
+Key = tuple[int, int, int]  # sample, rollout, step
+
+
+class RepairParams(JudgeParams):
+    """How many tries of each kind a flawed draft gets, in this order, until the judge accepts a picture.
+
+    siblings  drafts of other rollouts of the prompt whose step has the same words and which the judge accepted
+    edits     the flawed draft, edited as the critique's correction says
+    repaints  the step anew, from the picture before it
+    drafts    pictures painted a try; the one nearest to the description by CLIP is judged
+    """
+
+    siblings: int = Field(default=1, ge=0, le=8)
+    edits: int = Field(default=2, ge=0, le=8)
+    repaints: int = Field(default=1, ge=0, le=8)
+    drafts: int = Field(default=1, ge=1, le=16)
+
+    def roles(self) -> tuple[str, ...]:
+        return ("scorer",) if self.drafts > 1 else ()
+
+
+@dataclass
+class Flawed:
+    """A draft under repair."""
+
+    step: Row  # of the rollout
+    prompt: str
+    before: bytes | None  # the picture before it
+    correction: str
+    siblings: list[Row]  # drafts of other rollouts, the most agreed upon first
+    tries: list[Row] = field(default_factory=list)
+    failed: bool = False
+
+    @property
+    def key(self) -> Key:
+        return self.step["sample"], self.step["rollout"], self.step["step"]
+
+    @property
+    def unit(self) -> str:
+        return "sample {}, rollout {}, step {}, repair {}".format(*self.key, len(self.tries) + 1)
+
+    @property
+    def repaired(self) -> bool:
+        return bool(self.tries) and bool(self.tries[-1]["accepted"])
+
+
+def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    params: RepairParams = context.params
+    ledger, flawed = Ledger(), _flawed(inputs)
+    ledger.enter(len(flawed))
+    for method in ["sibling"] * params.siblings + ["edit"] * params.edits + ["repaint"] * params.repaints:
+        going = [f for f in flawed if not f.repaired and not f.failed and (method != "sibling" or f.siblings)]
+        pictures: Sequence[Painted | Exception]
+        if method == "sibling":
+            chosen = [f.siblings.pop(0) for f in going]
+            pictures = [Painted(row["picture"], row["seed"]) for row in chosen]
+        else:
+            pictures = paint_best(context, [_request(context, f, method) for f in going], params.drafts)
+        _judge(context, going, pictures, method, ledger)
+    for f in flawed:
+        if f.repaired:
+            ledger.keep()
+        elif not f.failed:
+            ledger.reject("no try was accepted" if f.tries else "nothing to try")
+    return outcome(tables.REPAIR, [row for f in flawed for row in f.tries], ledger)
+
+
+def _flawed(inputs: Mapping[str, pa.Table]) -> list[Flawed]:
+    """Every draft that the judge calls wrong, with what can be tried."""
+    prompts = {r["sample"]: r["prompt"] for r in inputs["prompts"].to_pylist()}
+    steps = {(r["sample"], r["rollout"], r["step"]): r for r in inputs["rollout"].to_pylist()}
+    wrong: list[Row] = []
+    right: dict[tuple[int, str, str], list[tuple[float, Row]]] = {}
+    for row in inputs["critique"].to_pylist():
+        if row["side"] != Side.PICTURE.value:
+            continue
+        step = steps[row["sample"], row["rollout"], row["step"]]
+        if row["verdict"] == Judgement.CONFLICT.value:
+            wrong.append(row)
+        else:
+            right.setdefault(_words(step), []).append((row["agreement"], step))
+    found = []
+    for row in wrong:
+        sample, rollout, number = row["sample"], row["rollout"], row["step"]
+        step, before = steps[sample, rollout, number], steps.get((sample, rollout, number - 1))
+        same = sorted(right.get(_words(step), []), key=lambda s: -s[0])  # stable: the earliest rollout on a tie
+        siblings = [other for _, other in same if other["rollout"] != rollout]
+        correction = Critique.model_validate_json(row["critique"]).correction
+        found.append(Flawed(step, prompts[sample], before and before["picture"], correction, siblings))
+    return found
+
+
+def _words(step: Row) -> tuple[int, str, str]:
+    return step["sample"], step["instruction"], step["description"]
+
+
+def _request(context: Context, f: Flawed, method: str) -> PaintRequest:
+    """Edit the flawed draft as the critique says, or paint the step anew from the picture before it."""
+    seed = context.seed_for(*f.key, method, len(f.tries))
+    if method == "edit":
+        return PaintRequest(open_picture(f.step["picture"]), f.correction, f.step["description"], seed)
+    previous = open_picture(f.before) if f.before else None
+    return PaintRequest(previous, f.step["instruction"], f.step["description"], seed)
+
+
+def _judge(
+    context: Context, going: Sequence[Flawed], pictures: Sequence[Painted | Exception], method: str, ledger: Ledger
+) -> None:
+    """One try at each: its row says what the judge thought of it. A painter that fails ends the repair."""
+    asked: list[tuple[Flawed, Painted]] = []
+    questions = []
+    for f, painted in zip(going, pictures, strict=True):
+        if isinstance(painted, Exception):
+            ledger.fail(Failure.of(f.unit, painted, f.correction if method == "edit" else f.step["instruction"]))
+            f.failed = True
+            continue
+        asked.append((f, painted))
+        variables = {"prompt": f.prompt, **{k: f.step[k] for k in ("instruction", "description")}}
+        questions.append(Question(f.unit, Side.PICTURE, variables, open_picture(painted.picture)))
+    for (f, painted), verdict in zip(asked, judge(context, questions, context.params), strict=True):
+        said = verdict if isinstance(verdict, Judged) else None  # an answer that does not parse accepts nothing
+        f.tries.append(
+            {
+                **{k: f.step[k] for k in ("sample", "rollout", "step")},
+                "attempt": len(f.tries) + 1,
+                "method": method,
+                "accepted": said is not None and not said.conflict,
+                "verdict": said.critique.verdict.value if said else "",
+                "agreement": 0.0 if said is None else 1.0 if said.decided_by == "arbiter" else said.agreement,
+                **vars(painted),
+            }
+        )
+
+
+STAGE = Stage(
+    "repair", "flawed drafts", ("prompts", "rollout", "critique"), tables.REPAIR, RepairParams, run,
+    roles=("painter", "judge", "arbiter"), tasks=("critique_picture",), key=(),
+)  # fmt: skip
