@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli_corpus import corpus_app
 from pipeline.cli_select import select
 from pipeline.errors import UserError
 from pipeline.inspect_pack import inspect_pack
@@ -19,6 +20,7 @@ app = typer.Typer(
     help="Builds the training corpus for process-driven image generation: plan, sketch, inspect, refine.",
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
 )  # fmt: skip
+app.add_typer(corpus_app)
 app.add_typer(templates, name="templates")
 app.command(name="inspect-pack")(inspect_pack)
 app.command(name="select")(select)

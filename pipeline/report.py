@@ -7,15 +7,13 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-import webdataset
-
 from pipeline.explain import status
 from pipeline.pages import picture_source, render_page
 from pipeline.run import Run
 from pipeline.select import SUBSETS
+from pipeline.shard import read_shard
 from pipeline.store import atomic_write
 from schemas.sample import Sample
-from schemas.webdataset import decode
 
 TITLES = {
     "multi_turn": "Multi-turn generation",
@@ -46,9 +44,7 @@ def _read(corpus: Path, each: int) -> tuple[dict[str, list[dict[str, Any]]], dic
     tries: Counter[int] = Counter()
     categories: dict[str, Counter[str]] = defaultdict(Counter)
     for shard in sorted(corpus.glob("*/*.tar")):
-        for raw in webdataset.WebDataset(str(shard), shardshuffle=False):
-            members = {f"{raw['__key__']}.{k}": v for k, v in raw.items() if not k.startswith("__")}
-            sample, files = decode(members)
+        for sample, files in read_shard(shard):
             kind = kinds[sample.subset, sample.polarity]
             extra = json.loads(sample.extra)
             categories[sample.category][kind] += 1

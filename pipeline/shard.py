@@ -17,11 +17,12 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import webdataset
 
 from schemas.fields import arrow_fields
 from schemas.sample import Sample, SampleError
 from schemas.sample_rules import ABBREVIATIONS
-from schemas.webdataset import encode
+from schemas.webdataset import decode, encode
 
 HEAD = 5  # so many samples are looked at by readers that guess the columns
 MANIFEST_SUFFIX = ".manifest.parquet"
@@ -168,6 +169,12 @@ def write_shard(root: Path, plan: ShardPlan, load: Load) -> ShardResult:
         suffix=next(iter(suffixes), ""),
         cells=tuple((*cell, n) for cell, n in sorted(cells.items())),
     )
+
+
+def read_shard(path: Path) -> Iterator[tuple[Sample, list[bytes]]]:
+    """The samples of a shard with their pictures, one at a time, each checked. Raises SampleError."""
+    for raw in webdataset.WebDataset(str(path), shardshuffle=False):
+        yield decode({f"{raw['__key__']}.{name}": data for name, data in raw.items() if not name.startswith("__")})
 
 
 def manifest_part(shard: Path) -> Path:

@@ -99,7 +99,7 @@ class Reader:
         mine, readers = rank * workers + worker, ranks * workers
         if len(self.shards) < readers:
             message = f"{len(self.shards)} shards for {ranks} ranks with {workers} workers leave some without any"
-            raise ReaderError(f"{message}; use fewer workers, or build more shards (field shards.multiple)")
+            raise ReaderError(f"{message}; use fewer workers, or build more shards (field shards)")
         while True:
             begin = self.position
             yield from self._epoch(mine, readers)

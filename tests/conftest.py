@@ -91,7 +91,9 @@ def underpaint(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def built_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus of 120 samples as the pipeline writes it. For reading only: tests that change one copy it first."""
+    """A corpus of 120 samples as the pipeline writes it, or the one that CORPUS names. For reading only."""
+    if given := os.environ.get("CORPUS"):
+        return Path(given).resolve()
     folder = tmp_path_factory.mktemp("built_corpus")
     recipe = {**structural_recipe(), "lot_size": 32, "quotas": {"total": 120}, "select": {"validation_share": 0.2}}
     recipe["stages"]["prompts"] = {"shares": {"composition": 0.7, "counting": 0.3}}  # many pictures a trajectory

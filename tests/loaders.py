@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,42 @@ def datasets_bare_streaming(corpus: Path, subset: str, split: str) -> Loaded:
     return _datasets(corpus, subset, split, card=False, streaming=True)
 
 
+def energon(corpus: Path, subset: str, split: str) -> Loaded:
+    """As its documentation says: `energon prepare` beside the shards (here: copies), crude samples, a cooker."""
+    from megatron.energon.tools.prepare import command
+
+    with tempfile.TemporaryDirectory() as folder:
+        copies = Path(folder) / subset
+        shutil.copytree(corpus / subset, copies, ignore=shutil.ignore_patterns(".nv-meta", "*.idx"))
+        patterns = [f"train:.*-{split}-.*\\.tar"]  # the part is called train, whatever we call it
+        options = ["--non-interactive", "--split-parts", *patterns, "--sample-type", "CrudeWebdataset", str(copies)]
+        with redirect_stdout(io.StringIO()):
+            command.main(options, standalone_mode=False)
+        return energon_folder(copies, "train")
+
+
+def energon_folder(path: Path, part: str) -> Loaded:
+    """A prepared folder or a metadataset, once through."""
+    from megatron import energon
+
+    @energon.stateless
+    def cook(raw: dict[str, Any]) -> dict[str, Any]:
+        pictures = {name: data for name, data in raw.items() if name.startswith("img")}
+        return {**energon.basic_sample_keys(raw), "sample": raw["json"], "pictures": pictures}
+
+    class Encoder(energon.DefaultTaskEncoder):  # type: ignore[misc]
+        cookers = (energon.Cooker(cook),)
+        decoder = energon.SampleDecoder(image_decode="pilrgb")
+
+        def batch(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+            return samples[0]
+
+    one = energon.WorkerConfig(rank=0, world_size=1, num_workers=0)
+    rows = energon.get_val_dataset(path, split_part=part, worker_config=one, batch_size=1, task_encoder=Encoder())
+    read = list(energon.get_loader(rows))
+    return {row["__key__"].rpartition("/")[2]: _sample(row["sample"], row["pictures"]) for row in read}
+
+
 def guessable(corpus: Path, subset: str, split: str) -> bool:
     """Whether the first five samples show every column: only then can files without their card be read."""
     with tarfile.open(shards(corpus, subset, split)[0]) as tar:
@@ -120,6 +158,7 @@ LOADERS: dict[str, tuple[str, Callable[[Path, str, str], Loaded]]] = {
     "datasets, card, streaming": ("datasets", datasets_card_streaming),
     "datasets, bare files, arrow": ("datasets", datasets_bare),
     "datasets, bare files, streaming": ("datasets", datasets_bare_streaming),
+    "Megatron-Energon": ("megatron-energon", energon),
 }
 
 
