@@ -5,7 +5,6 @@ Reads top to bottom as the story of a run.
 
 from __future__ import annotations
 
-import errno
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -14,21 +13,17 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from pipeline.candidates import Candidates
-from pipeline.errors import UserError
+from pipeline.errors import BuildError, UserError, disk_full
 from pipeline.graph import BRANCHES, YIELDS, Node
 from pipeline.progress import stage_bar
 from pipeline.quotas import lots_wanted, of_kinds
-from pipeline.run import Run, mark_run
-from pipeline.runner import Pool, pool
+from pipeline.run import Run, claim
+from pipeline.runner import Pool, StartError, pool
 from pipeline.select import Selection, select, short_of, to_json
 from pipeline.store import atomic_write
 from pipeline.worker import stage_worker
 from pipeline.write_shards import write_shards
 from stages.stage import balances
-
-
-class BuildError(Exception):
-    """Something failed that is nobody's input: lots that could not be made, a ledger that does not balance."""
 
 
 @dataclass
@@ -43,17 +38,18 @@ class Counts:
 def build(run: Run, console: Console, workers: int | None = None) -> Selection:
     """Build the corpus. Whatever is in the store already is not made again.
 
-    Raises UserError (impossible quotas, no room) and BuildError.
+    Raises UserError (impossible quotas, no room, a build at work there already) and BuildError.
     """
-    mark_run(run)
-    workers = workers or run.recipe.run.workers
     counts = Counts()
-    with pool(workers, run.recipe.run.cpus) as actors:
-        lots, selection = _rounds(run, console, actors, counts)
-        console.print(f"  lots: {counts.made} made, {counts.reused} reused", highlight=False)
-        _check_ledgers(run, lots)
-        atomic_write(run.root / "selection.jsonl", to_json(selection.chosen).encode())
-        write_shards(run, selection, console, actors)
+    try:
+        with claim(run), pool(workers or run.recipe.run.workers, run.recipe.run.cpus, console.print) as actors:
+            lots, selection = _rounds(run, console, actors, counts)
+            console.print(f"  lots: {counts.made} made, {counts.reused} reused", highlight=False)
+            _check_ledgers(run, lots)
+            atomic_write(run.root / "selection.jsonl", to_json(selection.chosen).encode())
+            write_shards(run, selection, console, actors)
+    except OSError as e:
+        raise disk_full(run.root, e) or e from None
     return selection
 
 
@@ -124,13 +120,14 @@ def _run_stage(run: Run, console: Console, node: Node, todo: list[int], reused: 
     gpus = settings.gpus if set(node.stage.roles) & set(settings.gpu_roles) else 0
     with stage_bar(console, node.name, len(todo), reused) as advance:
         arguments = run.recipe, node.name, str(run.root.resolve()), node.fingerprint
-        report = actors.run(stage_worker, arguments, todo, gpus=gpus, on_done=lambda *_: advance())
+        try:
+            report = actors.run(stage_worker, arguments, todo, gpus=gpus, on_done=lambda *_: advance())
+        except StartError as e:
+            raise BuildError(f"{node.name}: {e}") from e
     if report.redone:
         console.print(f"  {report.redone} lots redone after a worker died", highlight=False)
     for lot, error in sorted(report.errors.items()):
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise UserError(f"{run.root}: the disk is full; free some room and build again, nothing done is lost")
-        raise BuildError(
+        raise disk_full(run.root, error) or BuildError(
             f"{node.name}: {len(report.errors)} of {len(todo)} lots could not be made; lot {lot}:"
             f" {type(error).__name__}: {error}\nbuild again to retry them; everything else is kept"
         )

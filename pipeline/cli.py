@@ -11,7 +11,7 @@ import typer
 
 from pipeline.cli_corpus import corpus_app
 from pipeline.cli_select import select
-from pipeline.errors import UserError
+from pipeline.errors import BuildError, UserError
 from pipeline.inspect_pack import inspect_pack
 from pipeline.terminal import AsJson, Out, RecipeFile, console, show
 from pipeline.workbench.cli import templates
@@ -120,8 +120,6 @@ def report(
 
 def main() -> None:
     """Exit codes: 0 done, 1 something failed or does not check, 2 bad input; messages without a traceback."""
-    from pipeline.build import BuildError
-
     try:
         app()
     except UserError as e:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from pipeline.candidates import LAST, Candidates
 from pipeline.errors import UserError
@@ -71,9 +74,25 @@ def open_run(recipe_path: Path, out: Path | None, changes: Sequence[tuple[str, s
         other = json.loads(mark.read_text())["recipe"]
         if other != recipe.name:
             raise UserError(f"{root} holds a run of the recipe {other!r}, not {recipe.name!r}; give another --out")
+    elif root.exists() and not root.is_dir():
+        raise UserError(f"{root} is no folder; give another --out")
     elif root.exists() and any(root.iterdir()):
         raise UserError(f"{root} is not empty and holds no run of underpaint; give another --out")
     return Run(recipe, root, build_graph(recipe))
+
+
+@contextlib.contextmanager
+def claim(run: Run) -> Iterator[None]:
+    """The folder is the recipe's (`mark_run`), and no other process changes what is in it meanwhile.
+
+    Raises UserError where one does. A process that was killed holds nothing.
+    """
+    mark_run(run)
+    try:
+        with FileLock(run.root / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise UserError(f"{run.root}: another build is at work there; wait for it, or give another --out") from None
 
 
 def mark_run(run: Run) -> None:

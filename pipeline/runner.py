@@ -1,7 +1,8 @@
 """Ray, all of it: one stage at a time over its pending lots, through a pool of actors that load their models once.
 
-The driver owns retries; only READY actors are fed; a lot is always pending, in flight or accounted for. Lots
-travel as numbers, pictures never enter the object store. (The loop measured best of three designs.)
+The driver owns retries; only READY actors are fed, and ready means that its models are loaded; a lot is always
+pending, in flight or accounted for. Lots travel as numbers, pictures never enter the object store. (The loop measured
+best of three designs.)
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import gc
 import logging
 import os
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,28 +29,47 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from pipeline.errors import BuildError, UserError
+
 MACHINE_TROUBLE = (
     RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError, RaySystemError,
 )  # fmt: skip
 IN_FLIGHT = 2  # lots handed to an actor at a time, so that it never waits for the driver
 ATTEMPTS = 2  # of a lot whose stage raises
 REQUEUES = 20  # of a lot whose machine fails
-START_FAILURES = 3  # of actors in a row: the model does not load
+START_FAILURES = 3  # of actors in a row: the models do not load
+POLL = 5.0  # seconds without news, after which the nodes are looked at
+NOTICE = 60.0  # seconds without any worker, after which a person is told
+
+
+class StartError(BuildError):
+    """No actor becomes ready: the models do not load, or there is no node left to run on."""
+
+
+Say = Callable[[str], None]
 
 
 @contextlib.contextmanager
-def pool(workers: int, cpus: float) -> Iterator[Pool]:
-    """A pool on a Ray of our own on this machine, or on the cluster that RAY_ADDRESS names."""
+def pool(workers: int, cpus: float, say: Say = print) -> Iterator[Pool]:
+    """A pool on a Ray of our own on this machine, or on the cluster that RAY_ADDRESS names.
+
+    Raises UserError where that cluster does not answer.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    address = os.environ.get("RAY_ADDRESS")
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address:
+        try:
+            ray.init(**quiet)
+        except (ConnectionError, RuntimeError, ValueError) as e:
+            raise UserError(f"RAY_ADDRESS={address}: no Ray cluster answers there ({e}); unset it to run here") from None
     else:
+        slots = max(2, int(workers * cpus) + 1)
         ray.init(
-            address="local", num_cpus=max(2, int(workers * cpus) + 1), object_store_memory=200 * 2**20,
-            include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
+            address="local", num_cpus=slots, object_store_memory=200 * 2**20, include_dashboard=False, **quiet
         )  # fmt: skip
-    actors = Pool(workers, cpus)
+    actors = Pool(workers, cpus, say, elastic=bool(address))
     try:
         yield actors
     finally:
@@ -70,69 +91,57 @@ Factory = Callable[..., Callable[[int], Any]]
 
 @ray.remote
 class Worker:
-    """Keeps what a factory made (models loaded once) and calls it with one job after another.
-
-    When the pool turns to another stage, the former stage's models are dropped before the new ones load.
-    """
+    """Keeps what a factory made (models loaded once) and calls it with one job after another."""
 
     def __init__(self) -> None:
-        self.made_by: tuple[Any, ...] | None = None
         self.work: Callable[[int], Any] | None = None
 
-    def run(self, factory: Factory, arguments: tuple[Any, ...], job: int) -> Any:
-        if self.work is None or self.made_by != (factory, arguments):
-            self.work = None
-            gc.collect()
-            self.work, self.made_by = factory(*arguments), (factory, arguments)
+    def prepare(self, factory: Factory, arguments: tuple[Any, ...]) -> None:
+        """Turn to a stage; the former stage's models are dropped before the new ones load."""
+        self.work = None
+        gc.collect()
+        self.work = factory(*arguments)
+
+    def run(self, job: int) -> Any:
+        assert self.work is not None
         return self.work(job)
 
 
 class Pool:
-    """Actors that live as long as the build, so that a stage costs no process start; see `run`."""
+    """Actors that live as long as the build, so that a stage costs no process start; see `run`.
 
-    def __init__(self, workers: int, cpus: float) -> None:
-        self.workers, self.cpus, self.gpus = workers, cpus, 0.0
-        self.load: dict[Any, int] = {}  # jobs in flight, by actor that is ready
-        self.starting: dict[Any, Any] = {}  # actors not ready yet, by the reference that tells
+    An actor is idle (alive, no stage's), starting (a stage's models are loading) or ready (counted in `load`).
+    `elastic`: nodes may yet come, so that nothing but waiting helps where none is there.
+    """
+
+    def __init__(self, workers: int, cpus: float, say: Say = print, elastic: bool = False) -> None:
+        self.workers, self.cpus, self.gpus, self.say, self.elastic = workers, cpus, 0.0, say, elastic
+        self.idle: list[Any] = []
+        self.starting: dict[Any, Any] = {}  # by the reference that tells when it is ready
+        self.load: dict[Any, int] = {}  # jobs in flight, by actor
+        self.last_news = time.monotonic()
 
     def run(
         self, factory: Factory, arguments: tuple[Any, ...], jobs: Sequence[int], *,
         gpus: float = 0.0, on_done: Callable[[int, Any], None] | None = None,
     ) -> Report:  # fmt: skip
-        """Call ``factory(*arguments)(job)`` for every job, in any order. Raises where actors cannot start at all."""
-        if gpus != self.gpus:  # a stage with other needs gets actors of its own
-            self.close()
-            self.gpus = gpus
-        pending, report = deque(jobs), Report()
-        raised: Counter[int] = Counter()
-        crashed: Counter[int] = Counter()
-        flying: dict[Any, tuple[Any, int]] = {}
+        """Call ``factory(*arguments)(job)`` for every job, in any order.
+
+        Raises StartError where no actor becomes ready, UserError where this machine has no such GPUs.
+        """
+        self._turn(gpus)
+        pending, flying, report = deque(jobs), dict[Any, tuple[Any, int]](), Report()
+        raised, crashed = Counter[int](), Counter[int]()
         failed_starts = 0
-
-        def feed() -> None:
-            while len(self.starting) + len(self.load) < min(self.workers, len(pending) + len(flying)):
-                actor = self._start()
-                self.starting[actor.__ray_ready__.remote()] = actor
-            while pending and self.load:
-                actor = min(self.load, key=lambda a: self.load[a])
-                if self.load[actor] >= IN_FLIGHT:
-                    return
-                job = pending.popleft()
-                flying[actor.run.remote(factory, arguments, job)] = (actor, job)
-                self.load[actor] += 1
-
-        feed()
         while flying or pending:
-            for ref in ray.wait([*flying, *self.starting], num_returns=1, timeout=10)[0]:
+            self._prepare(factory, arguments, len(flying) + len(pending))
+            self._feed(pending, flying)
+            for ref in self._news([*flying, *self.starting]):
                 if ref in self.starting:
-                    actor = self.starting.pop(ref)
-                    try:
-                        ray.get(ref)
-                        self.load[actor], failed_starts = 0, 0
-                    except MACHINE_TROUBLE:
-                        failed_starts += 1
-                        if failed_starts >= START_FAILURES:
-                            raise
+                    error = self._started(ref)
+                    failed_starts = failed_starts + 1 if error else 0
+                    if error and failed_starts >= START_FAILURES:
+                        raise StartError(f"no worker could start: {type(error).__name__}: {error}") from error
                     continue
                 actor, job = flying.pop(ref)
                 if actor in self.load:
@@ -144,7 +153,7 @@ class Pool:
                 except RayTaskError as e:  # the stage's own exception: bounded attempts
                     raised[job] += 1
                     if raised[job] >= ATTEMPTS:
-                        report.errors[job] = e.cause if isinstance(e.cause, Exception) else e
+                        report.errors[job] = _cause(e)
                     else:
                         pending.append(job)
                 except MACHINE_TROUBLE as e:  # requeued at the front; the actor is forgotten
@@ -155,8 +164,59 @@ class Pool:
                         report.errors[job] = e
                     else:
                         pending.appendleft(job)
-            feed()
         return report
+
+    def _turn(self, gpus: float) -> None:
+        """Nobody is ready for a new stage; one with other needs gets actors of its own."""
+        self.idle += [*self.load, *self.starting.values()]
+        self.load, self.starting = {}, {}
+        if gpus != self.gpus:
+            self.close()
+            self.gpus = gpus
+        if not self.elastic and gpus > (there := ray.cluster_resources().get("GPU", 0)):
+            raise UserError(f"field run.gpus: a worker needs {gpus:g} GPUs, this machine has {there:g}; set run.gpus: 0")
+
+    def _prepare(self, factory: Factory, arguments: tuple[Any, ...], jobs: int) -> None:
+        while len(self.starting) + len(self.load) < min(self.workers, jobs):
+            actor = self.idle.pop() if self.idle else self._start()
+            self.starting[actor.prepare.remote(factory, arguments)] = actor
+
+    def _started(self, ref: Any) -> Exception | None:
+        """Why the actor did not become ready; None where it did."""
+        actor = self.starting.pop(ref)
+        try:
+            ray.get(ref)
+            self.load[actor] = 0
+            return None
+        except RayTaskError as e:
+            ray.kill(actor)
+            return _cause(e)
+        except MACHINE_TROUBLE as e:
+            return e
+
+    def _feed(self, pending: deque[int], flying: dict[Any, tuple[Any, int]]) -> None:
+        while pending and self.load:
+            actor = min(self.load, key=lambda a: self.load[a])
+            # Those that are about to be ready find a job each.
+            if self.load[actor] >= IN_FLIGHT or (self.load[actor] and len(pending) <= len(self.starting)):
+                return
+            job = pending.popleft()
+            flying[actor.run.remote(job)] = (actor, job)
+            self.load[actor] += 1
+
+    def _news(self, refs: list[Any]) -> list[Any]:
+        """What is finished, waiting for it for a while. Raises StartError where no node is left that could finish it."""
+        ready, _ = ray.wait(refs, num_returns=1, timeout=POLL)
+        now = time.monotonic()
+        if ready or self.load:
+            self.last_news = now
+        elif not self.elastic and not any(node["Alive"] for node in ray.nodes()):
+            # Ray goes on waiting for a node that will never come.
+            raise StartError("Ray's own processes on this machine died; what is done is kept, build again")
+        elif now - self.last_news > NOTICE:
+            self.last_news = now
+            self.say(f"  waiting for a node with {self.cpus:g} CPUs and {self.gpus:g} GPUs free for a worker")
+        return list(ready)
 
     def _start(self) -> Any:
         threads = {"OMP_NUM_THREADS": str(max(1, int(self.cpus))), "TOKENIZERS_PARALLELISM": "false"}
@@ -167,9 +227,13 @@ class Pool:
 
     def close(self) -> None:
         """End the actors."""
-        for actor in [*self.load, *self.starting.values()]:
+        for actor in [*self.idle, *self.load, *self.starting.values()]:
             ray.kill(actor)
-        self.load, self.starting = {}, {}
+        self.idle, self.load, self.starting = [], {}, {}
+
+
+def _cause(error: RayTaskError) -> Exception:
+    return error.cause if isinstance(error.cause, Exception) else error
 
 
 def _python_path() -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pipeline.assemble import Assembler, Built, code_commit, config_sha256
 from pipeline.corpus import CorpusInfo, begin_corpus, finish_corpus
-from pipeline.errors import UserError
+from pipeline.errors import BuildError, UserError, disk_full
 from pipeline.graph import build_graph
 from pipeline.progress import stage_bar
 from pipeline.quotas import shard_numbers
@@ -44,7 +44,7 @@ def write_shards(run: Run, selection: Selection, console: Console, actors: Pool)
     with stage_bar(console, "shards", len(plans), 0, "shards") as advance:
         report = actors.run(shard_worker, arguments, range(len(plans)), on_done=lambda *_: advance())
     for number, error in sorted(report.errors.items()):
-        raise error if isinstance(error, UserError) else RuntimeError(f"{plans[number].path}: {error}") from error
+        raise disk_full(run.root, error) or BuildError(f"{plans[number].path}: {type(error).__name__}: {error}")
     finish_corpus(staging, fresh, list(report.results.values()), info)
     former = run.root / "corpus.old"
     shutil.rmtree(former, ignore_errors=True)
