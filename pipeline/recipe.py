@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from pipeline.decontaminate import Benchmarks, ListError
 from pipeline.errors import UserError, did_you_mean
+from pipeline.strict_yaml import load_yaml
 from pipeline.wanted import Decontaminate, Quotas, Rounds, Select, Strict
 from pipeline.workbench.lint import unusable
 from schemas.vocabulary import Vocabulary
@@ -20,6 +21,7 @@ from stages.check import CheckParams
 from stages.conflict import ConflictParams
 from stages.critique import CritiqueParams
 from stages.draft import DraftParams
+from stages.models.checkpoint import is_folder
 from stages.models.kinds import KINDS, AnyModel
 from stages.plan import PlanParams
 from stages.prompts import PromptParams
@@ -182,11 +184,13 @@ def template_folders(path: Path) -> list[Path]:
 def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
     """The recipe's fields as written, changes made, paths absolute. Raises UserError."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = load_yaml(path)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such recipe") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{path}: not valid YAML: {e}") from None
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read: {e.strerror}; give a recipe's YAML file") from None
+    except ValueError as e:
+        raise UserError(f"{path}: {e}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a recipe is a mapping of fields, this is a {type(raw).__name__}")
     for field, value in changes:
@@ -238,23 +242,29 @@ def _check_named(recipe: Recipe, path: Path) -> None:
 
 def _load_vocabulary(path: Path) -> Vocabulary:
     if not path.is_file():
-        raise ValueError(f"{path} does not exist")
+        raise ValueError(f"{path} is no file")
     try:
-        return Vocabulary.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Vocabulary.model_validate(load_yaml(path))
     except ValidationError as e:
         first = e.errors()[0]
-        raise ValueError(f"{path}: field {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        field = ".".join(map(str, first["loc"])) or "the whole"
+        raise ValueError(f"{path}: field {field}: {_in_words(first)}") from None
+    except ValueError as e:
+        raise ValueError(f"{path}: {e}") from None
 
 
 def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
-    """Local paths ("./x", "../x") relative to the recipe become absolute."""
+    """Paths relative to the recipe become absolute. A checkpoint is one where it begins with a dot, else a hub id."""
 
     def path(value: Any) -> Any:
-        local = isinstance(value, str) and value.startswith(("./", "../"))
-        return str((root / value).resolve()) if local else value
+        return str((root / value).resolve()) if isinstance(value, str) else value
+
+    def folder(value: Any) -> Any:
+        return path(value) if isinstance(value, str) and is_folder(value) else value
 
     new = dict(raw)
-    new["vocabulary"] = path(raw.get("vocabulary"))
+    if "vocabulary" in raw:
+        new["vocabulary"] = path(raw["vocabulary"])
     if isinstance(raw.get("templates"), list):
         new["templates"] = [path(t) for t in raw["templates"]]
     if isinstance(raw.get("decontaminate"), dict) and isinstance(raw["decontaminate"].get("lists"), list):
@@ -262,7 +272,7 @@ def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
         new["decontaminate"] = {**raw["decontaminate"], "lists": lists}
     if isinstance(raw.get("models"), dict):
         new["models"] = {
-            name: {**m, "checkpoint": path(m["checkpoint"])} if isinstance(m, dict) and "checkpoint" in m else m
+            name: {**m, "checkpoint": folder(m["checkpoint"])} if isinstance(m, dict) and "checkpoint" in m else m
             for name, m in raw["models"].items()
         }
     source: Any = raw
@@ -287,7 +297,17 @@ def _explain(error: Any, raw: dict[str, Any]) -> str:
         return f"field {field}: names no kind; there are {', '.join(KINDS)}"
     if error["type"] == "missing":
         return f"field {field} is missing"
-    return f"field {field}: {error['msg'].removeprefix('Value error, ')}"
+    return f"field {field}: {_in_words(error)}"
+
+
+def _in_words(error: Any) -> str:
+    """What pydantic says, without its own vocabulary."""
+    given = type(error["input"]).__name__
+    if error["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        return f"should be a mapping of fields, is a {given}"
+    if error["type"] in ("tuple_type", "list_type"):
+        return f"should be a list, is a {given}"
+    return str(error["msg"]).removeprefix("Value error, ").replace("Input should", "should")
 
 
 def _siblings(loc: list[Any]) -> list[str]:

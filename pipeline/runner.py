@@ -63,7 +63,9 @@ def pool(workers: int, cpus: float, say: Say = print) -> Iterator[Pool]:
         try:
             ray.init(**quiet)
         except (ConnectionError, RuntimeError, ValueError) as e:
-            raise UserError(f"RAY_ADDRESS={address}: no Ray cluster answers there ({e}); unset it to run here") from None
+            raise UserError(
+                f"RAY_ADDRESS={address}: no Ray cluster answers there ({e}); unset it to run here"
+            ) from None
     else:
         slots = max(2, int(workers * cpus) + 1)
         ray.init(
@@ -174,7 +176,9 @@ class Pool:
             self.close()
             self.gpus = gpus
         if not self.elastic and gpus > (there := ray.cluster_resources().get("GPU", 0)):
-            raise UserError(f"field run.gpus: a worker needs {gpus:g} GPUs, this machine has {there:g}; set run.gpus: 0")
+            raise UserError(
+                f"field run.gpus: a worker needs {gpus:g} GPUs, this machine has {there:g}; set run.gpus: 0"
+            )
 
     def _prepare(self, factory: Factory, arguments: tuple[Any, ...], jobs: int) -> None:
         while len(self.starting) + len(self.load) < min(self.workers, jobs):
@@ -205,7 +209,7 @@ class Pool:
             self.load[actor] += 1
 
     def _news(self, refs: list[Any]) -> list[Any]:
-        """What is finished, waiting for it for a while. Raises StartError where no node is left that could finish it."""
+        """What has finished, waited for a while. Raises StartError where no node is left on which anything could."""
         ready, _ = ray.wait(refs, num_returns=1, timeout=POLL)
         now = time.monotonic()
         if ready or self.load:

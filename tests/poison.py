@@ -113,3 +113,21 @@ class Embellisher(Symbolic):
 
 def _embellished(request: AskRequest, answer: str) -> str:
     return "A car, and still air." if "car" in request.context["facts"] else f"{answer} Beside it are nine stars."
+
+
+class Unloadable(Symbolic):
+    """Does not load."""
+
+    def __init__(self) -> None:
+        raise FileNotFoundError("half of the weights are missing")
+
+
+class Regicide(Symbolic):
+    """Kills Ray's own process on this node, the raylet, on the first request."""
+
+    def __init__(self) -> None:
+        super().__init__(WORLD)
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        os.kill(os.getppid(), signal.SIGKILL)
+        return super().ask(requests)

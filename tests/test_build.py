@@ -119,6 +119,28 @@ def test_a_worker_that_dies_costs_one_lot(
     assert underpaint("verify", tmp_path / "run" / "corpus").returncode == 0
 
 
+def test_a_node_that_dies_ends_the_build_with_a_message(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself would wait for another node for ever."""
+    for name, value in {"period_ms": 500, "timeout_ms": 1000, "failure_threshold": 2}.items():
+        monkeypatch.setenv(f"RAY_health_check_{name}", str(value))  # so that it notices sooner
+    recipe["models"]["symbols"] = {"kind": "python", "factory": "poison:Regicide"}
+    done = underpaint("build", write_recipe(recipe), "--out", tmp_path / "run")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "Ray's own processes on this machine died; what is done is kept" in done.stderr
+
+
+def test_a_model_that_does_not_load_is_said_at_once(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path
+) -> None:
+    recipe["models"]["symbols"] = {"kind": "python", "factory": "poison:Unloadable"}
+    done = underpaint("build", write_recipe(recipe), "--out", tmp_path / "run")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    said = "failed: check: no worker could start: FileNotFoundError: half of the weights are missing"
+    assert said in done.stderr
+
+
 def test_one_word_in_a_template_redoes_no_picture(built: tuple[Path, Path], tmp_path: Path) -> None:
     recipe = structural_recipe()
     out = tmp_path / "run"

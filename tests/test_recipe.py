@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 from conftest import ROOT, underpaint
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, disk_full
 from pipeline.recipe import load_recipe
-from pipeline.run import mark_run, open_run
+from pipeline.run import claim, mark_run, open_run
+from stages.models.kinds import OpenClipConfig
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -44,7 +46,10 @@ def change(recipe: dict[str, Any], path: str, value: Any) -> None:
         ("select.min_margin", 7, "field select.min_margin: "),
         ("select.min_margin", {"quantile": 1.5}, "field select.min_margin.quantile: "),
         ("decontaminate.lists", ["nowhere.jsonl"], "field decontaminate.lists: "),
-        ("vocabulary", "nowhere.yaml", "field vocabulary: nowhere.yaml does not exist"),
+        ("vocabulary", "nowhere.yaml", "nowhere.yaml is no file"),
+        ("vocabulary", "recipe.yaml", "recipe.yaml: field nouns: Field required"),
+        ("roles", ["renderer"], "field roles: should be a mapping of fields, is a list"),
+        ("models.renderer.world", "json", "field models.renderer: the module 'json' has no vocabulary"),
         ("stages.prompts.shares", {"animals": 1.0}, "unknown category 'animals'"),
         (
             "models.renderer", {"kind": "diffusers", "checkpoint": "./nowhere"},
@@ -55,11 +60,16 @@ def change(recipe: dict[str, Any], path: str, value: Any) -> None:
             "needs a revision",
         ),
         ("models.renderer", {"kind": "python", "factory": "nowhere:Painter"}, "cannot be imported"),
+        ("models.renderer", {"kind": "diffusers", "checkpoint": "./cut"}, "cut holds no model_index.json"),
+        ("models.symbols", {"kind": "transformers", "checkpoint": "./cut"}, "safetensors is damaged or cut short"),
     ],
 )  # fmt: skip
 def test_a_wrong_recipe_is_refused(
-    recipe: dict[str, Any], write_recipe: Write, path: str, value: Any, said: str
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, path: str, value: Any, said: str
 ) -> None:
+    (tmp_path / "cut").mkdir()  # a download that broke off
+    (tmp_path / "cut" / "config.json").write_text("{}")
+    (tmp_path / "cut" / "model.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     change(recipe, path, value)
     file = write_recipe(recipe)
     with pytest.raises(UserError) as refused:
@@ -88,6 +98,33 @@ def test_a_wrong_template_is_refused(
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: a\nseed: 1\nname: b\n", "line 3: 'name' is given twice"),
+        ("name: [", "no valid YAML: line 1"),
+        ("- a", "a recipe is a mapping of fields, this is a list"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(UserError) as refused:
+        load_recipe(tmp_path / "recipe.yaml")
+    assert said in str(refused.value)
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        load_recipe(tmp_path)
+
+
+def test_a_model_of_openclip_needs_its_tag() -> None:
+    assert "needs `pretrained`" in OpenClipConfig(kind="open_clip", checkpoint="ViT-B-32").missing()
+
+
+def test_paths_are_relative_to_the_recipe(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
+    shutil.copy(recipe["vocabulary"], tmp_path / "words.yaml")
+    loaded = load_recipe(write_recipe({**recipe, "vocabulary": "words.yaml"}))
+    assert loaded.vocabulary == str(tmp_path / "words.yaml")
+
+
 def test_the_command_line_says_it_without_a_traceback(
     recipe: dict[str, Any], write_recipe: Write, tmp_path: Path
 ) -> None:
@@ -111,9 +148,23 @@ def test_the_folder_of_another_recipe_is_refused(recipe: dict[str, Any], write_r
         open_run(write_recipe(recipe), tmp_path / "strange")
 
 
+def test_a_folder_has_one_build_at_a_time(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
+    run = open_run(write_recipe(recipe), tmp_path / "run")
+    with claim(run), pytest.raises(UserError, match="another build is at work there"), claim(run):
+        pass
+    with claim(run):
+        pass
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is no folder"):
+        open_run(write_recipe(recipe), tmp_path / "file")
+
+
 def test_a_disk_without_room_is_said(
     recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
     with pytest.raises(UserError, match=r"the disk has 0\.00 GiB free"):
         mark_run(open_run(write_recipe(recipe), tmp_path / "run"))
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert "free some room and build again" in str(disk_full(tmp_path, full))
+    assert disk_full(tmp_path, OSError(errno.EIO, "broken")) is None

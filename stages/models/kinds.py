@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stages.models.checkpoint import folder_digest, folder_fault, is_folder
+
 
 class ModelConfig(BaseModel):
     """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes."""
@@ -34,31 +36,24 @@ class ModelConfig(BaseModel):
 class CheckpointConfig(ModelConfig):
     """A checkpoint on disk (a folder, relative to the recipe) or a hub id with its commit as `revision`."""
 
+    needs: ClassVar[tuple[str, ...]] = ()  # files without which a folder is no such checkpoint
     checkpoint: str = Field(min_length=1)
     revision: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = "auto"
     batch: int = Field(default=16, ge=1, le=1024)
 
-    @property
-    def local(self) -> bool:
-        return self.checkpoint.startswith(("/", "./", "../"))
-
     def identity(self) -> dict[str, Any]:
         """A local checkpoint is what its files hold, not where they lie."""
         named = super().identity()
-        if self.local:
+        if is_folder(self.checkpoint):
             named["checkpoint"] = folder_digest(Path(self.checkpoint))
         return named
 
     def missing(self) -> str:
-        if self.local:
-            folder = Path(self.checkpoint)
-            if not folder.is_dir():
-                return f"the checkpoint folder {folder} does not exist"
-            if not list(folder.rglob("*.safetensors")):
-                return f"the checkpoint folder {folder} holds no safetensors"
-        elif not self.revision:
+        if is_folder(self.checkpoint):
+            return folder_fault(Path(self.checkpoint), self.needs)
+        if not self.revision:
             return f"the hub checkpoint {self.checkpoint!r} needs a revision (a commit), or its pixels may change"
         return ""
 
@@ -70,6 +65,7 @@ class DiffusersConfig(CheckpointConfig):
     """A painter: InstructPix2Pix-style or FLUX Kontext pipelines. Batch size changes pixels, so it is identity."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter",)
+    needs: ClassVar[tuple[str, ...]] = ("model_index.json",)
     module: ClassVar[str] = "stages.models.painter"
     kind: Literal["diffusers"]
     steps: int = Field(default=12, ge=1, le=200)
@@ -87,6 +83,7 @@ class TransformersConfig(CheckpointConfig):
     """A writer or judge: any image-text-to-text model with a chat template."""
 
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge")
+    needs: ClassVar[tuple[str, ...]] = ("config.json",)
     module: ClassVar[str] = "stages.models.speaker"
     kind: Literal["transformers"]
     max_new_tokens: int = Field(default=256, ge=1, le=8192)
@@ -110,13 +107,15 @@ class OpenClipConfig(ModelConfig):
 
     def identity(self) -> dict[str, Any]:
         named = super().identity()
-        if self.checkpoint.startswith(("/", "./", "../")):
+        if is_folder(self.checkpoint):
             named["checkpoint"] = folder_digest(Path(self.checkpoint))
         return named
 
     def missing(self) -> str:
-        if self.checkpoint.startswith(("/", "./", "../")) and not Path(self.checkpoint).is_dir():
-            return f"the checkpoint folder {self.checkpoint} does not exist"
+        if is_folder(self.checkpoint):
+            return folder_fault(Path(self.checkpoint), ("open_clip_config.json",))
+        if self.pretrained is None and ":" not in self.checkpoint:
+            return f"the OpenCLIP model {self.checkpoint!r} needs `pretrained`, the tag of its weights"
         return ""
 
     def load(self) -> Any:
@@ -130,6 +129,7 @@ class DrawnConfig(ModelConfig):
 
     serves: ClassVar[tuple[str, ...]] = ("painter",)
     module: ClassVar[str] = "stages.models.drawn"
+    world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "render")
     kind: Literal["drawn"]
     world: str = "miniature.world"
     fault_rate: float = Field(default=0.0, ge=0, le=1)
@@ -138,7 +138,7 @@ class DrawnConfig(ModelConfig):
         return {**super().identity(), "source": _module_digest(self.world)}
 
     def missing(self) -> str:
-        return _unimportable(self.world)
+        return _unimportable(self.world, *self.world_gives)
 
     def load(self) -> Any:
         from stages.models.drawn import DrawnPainter
@@ -151,6 +151,7 @@ class SymbolicConfig(DrawnConfig):
 
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge", "scorer")
     module: ClassVar[str] = "stages.models.symbolic"
+    world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "read_picture")
     kind: Literal["symbolic"]  # type: ignore[assignment]
 
     def load(self) -> Any:
@@ -172,7 +173,7 @@ class PythonConfig(ModelConfig):
 
     def missing(self) -> str:
         module, name = self.factory.split(":")
-        return _unimportable(module) or ("" if hasattr(import_module(module), name) else f"{module} has no {name}")
+        return _unimportable(module, name)
 
     def load(self) -> Any:
         module, name = self.factory.split(":")
@@ -186,24 +187,15 @@ AnyModel = Annotated[
 KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "python")
 
 
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of a folder's files."""
-    total = hashlib.sha256()
-    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-        total.update(f"{file.relative_to(folder).as_posix()}\0".encode())
-        with file.open("rb") as f:
-            total.update(hashlib.file_digest(f, "sha256").digest())
-    return total.hexdigest()
-
-
 def _module_digest(module: str) -> str:
     file = inspect.getsourcefile(import_module(module))
     return hashlib.sha256(Path(file).read_bytes() if file else module.encode()).hexdigest()
 
 
-def _unimportable(module: str) -> str:
+def _unimportable(module: str, *names: str) -> str:
+    """Why these names cannot be had from a module, "" where they can."""
     try:
-        import_module(module)
+        found = import_module(module)
     except ImportError as e:
         return f"the module {module!r} cannot be imported: {e}"
-    return ""
+    return next((f"the module {module!r} has no {name}" for name in names if not hasattr(found, name)), "")
