@@ -141,17 +141,22 @@ def _tiles(cell: Cell) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str, str
     return tiles, np.square(tiles).sum(1), shown
 
 
+@lru_cache(maxsize=4096)  # drawn pictures share their few hundred tiles
+def _nearest(cell: Cell, pixels: bytes) -> tuple[str, str, str]:
+    """What the tile nearest to a cell's pixels shows."""
+    tiles, norms, shown = _tiles(cell)
+    distance = norms - 2 * tiles @ np.frombuffer(pixels, np.uint8).astype(np.float32)  # less what all have in common
+    return shown[int(distance.argmin())]
+
+
 def read_picture(picture: Image.Image) -> tuple[list[SceneObject], str]:
     """What a picture drawn with seed 0 shows: its objects one by one, in reading order, and its background."""
-    pixels = np.asarray(picture.convert("RGB"), np.float32)
+    pixels = np.asarray(picture.convert("RGB"))
     objects: list[SceneObject] = []
     backs: list[str] = []
     for cell, place in CELLS.items():
-        tiles, norms, shown = _tiles(cell)
         x, y = cell[0] * CELL, cell[1] * CELL
-        here = pixels[y : y + CELL, x : x + CELL].reshape(-1)
-        distance = norms - 2 * tiles @ here  # squared, less what is the same for all
-        back, noun, colour = shown[int(distance.argmin())]
+        back, noun, colour = _nearest(cell, pixels[y : y + CELL, x : x + CELL].tobytes())
         backs.append(back)
         if noun:
             attributes = {"colour": colour, PLACE: place}

@@ -37,6 +37,7 @@ class Assembler:
         self.recipe, self.nodes, self.store = recipe, nodes, store
         self.commit = code_commit()
         self.config = config_sha256(recipe, nodes)
+        self.read: dict[str, tuple[int, list[Row]]] = {}  # the rows of one sample, by stage: several parts need them
         self.names: dict[str, tuple[str, str]] = {}
         for role, name in recipe.cast(type(recipe.roles).model_fields).items():
             identity = canonical(recipe.models[name].identity())
@@ -48,8 +49,11 @@ class Assembler:
         return make[reference.subset](reference)
 
     def _rows(self, stage: str, reference: Reference, **where: int) -> list[Row]:
-        lot = reference.sample // self.recipe.lot_size
-        rows = self.store.table(self.nodes[stage], lot, samples=[reference.sample]).to_pylist()
+        sample, rows = self.read.get(stage, (-1, []))
+        if sample != reference.sample:
+            lot = reference.sample // self.recipe.lot_size
+            rows = self.store.table(self.nodes[stage], lot, samples=[reference.sample]).to_pylist()
+            self.read[stage] = reference.sample, rows
         return [r for r in rows if all(r[k] == v for k, v in where.items())]
 
     def _prompt(self, reference: Reference) -> tuple[Row, Segment]:

@@ -104,10 +104,13 @@ def report(
     recipe: RecipeFile,
     out: Out = None,
     samples: Annotated[int, typer.Option(min=1, help="Samples shown of each kind.")] = 24,
+    against: Annotated[
+        Path | None, typer.Option(help="Another run's folder or recipe; its kinds of error stand beside this one's.")
+    ] = None,
 ) -> None:
-    """Write one static page: the funnel, the quotas, and samples of every subset with pictures, texts and scores.
+    """Write one static page: quotas, composition, repairs, errors, thresholds, the funnel, and samples of every kind.
 
-    Example: [bold]underpaint report recipes/miniature.yaml --samples 24[/bold]
+    Example: [bold]underpaint report recipes/miniature.yaml --against recipes/structural.yaml[/bold]
     """
     from pipeline.report import write_report
     from pipeline.run import open_run
@@ -115,7 +118,7 @@ def report(
     run = open_run(recipe, out)
     if not (run.corpus / "index.json").exists():
         raise UserError(f"{run.root} holds no corpus yet; run `underpaint build {recipe}` first")
-    console.print(f"report: {write_report(run, samples)}", highlight=False)
+    console.print(f"report: {write_report(run, samples, against)}", highlight=False)
 
 
 def main() -> None:

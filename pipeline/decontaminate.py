@@ -102,6 +102,11 @@ class Benchmarks:
                 self._grams.setdefault(gram, line)
                 self._lengths.add(len(gram))
 
+    @property
+    def readable(self) -> int:
+        """How many lines are compared as scenes."""
+        return sum(bool(line.scene) for line in self.lines)
+
     def find(self, scene: str, prompt: str) -> Hit | None:
         """Which line, if any, asks for this scene or has these words."""
         if line := self._scenes.get(scene):

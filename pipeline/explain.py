@@ -55,7 +55,7 @@ def plan_lines(stages: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def status(run: Run) -> dict[str, Any]:
+def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
     """Ledgers summed by stage, quotas with what is accepted, and where the quarantine lies."""
     lots = run.state().get("lots") or dict.fromkeys(BRANCHES, 0)
     stages, whole = [], True
@@ -77,7 +77,7 @@ def status(run: Run) -> dict[str, Any]:
         )
     found = {}
     if all(s["lots"] == s["of"] for s in stages):
-        found = quota_status(run, select(run.recipe, run.nodes, run.store, lots))
+        found = quota_status(run, selection or select(run.recipe, run.nodes, run.store, lots))
     quarantine = str(run.root / "quarantine") if any(s["failed"] for s in stages) else ""
     return {"stages": stages, "balanced": whole, "quotas": found, "quarantine": quarantine}
 

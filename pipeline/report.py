@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.corpus_facts import Facts, read_facts
+from pipeline.errors import UserError
 from pipeline.explain import status
 from pipeline.pages import picture_source, render_page
+from pipeline.recipe import load_recipe
+from pipeline.repairs import repairs
 from pipeline.run import Run
-from pipeline.select import SUBSETS
-from pipeline.shard import read_shard
+from pipeline.select import Pool, select
 from pipeline.store import atomic_write
+from pipeline.threshold_grid import yields
 from schemas.sample import Sample
 
 TITLES = {
@@ -24,39 +26,49 @@ TITLES = {
 }
 
 
-def write_report(run: Run, each: int) -> Path:
-    """Write ``report.html`` into the run's folder, with up to `each` samples of every kind; gives its path."""
-    samples, facts = _read(run.corpus, each)
+def write_report(run: Run, each: int, against: Path | None = None) -> Path:
+    """Write ``report.html`` into the run's folder, with up to `each` samples of every kind; gives its path.
+
+    `against` is another run or its recipe, whose kinds of error stand beside this one's. Raises UserError.
+    """
+    facts = read_facts(run.corpus, each)
+    lots, candidates, benchmarks = run.lots_done(), run.candidates(), run.recipe.benchmarks()
+    selection = select(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
+    pool = Pool(candidates.table(lots))
+    pool.refuse_benchmarks(benchmarks)
+    pool.refuse_faults()
     page = render_page(
-        "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, status=status(run), titles=TITLES,
-        samples=samples, facts=facts, state=run.state(),
+        "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, state=run.state(),
+        status=status(run, selection), titles=TITLES, facts=facts,
+        samples={kind: [_view(*whole) for whole in shown] for kind, shown in facts.shown.items()},
+        repairs=repairs(run.nodes["repair"], run.store, lots["sampled"]), grid=yields(pool, run.recipe.select),
+        contaminated=selection.contaminated, benchmarks=benchmarks, errors=_errors(run.recipe.name, facts, against),
     )  # fmt: skip
     atomic_write(run.root / "report.html", page)
     return run.root / "report.html"
 
 
-def _read(corpus: Path, each: int) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Any]]:
-    """The first samples of every kind in the shards' order, and figures over all of them."""
-    kinds = {v: k for k, v in SUBSETS.items()}
-    shown: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    pictures: Counter[int] = Counter()
-    detours: Counter[str] = Counter()
-    tries: Counter[int] = Counter()
-    categories: dict[str, Counter[str]] = defaultdict(Counter)
-    for shard in sorted(corpus.glob("*/*.tar")):
-        for sample, files in read_shard(shard):
-            kind = kinds[sample.subset, sample.polarity]
-            extra = json.loads(sample.extra)
-            categories[sample.category][kind] += 1
-            if kind == "multi_turn":
-                pictures[sample.n_images] += 1
-                detours[extra["detour"] or "none"] += 1
-            if kind == "alignment_negative":
-                tries[extra["tries"]] += 1
-            if len(shown[kind]) < each:
-                shown[kind].append(_view(sample, files))
-    facts = {"pictures": pictures, "detours": detours, "tries": tries, "categories": categories}
-    return dict(shown), facts
+def corpus_of(place: Path) -> Path:
+    """The corpus of a run's folder, of a recipe (in ``runs/<name>``), or the folder itself. Raises UserError."""
+    folder = Path("runs") / load_recipe(place).name if place.is_file() else place
+    found = folder if (folder / "index.json").exists() else folder / "corpus"
+    if not (found / "index.json").exists():
+        raise UserError(f"{place}: no corpus in {folder}; give a recipe that was built, or the folder of its run")
+    return found
+
+
+def _errors(name: str, facts: Facts, against: Path | None) -> list[dict[str, Any]]:
+    """For each side: the corpora with their negatives, and for each kind of fault the shares that name it."""
+    corpora = {name: facts}
+    if against is not None:
+        corpora[against.stem if against.stem != name else str(against)] = read_facts(corpus_of(against))
+    found = []
+    for side in ("text", "picture"):
+        shares = [f.finding_shares(side) for f in corpora.values()]
+        kinds = dict.fromkeys(kind for mine in shares for kind in mine)
+        rows = [(kind, [mine.get(kind, 0.0) for mine in shares]) for kind in kinds]
+        found.append({"side": side, "corpora": {n: f.judged[side] for n, f in corpora.items()}, "rows": rows})
+    return found
 
 
 def _view(sample: Sample, files: list[bytes]) -> dict[str, Any]:

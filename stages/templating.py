@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,19 +92,28 @@ class Template(BaseModel):
 
     def render(self, **variables: str) -> str:
         """The request's text. Raises jinja2.UndefinedError where a variable was not given."""
-        return ENVIRONMENT.from_string(self.body).render(**variables)
+        return _compiled(self.body).render(**variables)
+
+
+@lru_cache(maxsize=64)
+def _compiled(body: str) -> jinja2.Template:
+    return ENVIRONMENT.from_string(body)
 
 
 def load_template(path: Path) -> Template:
     """Read one file. Raises TemplateError naming file, line and field."""
-
-    def error(line: int, message: str, fix: str) -> TemplateError:
-        return TemplateError(Problem(str(path), line, message, fix))
-
     try:
         raw = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
-        raise error(1, f"cannot be read: {e}", "give a text file in UTF-8") from None
+        raise TemplateError(Problem(str(path), 1, f"cannot be read: {e}", "give a text file in UTF-8")) from None
+    return _parsed(str(path), raw)
+
+
+@lru_cache(maxsize=256)  # every stage of every round asks for all of them
+def _parsed(file: str, raw: str) -> Template:
+    def error(line: int, message: str, fix: str) -> TemplateError:
+        return TemplateError(Problem(file, line, message, fix))
+
     parts = raw.split("---\n", 2)
     if len(parts) != 3 or parts[0].strip():
         raise error(1, "begins with no front matter", "write three dashes, YAML, three dashes, then the words")
@@ -120,7 +129,7 @@ def load_template(path: Path) -> Template:
     blank = parts[2][: len(parts[2]) - len(parts[2].lstrip())].count("\n")
     begin = parts[1].count("\n") + 3 + blank
     try:
-        template = Template(**{**front, "body": body, "file": str(path), "body_line": begin})
+        template = Template(**{**front, "body": body, "file": file, "body_line": begin})
     except ValidationError as e:
         first = e.errors()[0]
         field = ".".join(map(str, first["loc"])) or "examples"

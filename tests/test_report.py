@@ -1,0 +1,90 @@
+"""The report's figures, and its page, of a run made in this process (no Ray)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import structural_recipe
+from rich.console import Console
+
+from pipeline import build as building
+from pipeline.corpus_facts import read_facts
+from pipeline.errors import UserError
+from pipeline.repairs import repairs
+from pipeline.report import corpus_of, write_report
+from pipeline.run import Run, open_run
+from pipeline.runner import Report
+
+
+class InProcess:
+    """What a pool does, by this process."""
+
+    def run(
+        self, factory: Callable[..., Any], arguments: tuple[Any, ...], jobs: Any, *, on_done: Any, gpus: float = 0
+    ) -> Report:  # fmt: skip
+        work, report = factory(*arguments), Report()
+        for job in jobs:
+            report.results[job] = work(job)
+            on_done(job, report.results[job])
+        return report
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "bench.txt").write_text("\n".join(f"a {c} cup on a sand background" for c in ("red", "blue", "green")))
+    changes = {"decontaminate": {"lists": ["bench.txt"]}, "select": {"min_margin": {"quantile": 0.2}}, "lot_size": 24}
+    file = folder / "tiny.yaml"
+    file.write_text(yaml.safe_dump({**structural_recipe(), **changes}))
+
+    @contextmanager
+    def pool(*_: Any) -> Iterator[InProcess]:
+        yield InProcess()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "pool", pool)
+        opened = open_run(file, folder / "run")
+        building.build(opened, Console(quiet=True))
+        yield opened
+
+
+def test_the_figures_are_those_of_the_shards(run: Run) -> None:
+    facts = read_facts(run.corpus, show=2)
+    index = json.loads((run.corpus / "index.json").read_text())
+    assert facts.samples == index["samples"] == 30
+    assert {c: sum(k.values()) for c, k in facts.categories.items()} == index["totals"]["category"]
+    assert facts.pictures.total() == facts.detours.total() == 16 and 1 <= facts.mean_pictures <= 5
+    assert facts.judged == {"text": 4, "picture": 5}
+    assert all(facts.finding_shares(side) and max(facts.finding_shares(side).values()) <= 1 for side in facts.judged)
+    assert all(len(shown) == 2 for shown in facts.shown.values()) and len(facts.shown) == 5
+
+
+def test_every_try_at_a_repair_is_counted(run: Run) -> None:
+    found = repairs(run.nodes["repair"], run.store, run.lots_done()["sampled"])
+    lots = range(run.lots_done()["sampled"])
+    ledgers = [run.store.manifest(run.nodes["repair"], lot)["ledger"] for lot in lots]
+    assert found.repaired == sum(ledger["kept"] for ledger in ledgers)
+    assert found.flawed == sum(ledger["entered"] for ledger in ledgers) - sum(
+        sum(x["failed"].values()) for x in ledgers
+    )
+    left = found.flawed
+    for number, tries in enumerate(found.by_try, 1):  # who is left is tried again, as long as there are methods
+        assert tries.name == str(number) and tries.tried <= left
+        left -= tries.accepted
+    assert sum(t.tried for t in found.by_method) == sum(t.tried for t in found.by_try)
+
+
+def test_the_page_says_it_all(run: Run, tmp_path: Path) -> None:
+    page = write_report(run, 2, against=run.root).read_text()
+    for id in ("quotas", "composition", "repairs", "errors", "thresholds", "contamination", "funnel"):
+        assert f'<h2 id="{id}">' in page
+    assert page.count("<article>") == 10
+    assert "among the 3 that the recipe" in page and "0.200" in page
+    with pytest.raises(UserError, match="no corpus in"):
+        corpus_of(tmp_path)
