@@ -38,10 +38,7 @@ class Assembler:
         self.commit = code_commit()
         self.config = config_sha256(recipe, nodes)
         self.read: dict[str, tuple[int, list[Row]]] = {}  # the rows of one sample, by stage: several parts need them
-        self.names: dict[str, tuple[str, str]] = {}
-        for role, name in recipe.cast(type(recipe.roles).model_fields).items():
-            identity = canonical(recipe.models[name].identity())
-            self.names[role] = name, hashlib.sha256(identity.encode()).hexdigest()[:16]
+        self.names = model_names(recipe)
 
     def __call__(self, reference: Reference) -> Built:
         """Raises schemas.sample_builder.SampleError where the parts make no valid sample."""
@@ -182,6 +179,15 @@ def _trajectory(reference: Reference) -> str:
     if reference.subset == "multi_turn":
         return ""
     return f"sample-{reference.sample}-rollout-{reference.rollout}-step-{reference.step}"
+
+
+def model_names(recipe: Recipe) -> dict[str, tuple[str, str]]:
+    """By role, what samples call its model: the recipe's name for it, and the digest of its identity as revision."""
+    found = {}
+    for role, name in recipe.cast(type(recipe.roles).model_fields).items():
+        identity = canonical(recipe.models[name].identity())
+        found[role] = name, hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return found
 
 
 def config_sha256(recipe: Recipe, nodes: Mapping[str, Node]) -> str:

@@ -12,19 +12,23 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.card import card_text
+from pipeline.card import CARD, card_text
+from pipeline.card_facts import ModelNote, manifest_facts
 from pipeline.shard import MANIFEST_SCHEMA, Load, Ref, ShardError, ShardResult, manifest_part, plan_shards, write_shard
+from schemas.croissant import MANIFEST, ListedFile, croissant
 from schemas.fields import json_schema
 from schemas.sample import SCHEMA
 
 INDEX_VERSION = "underpaint-index/1"
 SUMS = "SHA256SUMS"
+CROISSANT = "croissant.json"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class CorpusInfo:
     title: str = ""
     summary: str = ""  # Markdown
     license: str = ""  # a hub identifier, e.g. "apache-2.0"
+    models: tuple[ModelNote, ...] = ()
+    funnel: tuple[dict[str, Any], ...] = ()  # ledgers summed by stage, as `underpaint status` has them
+    quotas: dict[str, Any] = field(default_factory=dict)  # by kind, likewise
 
 
 class _Strict(BaseModel):
@@ -114,11 +121,12 @@ def finish_corpus(staging: Path, out: Path, results: Sequence[ShardResult], info
     _write_manifest(staging, results)
     _write(staging / "index.json", index.model_dump_json(indent=1) + "\n")
     _write(staging / "SCHEMA.json", json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
-    listed = [*_write_wids(staging, results), "SCHEMA.json", "index.json", "manifest.parquet"]
+    _write(staging / CROISSANT, json.dumps(_croissant(staging, results, info), indent=1, ensure_ascii=False) + "\n")
+    listed = [*_write_wids(staging, results), "SCHEMA.json", "index.json", MANIFEST, CROISSANT]
     sums = {name: file_sha256(staging / name) for name in listed} | {r.path: r.sha256 for r in results}
     _write(staging / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
-    card = card_text([(r.subset, r.split) for r in results], suffixes.pop() if suffixes else "webp", index.totals, info)
-    _write(staging / "README.md", card)
+    suffix = suffixes.pop() if suffixes else "webp"
+    _write(staging / CARD, card_text(index, manifest_facts(staging / MANIFEST), suffix, info))
     staging.rename(out)
     _sync_folder(out.parent)
     return index
@@ -164,7 +172,7 @@ def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
 
 def _write_manifest(staging: Path, results: Sequence[ShardResult]) -> None:
     """One row a sample, one row group a shard; the shards' own parts are dropped."""
-    target = staging / "manifest.parquet"
+    target = staging / MANIFEST
     with target.open("wb") as f:
         with pq.ParquetWriter(f, MANIFEST_SCHEMA, compression="zstd") as writer:
             for r in results:
@@ -173,6 +181,12 @@ def _write_manifest(staging: Path, results: Sequence[ShardResult]) -> None:
         os.fsync(f.fileno())
     for r in results:
         manifest_part(staging / r.path).unlink()
+
+
+def _croissant(staging: Path, results: Sequence[ShardResult], info: CorpusInfo) -> dict[str, Any]:
+    shards = [ListedFile(r.path, r.bytes, r.sha256) for r in results]
+    description, manifest = info.summary or info.title or info.name, file_sha256(staging / MANIFEST)
+    return croissant(info.name, description, info.license, shards, manifest)
 
 
 def _write_wids(staging: Path, results: Sequence[ShardResult]) -> list[str]:

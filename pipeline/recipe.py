@@ -98,6 +98,7 @@ class Recipe(Strict):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
     seed: int = Field(ge=0, lt=2**63)
+    license: str = Field(default="other", min_length=1)  # of the corpus, for its card: a hub identifier
     vocabulary: str
     lot_size: int = Field(default=128, ge=1, le=65536)
     models: dict[str, AnyModel] = Field(min_length=1)

@@ -13,14 +13,14 @@ from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from pipeline.corpus import INDEX_VERSION, SUMS, Cell, Index, file_sha256, total
+from pipeline.corpus import CROISSANT, INDEX_VERSION, SUMS, Cell, Index, file_sha256, total
 from pipeline.shard import shard_path
+from pipeline.verify_files import card_problems, croissant_problems, manifest_problems, wids_problems
 from pipeline.verify_shard import Problem, ShardFindings, check_shard
 from schemas.fields import json_schema
+from schemas.sample import SCHEMA
 from schemas.sample_rules import ABBREVIATIONS
 
 __all__ = ["Problem", "Verification", "verify"]
@@ -67,12 +67,11 @@ def verify(folder: Path, workers: int = 1, limit: int = 1000) -> Verification:
     schema = _read_schema(folder, out)
     paths = _check_names(folder, index, out)
     _check_sums(folder, sums, paths, out)
-    manifest = _check_manifest(folder, out)
-    check = partial(check_shard, folder, schema=schema, manifest=manifest is not None, limit=limit)
+    check = partial(check_shard, folder, schema=schema, limit=limit)
     cells: Counter[tuple[str, str, str, str]] = Counter()
     seen: set[str] = set()
     counts: Counter[str] = Counter(dict.fromkeys(("shards", "samples", "pictures", "bytes"), 0))
-    sizes: dict[str, tuple[int, int]] = {}
+    shards: list[ShardFindings] = []
     for found in _each(check, paths, workers):
         out.add(found.problems)
         _check_shard_entry(found, index, sums, out)
@@ -81,16 +80,16 @@ def verify(folder: Path, workers: int = 1, limit: int = 1000) -> Verification:
                 out.say(found.path, "id", "occurs in an earlier shard too; ids are unique in the corpus", key)
             seen.add(key)
         cells += found.cells
-        sizes[found.path] = len(found.keys), found.bytes
+        shards.append(found)
         counts.update(shards=1, samples=len(found.keys), pictures=found.pictures, bytes=found.bytes)
     names = ("subset", "split", "polarity", "category")
     measured = [Cell(**dict(zip(names, k, strict=True)), samples=n) for k, n in sorted(cells.items())]
     out.counts, out.totals = dict(counts), total(measured)
     if index is not None:
         _check_totals(index, measured, out)
-    if manifest is not None and manifest != counts["samples"]:
-        out.say("manifest.parquet", "rows", f"are {manifest}, the shards hold {counts['samples']} samples")
-    _check_wids(folder, sizes, out)
+    out.add(list(manifest_problems(folder, counts["samples"])))
+    for problems in (wids_problems, croissant_problems, card_problems):
+        out.add(list(problems(folder, shards)))
     return out
 
 
@@ -124,6 +123,8 @@ def _read_index(folder: Path, out: Verification) -> Index | None:
         return None
     if index.version != INDEX_VERSION:
         out.say("index.json", "version", f"is {index.version!r}, this program reads {INDEX_VERSION!r}")
+    if index.sample_schema != SCHEMA:
+        out.say("index.json", "sample_schema", f"is {index.sample_schema!r}, this program reads {SCHEMA!r}")
     return index
 
 
@@ -135,6 +136,8 @@ def _read_sums(folder: Path, out: Verification) -> dict[str, str]:
             out.say(SUMS, f"line {number}", "is not '<64 hex digits>  <file>'")
         elif match[2].startswith("/") or ".." in PurePosixPath(match[2]).parts:
             out.say(SUMS, f"line {number}", f"{match[2]!r} is outside of the corpus")
+        elif match[2] in sums:
+            out.say(SUMS, f"line {number}", f"{match[2]!r} is listed twice")
         else:
             sums[match[2]] = match[1]
     return sums
@@ -182,7 +185,7 @@ def _check_names(folder: Path, index: Index | None, out: Verification) -> list[s
 def _check_sums(folder: Path, sums: dict[str, str], paths: list[str], out: Verification) -> None:
     """All but the digests of shards, which are taken where the shards are read."""
     wids = {path.rpartition("-")[0] + ".wids.json" for path in paths}
-    expected = {*paths, *wids, "index.json", "manifest.parquet", "SCHEMA.json"}
+    expected = {*paths, *wids, "index.json", "manifest.parquet", "SCHEMA.json", CROISSANT}
     for name in sorted(expected - sums.keys()):
         out.say(SUMS, name, "is not listed")
     for name, digest in sorted(sums.items()):
@@ -192,25 +195,6 @@ def _check_sums(folder: Path, sums: dict[str, str], paths: list[str], out: Verif
             out.say(name, "", f"is listed in {SUMS}, but there is no such file")
         elif (actual := file_sha256(folder / name)) != digest:
             out.say(name, "sha256", f"is {digest} in {SUMS}, the file's is {actual}")
-
-
-def _check_manifest(folder: Path, out: Verification) -> int | None:
-    """Its number of rows, None where it does not read; no group may be in two splits."""
-    try:
-        file = pq.ParquetFile(folder / "manifest.parquet")
-        split_of: dict[str, str] = {}
-        for batch in file.iter_batches(columns=["id", "group", "split"]):
-            for row in batch.to_pylist():
-                first = split_of.setdefault(row["group"], row["split"])
-                if first != row["split"]:
-                    message = f"{row['group']!r} is in {first} and in {row['split']}; a group is in one split"
-                    out.say("manifest.parquet", "group", message, row["id"])
-        return int(file.metadata.num_rows)
-    except FileNotFoundError:
-        out.say("manifest.parquet", "", "is missing")
-    except (OSError, pa.ArrowException, KeyError) as e:
-        out.say("manifest.parquet", "", f"does not read: {e}")
-    return None
 
 
 def _check_shard_entry(found: ShardFindings, index: Index | None, sums: dict[str, str], out: Verification) -> None:
@@ -238,23 +222,3 @@ def _check_totals(index: Index, cells: list[Cell], out: Verification) -> None:
     for name, value in expected.items():
         if (stated := getattr(index, name)) != value:
             out.say("index.json", name, f"is {stated}, its own parts give {value}")
-
-
-def _check_wids(folder: Path, sizes: dict[str, tuple[int, int]], out: Verification) -> None:
-    """One file a subset and split, with relative urls and the true numbers of samples and bytes."""
-    for stem in sorted({path.rpartition("-")[0] for path in sizes}):
-        name = f"{stem}.wids.json"
-        text = _read(folder, name, out)
-        if text is None:
-            continue
-        mine = {PurePosixPath(p).name: size for p, size in sizes.items() if p.rpartition("-")[0] == stem}
-        try:
-            entries = json.loads(text)["shardlist"]
-            stated = {entry["url"]: (entry["nsamples"], entry["filesize"]) for entry in entries}
-        except (ValueError, KeyError, TypeError) as e:
-            out.say(name, "shardlist", f"does not read: {type(e).__name__} {e}")
-            continue
-        for url in sorted(mine.keys() | stated.keys()):
-            if mine.get(url) != stated.get(url):
-                message = f"{url} is {stated.get(url)} (samples, bytes), the shard has {mine.get(url)}"
-                out.say(name, "shardlist", message)

@@ -14,7 +14,8 @@ import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.shard import shard_path
+from pipeline.shard import MANIFEST_SCHEMA, shard_path
+from schemas.croissant import MANIFEST
 from schemas.picture import PictureError, decode_picture, probe_picture
 from schemas.sample import Sample, SampleError
 from schemas.webdataset import SUBSET_OF, decode, load_json, split_member
@@ -43,41 +44,52 @@ class ShardFindings:
     path: str
     bytes: int = 0
     sha256: str = ""
+    md5: str = ""
     pictures: int = 0
+    suffixes: set[str] = field(default_factory=set)  # of its pictures
     keys: list[str] = field(default_factory=list)
     cells: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
 
 
-def check_shard(folder: Path, path: str, schema: Mapping[str, Any], manifest: bool, limit: int) -> ShardFindings:
-    """Check `folder`/`path`, against its rows of the manifest too where `manifest` says that there is one.
+def check_shard(folder: Path, path: str, schema: Mapping[str, Any], limit: int) -> ShardFindings:
+    """Check `folder`/`path`, against its rows of the manifest too.
 
     `schema` is the JSON Schema of the samples; at most `limit` problems are kept.
     """
     found = ShardFindings(path)
     file = folder / path
     found.bytes = file.stat().st_size
-    with file.open("rb") as f:
-        found.sha256 = hashlib.file_digest(f, "sha256").hexdigest()
+    found.sha256, found.md5 = _digests(file)
     validator = jsonschema.Draft202012Validator(dict(schema))
-    digests: dict[str, str] = {}
+    samples: dict[str, dict[str, Any]] = {}
     for key, members in _samples(file, found):
-        if key in digests:
+        if key in samples:
             _say(found, limit, key, "id", "occurs twice in this shard, or its members are not adjacent")
             continue
-        digests[key] = ""
+        samples[key] = {}
         sample = _check_sample(path, key, members, validator, found, limit)
         if sample is not None:
-            digests[key] = sample.content_sha256
+            samples[key] = sample.to_dict()
+            found.suffixes.update(p.name.rpartition(".")[2] for p in sample.images)
             found.pictures += sample.n_images
             found.cells[sample.subset, sample.split, sample.polarity, sample.category] += 1
-    found.keys = list(digests)
-    if not digests:
+    found.keys = list(samples)
+    if not samples:
         _say(found, limit, "", "samples", "the shard has none; empty shards stop training runs")
-    if manifest:
-        _check_manifest(folder, digests, found, limit)
+    found.problems += _row_problems(folder, path, samples)
     del found.problems[limit:]
     return found
+
+
+def _digests(file: Path) -> tuple[str, str]:
+    """SHA-256, and the MD5 that wids has a field for."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with file.open("rb") as f:
+        while chunk := f.read(2**20):
+            sha256.update(chunk)
+            md5.update(chunk)
+    return sha256.hexdigest(), md5.hexdigest()
 
 
 def _say(found: ShardFindings, limit: int, key: str, name: str, message: str) -> None:
@@ -178,22 +190,24 @@ def _check_sample(
     return sample
 
 
-def _check_manifest(folder: Path, digests: Mapping[str, str], found: ShardFindings, limit: int) -> None:
-    """The manifest's rows of this shard: the same samples in the same order, with the same content."""
-    columns = ["id", "content_sha256"]
+def _row_problems(folder: Path, path: str, samples: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """The manifest's rows of one shard against its samples by key: the same in the same order, field by field."""
     try:
-        rows = pq.read_table(folder / "manifest.parquet", columns=columns, filters=[("shard", "=", found.path)])
-    except (OSError, pa.ArrowException) as e:
-        _say(found, limit, "", "manifest.parquet", f"does not read: {e}")
-        return
-    listed = dict(zip(*(rows[c].to_pylist() for c in columns), strict=True))
-    for key in sorted(listed.keys() - digests.keys()):
-        _say(found, limit, key, "manifest.parquet", "lists the sample, which the shard does not have")
-    for key in sorted(digests.keys() - listed.keys()):
-        _say(found, limit, key, "manifest.parquet", "does not list the sample")
-    if listed.keys() == digests.keys() and list(listed) != list(digests):
-        _say(found, limit, "", "manifest.parquet", "lists the samples in another order than the shard")
-    for key, digest in listed.items():
-        if digests.get(key) and digests[key] != digest:
-            message = f"is {digests[key]} in the shard and {digest} in manifest.parquet"
-            _say(found, limit, key, "content_sha256", message)
+        rows = pq.read_table(folder / MANIFEST, schema=MANIFEST_SCHEMA, filters=[("shard", "=", path)]).to_pylist()
+    except (OSError, pa.ArrowException, KeyError):
+        return  # said by `pipeline.verify_files.manifest_problems`
+    listed = {row["id"] for row in rows}
+    for key in samples:
+        if key not in listed:
+            yield Problem(MANIFEST, key, "id", f"is not listed, but is in {path}")
+    for position, row in enumerate(rows):
+        key = row["id"]
+        if key not in samples:
+            yield Problem(MANIFEST, key, "id", f"is listed, but is not in {path}")
+        elif fields := samples[key]:  # empty where the sample breaks the format, which is said already
+            wanted = {"shard": path, "position": position, **fields}
+            for name in MANIFEST_SCHEMA.names:
+                if row[name] != wanted[name]:
+                    message = f"is {str(row[name])[:80]!r}, in {path} it is {str(wanted[name])[:80]!r}"
+                    yield Problem(MANIFEST, key, name, message)
+                    break

@@ -11,7 +11,8 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.assemble import Assembler, Built, code_commit, config_sha256
+from pipeline.assemble import Assembler, Built, code_commit, config_sha256, model_names
+from pipeline.card_facts import model_notes
 from pipeline.corpus import CorpusInfo, begin_corpus, finish_corpus
 from pipeline.errors import BuildError, UserError, disk_full
 from pipeline.graph import build_graph
@@ -73,13 +74,19 @@ def shard_plans(recipe: Recipe, chosen: Sequence[Reference]) -> list[ShardPlan]:
 
 
 def _info(run: Run, selection: Selection) -> CorpusInfo:
+    from pipeline.explain import status  # which imports pipeline.build, which imports this
+
+    recipe, found = run.recipe, status(run, selection)
+    models = model_notes(recipe, model_names(recipe))
     chosen = "".join(f"{r.id} {r.sample} {r.rollout} {r.step} {r.split}\n" for r in selection.chosen)
-    identity = hashlib.sha256((config_sha256(run.recipe, run.nodes) + chosen).encode()).hexdigest()
+    licenses = " ".join([recipe.license, *(m.license for m in models)])
+    identity = hashlib.sha256((config_sha256(recipe, run.nodes) + chosen + licenses).encode()).hexdigest()
     return CorpusInfo(
-        name=f"underpaint-{run.recipe.name}", recipe_sha256=identity, pipeline_commit=code_commit(),
-        title=f"underpaint: {run.recipe.name}", license="apache-2.0",
+        name=f"underpaint-{recipe.name}", recipe_sha256=identity, pipeline_commit=code_commit(),
+        title=f"underpaint: {recipe.name}", license=recipe.license,
         summary=f"Interleaved plan, sketch, inspect and refine trajectories, built with underpaint from the recipe"
-        f" `{run.recipe.name}` (seed {run.recipe.seed}).",
+        f" `{recipe.name}` (seed {recipe.seed}).",
+        models=models, funnel=tuple(found["stages"]), quotas=found["quotas"],
     )  # fmt: skip
 
 

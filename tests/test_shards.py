@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import yaml
 from factories import FIRST, INFO, SHARDS, corpus, load, multi_turn, picture, refs, write_tiny_corpus
 from PIL import Image
 
+from pipeline.card_facts import ModelNote
 from pipeline.corpus import begin_corpus, finish_corpus, write_corpus
 from pipeline.shard import Ref, ShardError, deal, plan_shards, write_shard
 from pipeline.verify import verify
@@ -164,3 +167,39 @@ def test_manifest_and_wids(good: Path) -> None:
     for entry in wids["shardlist"]:
         data = (good / "multi_turn" / entry["url"]).read_bytes()
         assert entry["filesize"] == len(data) and entry["md5sum"] == hashlib.md5(data).hexdigest()
+
+
+def test_croissant_gives_the_manifests_rows(good: Path) -> None:
+    import mlcroissant
+
+    dataset = mlcroissant.Dataset(good / "croissant.json")
+    rows = [{k.removeprefix("samples/"): v for k, v in r.items()} for r in dataset.records("samples")]
+    wanted = pq.read_table(good / "manifest.parquet").to_pylist()
+    assert len(rows) == len(wanted) == 60
+    for row, sample in zip(rows, wanted, strict=True):
+        read = {k: v.decode() if isinstance(v, bytes) else v for k, v in row.items()}
+        assert read == {k: v for k, v in sample.items() if k not in ("segments", "images")}
+
+
+def test_sha256sum_checks_a_download(good: Path) -> None:
+    done = subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=good, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    checked = {line.partition(":")[0] for line in done.stdout.splitlines()}
+    listed = {p.relative_to(good).as_posix() for p in good.rglob("*") if p.is_file()}
+    assert checked == listed - {"README.md", "SHA256SUMS"}  # people edit their card
+
+
+def test_the_card_says_what_the_corpus_is_and_who_made_it(tmp_path: Path) -> None:
+    note = ModelNote("painter", "brush", "0123abcd", "example/painter at `f00d`", "apache-2.0")
+    stage = {"stage": "critique", "unit": "steps", "entered": 9, "kept": 7, "rejected": {"odd | even": 2}, "failed": {}}
+    quotas = {"multi_turn": {"chosen": 20, "accepted": 25, "rejected": {"over quota": 5}}}
+    info = replace(INFO, license="other", models=(note,), funnel=(stage,), quotas=quotas)
+    write_corpus(tmp_path / "out", refs(corpus()), load, SHARDS, info)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "license: other\n" in card
+    assert "| conflict | negative | 8 | 2 | Inspect, text side" in card
+    assert "| painter | brush | `0123abcd` | example/painter at `f00d` | apache-2.0 |" in card
+    assert "| critique | steps | 9 | 7 | 2 odd / even |  |" in card
+    assert "| multi_turn | 20 | 25 | 5 over quota |" in card
+    assert "| `clip_description` | alignment | 30 | 0.250 | 0.250 |" in card
+    assert "| counting | 20 | 20 | 20 |\n" in card

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from factories import FIRST, alignment, write_tiny_corpus
+from factories import FIRST, alignment, multi_turn, write_tiny_corpus
 
 from pipeline.verify import verify
-from schemas.sample import content_sha256
+from schemas.fields import FieldRow, rows
+from schemas.sample import Picture, Sample, Score, Segment, content_sha256
 
 Members = list[tuple[str, bytes]]
 
@@ -52,8 +54,10 @@ def edit(name: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[Member
         for member, data in members:
             if member == f"{name}.json":
                 fields = json.loads(data)
+                before = fields["content_sha256"]
                 change(fields)
-                fields["content_sha256"] = content_sha256(fields)
+                if fields.get("content_sha256") == before:
+                    fields["content_sha256"] = content_sha256(fields)
                 data = json.dumps(fields).encode()
             out.append((member, data))
         return out
@@ -106,7 +110,6 @@ PLANTED: list[tuple[str, str, str, Callable[[Members], Members]]] = [
     ("member twice", KEY, "member", lambda m: [x for y in m for x in ([y, y] if y[0] == f"{KEY}.json" else [y])]),
     ("JSON before pictures", KEY, "member", json_first),
     ("members apart", KEY, "id", scattered),
-    ("not in the manifest", "mtg-00000333", "manifest.parquet", renamed(KEY, "mtg-00000333")),
     ("empty shard", "", "samples", lambda m: []),
 ]  # fmt: skip
 
@@ -161,35 +164,116 @@ def test_wrong_digest_in_the_sums(copy: Path) -> None:
     assert [(p.file, p.field) for p in verify(copy).problems] == [(FIRST, "sha256")]
 
 
-DATASET_FAULTS: list[tuple[str, str, Callable[[Path], Any]]] = [
-    ("index.json", "shards.0.samples", lambda c: rewrite(c / "index.json", lambda i: i["shards"][0].update(samples=9))),
-    ("index.json", "shards.0.sha256", lambda c: rewrite(c / "index.json", lambda i: i["shards"][0].update(sha256=""))),
-    ("index.json", "cells", lambda c: rewrite(c / "index.json", lambda i: i["cells"][0].update(samples=1))),
-    ("index.json", "totals", lambda c: rewrite(c / "index.json", lambda i: i["totals"]["split"].update(train=1))),
-    ("index.json", "samples", lambda c: rewrite(c / "index.json", lambda i: i.update(samples=1))),
-    ("index.json", "", lambda c: (c / "index.json").unlink()),
-    ("index.json", "shards", lambda c: rewrite(c / "index.json", lambda i: i.pop("shards"))),
-    ("SCHEMA.json", "", lambda c: rewrite(c / "SCHEMA.json", lambda s: s.pop("required"))),
-    ("SHA256SUMS", FIRST, lambda c: (c / "SHA256SUMS").write_text("")),
-    ("SHA256SUMS", "line 1", lambda c: (c / "SHA256SUMS").write_text("hello")),
-    ("multi_turn/mtg-train.wids.json", "shardlist",
-     lambda c: rewrite(c / "multi_turn/mtg-train.wids.json", lambda w: w["shardlist"][0].update(nsamples=1))),
-    ("multi_turn/mtg-train.wids.json", "", lambda c: (c / "multi_turn/mtg-train.wids.json").unlink()),
-    (FIRST, "", lambda c: (c / FIRST).unlink()),
-    ("multi_turn/mtg-train-7.tar", "", lambda c: shutil.copy(c / FIRST, c / "multi_turn/mtg-train-7.tar")),
-    ("multi_turn/mtg-train-000009.tar.tmp", "", lambda c: (c / "multi_turn/mtg-train-000009.tar.tmp").touch()),
-    ("manifest.parquet", "", lambda c: (c / "manifest.parquet").unlink()),
-    ("manifest.parquet", "", lambda c: (c / "manifest.parquet").write_bytes(b"PAR1")),
-    ("manifest.parquet", "rows", lambda c: pq.write_table(
-        pq.read_table(c / "manifest.parquet").slice(1), c / "manifest.parquet")),
+WIDS = "multi_turn/mtg-train.wids.json"
+DATASET_FAULTS: list[tuple[str, str, str, Callable[[Path], Any]]] = [
+    ("index.json", "", "shards.0.samples", lambda f: rewrite(f, lambda i: i["shards"][0].update(samples=9))),
+    ("index.json", "", "shards.0.sha256", lambda f: rewrite(f, lambda i: i["shards"][0].update(sha256=""))),
+    ("index.json", "", "shards.0.pictures", lambda f: rewrite(f, lambda i: i["shards"][0].update(pictures=1))),
+    ("index.json", "", "shards.0.bytes", lambda f: rewrite(f, lambda i: i["shards"][0].update(bytes=1))),
+    ("index.json", "", "cells", lambda f: rewrite(f, lambda i: i["cells"][0].update(samples=1))),
+    ("index.json", "", "totals", lambda f: rewrite(f, lambda i: i["totals"]["split"].update(train=1))),
+    ("index.json", "", "samples", lambda f: rewrite(f, lambda i: i.update(samples=1))),
+    ("index.json", "", "pictures", lambda f: rewrite(f, lambda i: i.update(pictures=1))),
+    ("index.json", "", "version", lambda f: rewrite(f, lambda i: i.update(version="underpaint-index/0"))),
+    ("index.json", "", "sample_schema", lambda f: rewrite(f, lambda i: i.update(sample_schema="underpaint/0"))),
+    ("index.json", "", "sha256", lambda f: rewrite(f, lambda i: i.update(name="another"))),
+    ("index.json", "", "shards", lambda f: rewrite(f, lambda i: i.pop("shards"))),
+    ("index.json", "", "", Path.unlink),
+    ("SCHEMA.json", "", "", lambda f: rewrite(f, lambda s: s.pop("required"))),
+    ("SCHEMA.json", "", "", Path.unlink),
+    ("SHA256SUMS", "", FIRST, lambda f: f.write_text("")),
+    ("SHA256SUMS", "", "line 1", lambda f: f.write_text("hello")),
+    ("SHA256SUMS", "", "line 2", lambda f: f.write_text(f.read_text().splitlines()[0] + "\n" + f.read_text())),
+    ("SHA256SUMS", "", "line 1", lambda f: f.write_text("0" * 64 + "  ../elsewhere\n" + f.read_text())),
+    ("SHA256SUMS", "", "", Path.unlink),
+    (WIDS, "", "shardlist.0", lambda f: rewrite(f, lambda w: w["shardlist"][0].update(nsamples=1))),
+    (WIDS, "", "shardlist.1", lambda f: rewrite(f, lambda w: w["shardlist"][1].update(md5sum="0" * 32))),
+    (WIDS, "", "shardlist.0", lambda f: rewrite(f, lambda w: w["shardlist"][0].update(url="/data/a.tar"))),
+    (WIDS, "", "shardlist", lambda f: rewrite(f, lambda w: w["shardlist"].append(w["shardlist"][0]))),
+    (WIDS, "", "shardlist", lambda f: rewrite(f, lambda w: w.pop("shardlist"))),
+    (WIDS, "", "", Path.unlink),
+    ("croissant.json", "", "distribution", lambda f: rewrite(f, lambda c: c["distribution"][1].update(sha256="0"))),
+    ("croissant.json", "", "recordSet", lambda f: rewrite(f, lambda c: c["recordSet"][0]["field"].pop())),
+    ("croissant.json", "", "", lambda f: f.write_text("{")),
+    ("croissant.json", "", "", Path.unlink),
+    ("README.md", "", "configs", lambda f: f.write_text(f.read_text().replace("mtg-train-*.tar", "mtg-train-*"))),
+    ("README.md", "", "dataset_info", lambda f: f.write_text(f.read_text().replace("name: img4.webp", "name: img4"))),
+    ("README.md", "", "configs", lambda f: f.write_text("# A card without front matter")),
+    ("README.md", "", "", Path.unlink),
+    ("manifest.parquet", "", "", Path.unlink),
+    ("manifest.parquet", "", "", lambda f: f.write_bytes(b"PAR1")),
+    ("manifest.parquet", "", "rows", lambda f: pq.write_table(pq.read_table(f).slice(1), f)),
+    ("manifest.parquet", "", "columns", lambda f: pq.write_table(pq.read_table(f).drop(["prompt"]), f)),
+    ("manifest.parquet", KEY, "prompt", lambda f: retable(f, lambda row: row.update(prompt="A dog."))),
+    ("manifest.parquet", KEY, "images", lambda f: retable(f, lambda row: row["images"][0].update(seed=1))),
+    ("manifest.parquet", KEY, "position", lambda f: retable(f, lambda row: row.update(position=77))),
+    ("manifest.parquet", KEY, "id", lambda f: retable(f, lambda row: row.update(id="mtg-00000333"))),
+    ("manifest.parquet", "mtg-00000333", "id", lambda f: retable(f, lambda row: row.update(id="mtg-00000333"))),
+    (FIRST, "", "", Path.unlink),
+    ("multi_turn/mtg-train-7.tar", "", "", lambda f: shutil.copy(f.with_name("mtg-train-000000.tar"), f)),
+    ("multi_turn/mtg-train-000009.tar.tmp", "", "", Path.touch),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("file", "field", "plant"), DATASET_FAULTS)
-def test_planted_in_the_files_around(copy: Path, file: str, field: str, plant: Callable[[Path], Any]) -> None:
-    plant(copy)
+def retable(manifest: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change one sample's row."""
+    table = pq.read_table(manifest)
+    rows = table.to_pylist()
+    change(next(row for row in rows if row["id"] == KEY))
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), manifest)
+
+
+@pytest.mark.parametrize(("file", "key", "field", "plant"), DATASET_FAULTS)
+def test_planted_in_the_files_around(copy: Path, file: str, key: str, field: str, plant: Callable[[Path], Any]) -> None:
+    plant(copy / file)
     problems = verify(copy).problems
-    assert (file, field) in {(p.file, p.field) for p in problems}, "\n".join(map(str, problems))
+    assert (file, key, field) in {(p.file, p.key, p.field) for p in problems}, "\n".join(map(str, problems))
+
+
+def test_every_file_of_a_corpus_had_a_fault_planted(good: Path) -> None:
+    """By kind: another subset's shard or wids index is the same file again."""
+    kinds = {p.name for p in good.iterdir() if p.is_file()} | {FIRST, WIDS}
+    assert kinds <= {file for file, *_ in DATASET_FAULTS}
+    assert {p.suffix for p in good.glob("*/*")} == {".tar", ".json"}
+
+
+# Where each model's fields stand in a sample's JSON.
+PLACES: list[tuple[type, tuple[str | int, ...]]] = [
+    (Sample, ()), (Segment, ("segments", 2)), (Picture, ("images", 0)), (Score, ("images", 0, "scores", 0)),
+]  # fmt: skip
+WRONG_TYPE = {str: 7, int: "7", float: 7, bool: "yes", None: {}}
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_corpus(tmp_path_factory.mktemp("one") / "corpus", [multi_turn(4)])
+
+
+@pytest.mark.parametrize(
+    ("place", "row"), [(place, row) for model, place in PLACES for row in rows(model)],  # type: ignore[arg-type]
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else value.name,
+)  # fmt: skip
+def test_planted_in_every_field_of_a_sample(one: Path, place: tuple[str | int, ...], row: FieldRow) -> None:
+    """Missing, null and of another type: each is refused with file, key and field."""
+    members, sums = read_tar(one / FIRST), (one / FIRST).read_bytes()
+    wanted = ".".join(map(str, (*place, row.name)))
+
+    def planted(change: Callable[[dict[str, Any]], Any]) -> list[tuple[str, str, str]]:
+        write_tar(one / FIRST, edit(KEY, lambda fields: change(inner(fields, place)))(members))
+        return [(p.file, p.key, p.field) for p in verify(one).problems]
+
+    try:
+        assert (FIRST, KEY, wanted) in planted(lambda d: d.pop(row.name))
+        assert (FIRST, KEY, wanted) in planted(lambda d: d.update({row.name: None}))
+        assert (FIRST, KEY, wanted) in planted(lambda d: d.update({row.name: WRONG_TYPE[row.scalar]}))
+    finally:
+        (one / FIRST).write_bytes(sums)
+
+
+def inner(fields: Any, place: tuple[str | int, ...]) -> Any:
+    for step in place:
+        fields = fields[step]
+    return fields
 
 
 def test_a_group_in_two_splits(tmp_path: Path) -> None:

@@ -14,12 +14,16 @@ from stages.models.checkpoint import folder_digest, folder_fault, is_folder
 
 
 class ModelConfig(BaseModel):
-    """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes."""
+    """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes.
+
+    `license` is for the dataset card, a hub identifier such as "apache-2.0".
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     serves: ClassVar[tuple[str, ...]] = ()
     module: ClassVar[str] = ""  # whose code turns requests into answers; part of the fingerprint
-    SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"device"})
+    SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"device", "license"})
+    license: str = ""
 
     def load(self) -> Any:
         raise NotImplementedError(type(self).__name__)
@@ -58,7 +62,7 @@ class CheckpointConfig(ModelConfig):
         return ""
 
     def options(self) -> dict[str, Any]:
-        return {k: v for k, v in self.model_dump().items() if k not in ("kind", "checkpoint")}
+        return {k: v for k, v in self.model_dump().items() if k not in ("kind", "checkpoint", "license")}
 
 
 class DiffusersConfig(CheckpointConfig):
