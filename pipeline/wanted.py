@@ -65,7 +65,7 @@ class Rounds(Strict):
     """
 
     max_rounds: int = Field(default=8, ge=1)
-    max_lots: int = Field(default=1000, ge=1)
+    max_lots: int = Field(default=10_000, ge=1)
     pilot: int = Field(default=2, ge=1)
 
 

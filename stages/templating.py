@@ -162,6 +162,7 @@ def load_templates(folders: Sequence[Path]) -> dict[str, list[Template]]:
     return by_task
 
 
+@lru_cache(maxsize=256)
 def front_lines(text: str) -> dict[str, int]:
     """The line in the file of every field of a front matter, by its dotted path: ``examples.0.answer`` → 14."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -13,6 +13,8 @@ import pytest
 from conftest import ROOT, underpaint
 
 from pipeline.errors import UserError, disk_full
+from pipeline.explain import explain_plan
+from pipeline.quotas import PAPER, shard_numbers
 from pipeline.recipe import load_recipe
 from pipeline.run import claim, mark_run, open_run
 from stages.models.kinds import OpenClipConfig
@@ -168,3 +170,16 @@ def test_a_disk_without_room_is_said(
     full = OSError(errno.ENOSPC, "No space left on device")
     assert "free some room and build again" in str(disk_full(tmp_path, full))
     assert disk_full(tmp_path, OSError(errno.EIO, "broken")) is None
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_recipe_of_ours_loads_and_can_be_planned(file: Path, tmp_path: Path) -> None:
+    run = open_run(file, tmp_path / "run")
+    assert run.recipe.name == file.stem
+    assert all(s["because"] == [] for s in explain_plan(run))
+
+
+def test_the_full_recipe_has_the_papers_numbers() -> None:
+    recipe = load_recipe(ROOT / "recipes" / "flux_kontext_62k.yaml")
+    assert recipe.quotas.numbers() == PAPER
+    assert shard_numbers(PAPER, recipe.shards.model_dump(exclude_none=True)) == shard_numbers(PAPER, {})

@@ -1,0 +1,73 @@
+"""The structural recipe at several sizes: the time of a build, of an empty second one, of choosing and reading back.
+
+    python -m benchmarks.structural 400 2000 --out runs/scale
+
+No model takes part, so what is measured is the pipeline itself: scenes, drawing, judging, store, selection, shards.
+Every step is a command of its own, as a user calls it. A build that was stopped goes on: its time is then the rest's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RECIPE = Path(__file__).parent.parent / "recipes" / "structural.yaml"
+STEPS = {"build": 0, "again": 0, "select --dry-run": 0, "verify": 0, "report": 0}
+
+
+def write_recipe(out: Path, total: int, lot_size: int) -> Path:
+    """The structural recipe with `total` samples, its name and its lots apart from that."""
+    recipe = yaml.safe_load(RECIPE.read_text())
+    recipe |= {"name": f"structural_{total}", "quotas": {"total": total}, "lot_size": lot_size, "rounds": {"pilot": 4}}
+    recipe["vocabulary"] = str((RECIPE.parent / recipe["vocabulary"]).resolve())
+    file = out / f"structural_{total}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(recipe))
+    return file
+
+
+def measure(file: Path, run: Path, workers: int) -> dict[str, Any]:
+    """Seconds of every step, and what the corpus holds. Raises CalledProcessError where a step fails."""
+    steps = {
+        "build": ["build", file, "--out", run, "--workers", workers],
+        "again": ["build", file, "--out", run, "--workers", workers],
+        "select --dry-run": ["select", file, "--out", run, "--dry-run"],
+        "verify": ["verify", run / "corpus"],
+        "report": ["report", file, "--out", run],
+    }
+    seconds = {}
+    for name, arguments in steps.items():
+        start = time.monotonic()
+        subprocess.run([sys.executable, "-m", "pipeline.cli", *map(str, arguments)], check=True, capture_output=True)
+        seconds[name] = round(time.monotonic() - start, 1)
+    index = json.loads((run / "corpus" / "index.json").read_text())
+    lots = json.loads((run / "build.json").read_text())
+    return {"samples": index["samples"], "pictures": index["pictures"], **lots["lots"], "seconds": seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("totals", type=int, nargs="+", help="samples of each build, e.g. 400 2000 62213")
+    parser.add_argument("--out", type=Path, default=Path("runs/scale"))
+    parser.add_argument("--lot-size", type=int, default=128)
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    print("| samples | pictures | lots | " + " | ".join(f"{name}, s" for name in STEPS) + " |")
+    print("| --- " * (3 + len(STEPS)) + "|")
+    for total in arguments.totals:
+        file = write_recipe(arguments.out, total, arguments.lot_size)
+        found = measure(file, arguments.out / file.stem, arguments.workers)
+        lots = f"{found['painted']} + {found['sampled']}"
+        times = " | ".join(f"{found['seconds'][name]}" for name in STEPS)
+        print(f"| {found['samples']:,} | {found['pictures']:,} | {lots} | {times} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Repairs of flawed drafts: what is tried in which order, what is kept of every try, and best of N."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from schemas import tables
+from schemas.picture import encode_picture
+from schemas.vocabulary import Vocabulary
+from stages import alignment, repair
+from stages.best import Painted, paint_best
+from stages.models.roles import AskRequest, PaintRequest
+from stages.pictures import open_picture
+from stages.stage import Context, Lot, balances
+from stages.templating import BUILT_IN, load_templates
+
+WORDS = {"so_far": "a blank canvas", "instruction": "Paint a red cup.", "description": "A red cup."}
+FINE = {"observed": [], "findings": [], "verdict": "consistent", "analysis": "It is red.", "correction": ""}
+WRONG = FINE | {
+    "findings": [{"kind": "wrong_attribute", "detail": "the cup is blue"}],
+    "verdict": "conflict",
+    "analysis": "It is blue.",
+    "correction": "Make the cup red.",
+}
+
+
+def shade(red: int) -> bytes:
+    return encode_picture(Image.new("RGB", (16, 16), (red, 0, 0)))
+
+
+def redness(picture: Image.Image) -> int:
+    return int(picture.getpixel((0, 0))[0])  # type: ignore[index]
+
+
+class Painter:
+    """Paints ever redder pictures; breaks where there is nothing to start from."""
+
+    def __init__(self) -> None:
+        self.asked: list[PaintRequest] = []
+
+    def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
+        self.asked += requests
+        if any("break" in r.instruction for r in requests):
+            raise RuntimeError("broken")
+        return [Image.new("RGB", (16, 16), (r.seed % 256, 0, 0)) for r in requests]
+
+
+class Judge:
+    """Accepts what is red enough."""
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        return [json.dumps(FINE if redness(r.picture) >= self.least else WRONG) for r in requests if r.picture]
+
+
+class Scorer:
+    """The redder, the nearer to any text."""
+
+    def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        reds = np.array([redness(p) / 255 for p in pictures])
+        return np.stack([reds, np.sqrt(1 - reds**2)], axis=1).astype(np.float32)
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([[1.0, 0.0]] * len(texts), np.float32)
+
+
+def context(vocabulary: Vocabulary, least: int = 250, **params: Any) -> Context:
+    models = {"painter": Painter(), "judge": Judge(least), "scorer": Scorer()}
+    settings = repair.RepairParams(**params)
+    return Context("repair", 1, Lot(0, 8), settings, vocabulary, models, load_templates([BUILT_IN]))
+
+
+def inputs(verdicts: Sequence[dict[str, Any]], instruction: str = "Paint a red cup.") -> dict[str, pa.Table]:
+    """One prompt, a rollout of one step for every verdict; rollout n's draft has the redness 100 + n."""
+    where = [{"sample": 0, "rollout": n, "step": 1} for n in range(len(verdicts))]
+    judged = {"template": "t", "template_sha256": "0" * 64, "answers": [], "arbiter": "", "decided_by": "judge"}
+    steps = [
+        {**w, "steps": 1, "finished": True, **WORDS, "instruction": instruction, "writer_seed": 0, "seed": 0,
+         "picture": shade(100 + w["rollout"])}
+        for w in where
+    ]  # fmt: skip
+    critiques = [
+        {
+            **w,
+            "side": "picture",
+            "verdict": v["verdict"],
+            "critique": json.dumps(v),
+            "agreement": 0.6 + n / 10,
+            **judged,
+        }
+        for n, (w, v) in enumerate(zip(where, verdicts, strict=True))
+    ]
+    return {
+        "prompts": pa.table({"sample": [0], "prompt": ["A red cup."]}),
+        "rollout": pa.Table.from_pylist(steps, tables.ROLLOUT),
+        "critique": pa.Table.from_pylist(critiques, tables.CRITIQUE),
+    }
+
+
+def test_the_sibling_most_agreed_upon_is_tried_first(vocabulary: Vocabulary) -> None:
+    given = inputs([WRONG, FINE, FINE])
+    made = repair.run(context(vocabulary, least=101), given)
+    (row,) = made.table.to_pylist()
+    assert (row["method"], row["attempt"], row["accepted"]) == ("sibling", 1, True)
+    assert redness(open_picture(row["picture"])) == 102  # of rollout 2, agreed upon by 0.8
+    aligned = alignment.run(context(vocabulary), {**given, "repair": made.table}).table.to_pylist()
+    assert [(r["polarity"], r["tries"], r["repair"]) for r in aligned] == [
+        ("negative", 1, "sibling"), ("positive", 0, ""), ("positive", 0, ""),
+    ]  # fmt: skip
+
+
+def test_every_try_is_kept_and_none_ships_that_the_judge_rejects(vocabulary: Vocabulary) -> None:
+    given = inputs([WRONG, FINE])
+    rejecting = context(vocabulary, least=256, edits=2, repaints=1)
+    made = repair.run(rejecting, given)
+    rows = made.table.to_pylist()
+    assert [r["method"] for r in rows] == ["sibling", "edit", "edit", "repaint"]
+    assert [r["attempt"] for r in rows] == [1, 2, 3, 4] and not any(r["accepted"] for r in rows)
+    assert {r["verdict"] for r in rows} == {"conflict"} and len({r["seed"] for r in rows[1:]}) == 3
+    asked = rejecting.models["painter"].asked
+    assert [r.instruction for r in asked] == ["Make the cup red."] * 2 + ["Paint a red cup."]
+    assert [r.previous and redness(r.previous) for r in asked] == [100, 100, None]
+    assert made.ledger.summary()["rejected"] == {"no try was accepted": 1}
+    aligned = alignment.run(rejecting, {**given, "repair": made.table})
+    assert [r["polarity"] for r in aligned.table.to_pylist()] == ["positive"]
+    assert aligned.ledger.summary()["rejected"] == {"not repaired": 1}
+
+
+def test_a_painter_that_breaks_is_a_failure_and_not_a_rejection(vocabulary: Vocabulary) -> None:
+    made = repair.run(context(vocabulary, edits=0), inputs([WRONG], instruction="Paint, and break."))
+    summary = made.ledger.summary()
+    assert summary["failed"] == {"RuntimeError": 1} and not summary["rejected"] and balances(summary)
+
+
+@pytest.mark.parametrize("drafts", [1, 4])
+def test_the_best_of_n_is_the_nearest(vocabulary: Vocabulary, drafts: int) -> None:
+    used = context(vocabulary, drafts=drafts)
+    requests = [PaintRequest(None, "Paint a red cup.", "A red cup.", seed) for seed in (3, 5)]
+    found = paint_best(used, requests, drafts)
+    for n, best in enumerate(found):
+        assert isinstance(best, Painted)
+        own = [r.seed for r in used.models["painter"].asked[n * drafts : (n + 1) * drafts]]
+        assert own[0] == requests[n].seed and len(set(own)) == drafts
+        assert redness(open_picture(best.picture)) == max(seed % 256 for seed in own)
+        assert best.seed in own and len(best.scores) == (drafts if drafts > 1 else 0)
+
+
+def test_the_scorer_is_a_role_only_where_it_chooses(vocabulary: Vocabulary) -> None:
+    assert "scorer" not in repair.STAGE.narrowed(repair.RepairParams()).roles
+    assert "scorer" in repair.STAGE.narrowed(repair.RepairParams(drafts=2)).roles
