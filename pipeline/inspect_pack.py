@@ -41,7 +41,7 @@ def inspect_pack(
     """
     from training.packing import BAGEL_DEFAULTS, Packing
     from training.sequence import Policy
-    from training.survey import lengths, read_sequences, recommend, trial, weights
+    from training.survey import lengths, mixture, read_sequences, recommend, trial, weights
     from training.tokens import counter
 
     if not (corpus / "manifest.parquet").is_file():
@@ -57,9 +57,10 @@ def inspect_pack(
         raise UserError(f"{corpus} holds no train samples; nothing would be packed")
     given = Packing(per_sample, max_tokens, expected)
     table = lengths(found, px, vit)
+    groups = mixture(found, px, vit)
     trials = [
-        trial("given", found, px, vit, given, packs),
-        trial("BAGEL's defaults", found, px, vit, BAGEL_DEFAULTS, packs),
+        trial("given", groups, px, vit, given, packs),
+        trial("BAGEL's defaults", groups, px, vit, BAGEL_DEFAULTS, packs),
         recommend(found, px, vit, packs),
     ]
     if json:

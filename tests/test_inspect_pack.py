@@ -15,7 +15,7 @@ from tokenizers.pre_tokenizers import Whitespace
 
 from training.packing import RECOMMENDED, Packing
 from training.sequence import Policy
-from training.survey import lengths, read_sequences, recommend, trial, weights
+from training.survey import lengths, mixture, read_sequences, recommend, trial, weights
 from training.tokens import byte_tokens, counter
 
 
@@ -57,9 +57,18 @@ def test_a_folder_that_is_no_corpus_is_refused(tmp_path: Path) -> None:
 
 def test_a_setting_without_end_is_reported_beside_the_others(tiny: Path) -> None:
     found = list(read_sequences(tiny, byte_tokens, Policy()))
-    stuck = trial("given", found, 512, 518, Packing(max_num_tokens_per_sample=1000), 10)
+    stuck = trial("given", mixture(found, 512, 518), 512, 518, Packing(max_num_tokens_per_sample=1000), 10)
     assert "mandatory" in stuck.error and stuck.trained == 0
     assert recommend(found, 512, 518, 200).packing == RECOMMENDED
+
+
+def test_packs_that_may_close_earlier_are_recommended_where_the_buffer_would_lose_samples(tiny: Path) -> None:
+    """Trajectories of four and five pictures only: few fit beside each other."""
+    found = [s for s in read_sequences(tiny, byte_tokens, Policy()) if s.kind == "multi_turn" and s.pictures > 3]
+    full = trial("full", mixture(found, 512, 518), 512, 518, RECOMMENDED, 300)
+    ours = recommend(found, 512, 518, 300)
+    assert full.lost > 0.01 and ours.trained >= 0.99 and (ours.px, ours.vit) == (512, 518)
+    assert ours.packing.expected_num_tokens < 33000
 
 
 def test_steps_are_shorter_and_more(tiny: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from training.sequence import Kind, Policy, sequences
 
 RESOLUTIONS = ((1024, 980), (1024, 518), (768, 518), (512, 518), (512, 224))  # (VAE, ViT) sides, best first
 ENOUGH = 0.99  # of the samples trained on, to recommend a resolution
+EXPECTED = (33000, 31000, 29000, 27000, 25000)  # lengths at which a pack is closed, the fullest first
 SEED = 0
 
 
@@ -106,12 +107,16 @@ def weights(found: Sequence[PlannedSequence]) -> dict[str, int]:
     return dict(sorted(Counter(s.subset for s in found).items()))
 
 
-def trial(name: str, found: Sequence[PlannedSequence], px: int, vit: int, packing: Packing, packs: int) -> Trial:
-    """Simulate so many packs of the whole mixture; trajectories, if there are any, are in every pack."""
+def mixture(found: Sequence[PlannedSequence], px: int, vit: int) -> list[Group]:
+    """The subsets as the packer's groups; trajectories, if there are any, are in every pack."""
     pixels, members = Pixels.of(px, vit), defaultdict(list)
     for sequence in found:
         members[sequence.subset].append(sequence.packable(pixels))
-    groups = [Group(m, len(m), mandatory=subset == "multi_turn") for subset, m in sorted(members.items())]
+    return [Group(m, len(m), mandatory=subset == "multi_turn") for subset, m in sorted(members.items())]
+
+
+def trial(name: str, groups: Sequence[Group], px: int, vit: int, packing: Packing, packs: int) -> Trial:
+    """Simulate so many packs."""
     try:
         out = simulate(groups, packing, packs, SEED)
     except PackingError as e:
@@ -122,11 +127,18 @@ def trial(name: str, found: Sequence[PlannedSequence], px: int, vit: int, packin
 
 
 def recommend(found: Sequence[PlannedSequence], px: int, vit: int, packs: int) -> Trial:
-    """The best resolution, up to `px` and `vit`, at which nearly all is trained on; else the one that drops least."""
+    """The best resolution, up to `px` and `vit`, at which nearly all is trained on; else what drops least.
+
+    Packs that may close earlier lose less in the packer's buffer, and are filled less.
+    """
     tried = []
     for side, vit_side in dict.fromkeys([(px, vit), *RESOLUTIONS]):
-        if side <= px and vit_side <= vit:
-            tried.append(trial("recommended", found, side, vit_side, RECOMMENDED, packs))
+        if side > px or vit_side > vit:
+            continue
+        groups = mixture(found, side, vit_side)
+        for expected in EXPECTED:
+            packing = replace(RECOMMENDED, expected_num_tokens=expected)
+            tried.append(trial("recommended", groups, side, vit_side, packing, packs))
             if tried[-1].trained >= ENOUGH:
                 return tried[-1]
     return max(tried, key=lambda t: t.trained)
