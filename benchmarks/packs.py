@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,7 @@ def main() -> int:
     which.add_argument("--bagel", type=Path, help="a checkout of ByteDance-Seed/Bagel")
     which.add_argument("--automodel", type=Path, help="a checkout of NVIDIA-NeMo/Automodel")
     parser.add_argument("--settings", choices=SETTINGS, default="recommended")
+    parser.add_argument("--expected", type=int, help="expected_num_tokens, instead of the settings' own")
     parser.add_argument("--px", type=int, default=512, help="side at which the VAE sees pictures")
     parser.add_argument("--vit", type=int, default=518, help="side at which the ViT sees them")
     parser.add_argument("--packs", type=int, default=20)
@@ -144,7 +145,8 @@ def main() -> int:
     info: dict[str, Any] = {}
     register(trainer.registry, info, options.corpus)
     trainer.info.update(info)
-    packing, tokenizer = SETTINGS[options.settings], tokenizer_of(options.tokenizer)
+    tokenizer, packing = tokenizer_of(options.tokenizer), SETTINGS[options.settings]
+    packing = replace(packing, expected_num_tokens=options.expected or packing.expected_num_tokens)
     setup = Setup(trainer, groups, info, tokenizer, packing, SEED, use_flex=not options.nested)
     begin = time.perf_counter()
     found = run(setup, options.packs)
@@ -157,7 +159,7 @@ def main() -> int:
     checks["simulation_gives_these_packs"] = predicted == (real.lengths, real.by_kind())
     report = {
         "trainer": trainer.name, "packs": len(real.lengths), "samples": real.by_kind(),
-        "fill": sum(real.lengths) / len(real.lengths) / SETTINGS[options.settings].max_num_tokens,
+        "fill": sum(real.lengths) / len(real.lengths) / packing.max_num_tokens,
         "control_labels": dict(sorted(found.labels.items())), "target_texts": found.texts,
         "checks": {name: "held" if held else "failed" for name, held in checks.items()},
         "seconds": round(seconds, 1),
