@@ -82,7 +82,7 @@ def trusted(fields: Mapping[str, Any]) -> Sample:
 
 
 def _bare(model: type[Model], fields: dict[str, Any]) -> Model:
-    """What unpickling does; pydantic's `model_construct` looks for defaults and aliases and takes four times as long."""
+    """As unpickling does; pydantic's `model_construct` looks for defaults and aliases and takes four times as long."""
     made = model.__new__(model)
     object.__setattr__(made, "__dict__", fields)
     object.__setattr__(made, "__pydantic_fields_set__", _FIELDS[model])
