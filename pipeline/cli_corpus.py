@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -44,3 +45,34 @@ def export(
         raise UserError(f"{corpus}: {e}; `underpaint verify {corpus}` lists all that is wrong") from None
     said = ", ".join(f"{n} {what}" for what, n in counts.items())
     show({"out": str(out), **counts}, json, [f"{out}: {said}"])
+
+
+@corpus_app.command()
+def publish(
+    corpus: Corpus,
+    repo: Annotated[str, typer.Option(help="Dataset repository on the hub, owner/name; made if it is not there.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Upload. Without it, only say what would be uploaded.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public; private otherwise.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that verify the corpus before.")] = 1,
+    json: AsJson = False,
+) -> None:
+    """Put a corpus on the Hugging Face hub: verified first, in one commit. Says what it would do unless told --yes.
+
+    The token is huggingface_hub's: HF_TOKEN, or `hf auth login`.
+
+    Example: [bold]underpaint publish runs/miniature/corpus --repo my-lab/underpaint-miniature --yes[/bold]
+    """
+    from pipeline.hub import check_repository, uploads
+    from pipeline.hub import publish as upload
+
+    check_repository(repo)
+    files = uploads(corpus)
+    size = sum(f.bytes for f in files)
+    url = upload(corpus, repo, not public, workers) if yes else ""
+    lines = [f"{f.bytes:>14,}  {f.path}" for f in files]
+    lines.append(f"{size:>14,}  bytes in {len(files)} files")
+    visible = "public" if public else "private"
+    lines.append(
+        f"uploaded to {url}" if yes else f"nothing is uploaded; with --yes they go to {repo} ({visible} if new)"
+    )
+    show({"repo": repo, "uploaded": url, "bytes": size, "files": [asdict(f) for f in files]}, json, lines)
