@@ -1,11 +1,15 @@
-"""The icons of the drawn world: one function a noun, drawn into a unit square. Another world is another file."""
+"""All that the drawn world shows: its nouns with their icons, its colours, its backgrounds.
+
+Another world is another file of this form: name it in UNDERPAINT_ICONS (a module), write its words with
+``python -m miniature.world my_vocabulary.yaml``, and train (docs/miniatures.md).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-from PIL import ImageDraw
+from PIL import Image, ImageDraw
 
 Point = tuple[float, float]
 OUTLINE = (40, 36, 40)
@@ -13,6 +17,26 @@ OUTLINE = (40, 36, 40)
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (218, 38, 38), "orange": (245, 138, 28), "yellow": (250, 218, 40), "green": (34, 150, 62),
     "blue": (40, 84, 214), "purple": (138, 48, 180), "black": (44, 42, 46),
+}  # fmt: skip
+PLURALS = {
+    "car": "cars", "house": "houses", "tree": "trees", "fish": "fish", "cup": "cups", "boat": "boats", "star": "stars",
+    "flower": "flowers",
+}  # fmt: skip
+BLANK = (255, 255, 255)  # the canvas before the first step
+
+
+def _flat(*colour: int) -> Callable[[int], Image.Image]:
+    return lambda side: Image.new("RGB", (side, side), colour)
+
+
+def _meadow(side: int) -> Image.Image:
+    picture = Image.new("RGB", (side, side), (172, 214, 244))
+    ImageDraw.Draw(picture).rectangle([0, side * 0.7, side, side], fill=(140, 200, 110))
+    return picture
+
+
+BACKGROUNDS: dict[str, Callable[[int], Image.Image]] = {
+    "white": _flat(246, 246, 242), "grey": _flat(150, 152, 156), "sand": _flat(226, 200, 150), "meadow": _meadow,
 }  # fmt: skip
 
 

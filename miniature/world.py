@@ -6,18 +6,21 @@ exactly as they were.
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import yaml
 from PIL import Image, ImageDraw
 
-from miniature.icons import ICONS, Pen
-from schemas.scene import PLACE, PLACES, SceneGraph, SceneObject
+from schemas.scene import PLACE, PLACES, SPATIAL, SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
 
+icons = import_module(os.environ.get("UNDERPAINT_ICONS", "miniature.icons"))
 SIZE = 64  # pixels a side
 CELL = 32
 ICON = 27
@@ -35,8 +38,13 @@ Cell = tuple[int, int]  # (column, row)
 
 @lru_cache
 def vocabulary() -> Vocabulary:
-    """The world's words, from vocabulary.yaml beside this file."""
-    return Vocabulary(**yaml.safe_load((Path(__file__).parent / "vocabulary.yaml").read_text()))
+    """The world's words, as its file of icons has them."""
+    places = [*CELLS.values(), "at the top", "at the bottom", "on the left", "on the right"]
+    return Vocabulary(
+        nouns={noun: icons.PLURALS[noun] for noun in icons.ICONS},
+        attributes={"colour": tuple(icons.COLOURS), "place": tuple(places)},
+        backgrounds=tuple(icons.BACKGROUNDS), relations=SPATIAL,
+    )  # fmt: skip
 
 
 class NoRoom(ValueError):
@@ -68,18 +76,16 @@ def lay_out(graph: SceneGraph) -> dict[str, list[Cell]]:
 def background(name: str) -> Image.Image:
     """The empty background at drawing scale. "" is the blank canvas."""
     side = SIZE * SCALE
-    flat = {"": (255, 255, 255), "white": (246, 246, 242), "grey": (150, 152, 156), "sand": (226, 200, 150)}
-    if name in flat:
-        return Image.new("RGB", (side, side), flat[name])
-    if name != "meadow":
-        raise ValueError(f"the drawn world has no background {name!r}")
-    picture = Image.new("RGB", (side, side), (172, 214, 244))
-    ImageDraw.Draw(picture).rectangle([0, side * 0.7, side, side], fill=(140, 200, 110))
+    if not name:
+        return Image.new("RGB", (side, side), icons.BLANK)
+    if name not in icons.BACKGROUNDS:
+        raise ValueError(f"the drawn world has no background {name!r}; it has {', '.join(icons.BACKGROUNDS)}")
+    picture: Image.Image = icons.BACKGROUNDS[name](side)
     return picture
 
 
 def blank() -> Image.Image:
-    return Image.new("RGB", (SIZE, SIZE), (255, 255, 255))
+    return Image.new("RGB", (SIZE, SIZE), icons.BLANK)
 
 
 @lru_cache(maxsize=20_000)
@@ -88,7 +94,7 @@ def _cell_picture(back: str, cell: Cell, noun: str, colour: str, dx: int, dy: in
     picture = background(back).crop((x, y, x + side, y + side))
     margin = (CELL - ICON) / 2
     origin = ((margin + dx) * SCALE, (margin + dy) * SCALE)
-    ICONS[noun](Pen(ImageDraw.Draw(picture), origin, ICON * SCALE, colour))
+    icons.ICONS[noun](icons.Pen(ImageDraw.Draw(picture), origin, ICON * SCALE, colour))
     return picture.resize((CELL, CELL), Image.Resampling.BOX)
 
 
@@ -104,8 +110,8 @@ def render(graph: SceneGraph, seed: int = 0) -> Image.Image:
     layout = lay_out(graph)
     for node in graph.objects:
         colour = node.attributes.get("colour", "black")
-        if node.noun not in ICONS:
-            raise ValueError(f"the drawn world has no icon for {node.noun!r}; it has {', '.join(ICONS)}")
+        if node.noun not in icons.ICONS:
+            raise ValueError(f"the drawn world has no icon for {node.noun!r}; it has {', '.join(icons.ICONS)}")
         for cell in layout[node.id]:
             tile = _cell_picture(graph.background, cell, node.noun, colour, *jitter_of(seed, cell, node.noun))
             picture.paste(tile, (cell[0] * CELL, cell[1] * CELL))
@@ -162,3 +168,18 @@ def read_picture(picture: Image.Image) -> tuple[list[SceneObject], str]:
             attributes = {"colour": colour, PLACE: place}
             objects.append(SceneObject(id=f"i{len(objects)}", noun=noun, attributes=attributes))
     return objects, max(backs, key=backs.count)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the vocabulary that recipes name."""
+    if len(arguments) != 1:
+        print("usage: python -m miniature.world VOCABULARY.yaml", file=sys.stderr)
+        return 2
+    words = vocabulary().model_dump(mode="json")
+    head = "# The words of a drawn world, written from its icons by `python -m miniature.world`.\n"
+    Path(arguments[0]).write_text(head + yaml.safe_dump(words, sort_keys=False, width=160))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,78 @@
+"""What the painter paints, unselected: ``python -m miniature.contact_sheet`` writes docs/painter.png.
+
+The first 48 of the held-out list: whole scenes from text, and edits as picture before and after.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from PIL import Image, ImageDraw, ImageFont
+
+from miniature.edits import EditCase, random_edit
+from miniature.evaluate import STEPS
+from miniature.measure.painter import EDITS, GROUPS, paint, painting, read_looks, wanted_looks
+from miniature.scenes import HeldOut
+from miniature.train import CHECKPOINTS
+from miniature.world import SIZE, render
+from stages.models.painter import DiffusersPainter
+
+COLUMNS, SIDE, GAP, LINES = 6, 112, 8, 5
+WIDTH, HEIGHT = 2 * SIDE + 2 * GAP, SIDE + GAP + LINES * 13
+
+
+def cases(n: int) -> list[tuple[EditCase, int]]:
+    """The first `n` of the held-out list, drafts and edits by turns."""
+    rng = HeldOut("evaluate/contact sheet")
+    found = []
+    for i in range(n):
+        groups = list(GROUPS.values())
+        case = random_edit(rng, list(EDITS)[i // 2 % 4]) if i % 2 else painting(rng, rng.choice(groups[i // 2 % 3]))
+        found.append((case, rng.randrange(1 << 30)))
+    return found
+
+
+def sheet(shown: list[tuple[EditCase, int]], painted: list[Image.Image], wrong: list[bool]) -> Image.Image:
+    """A tile a case: before (where there is one), after, the words; a red frame where the reader finds an error."""
+    page = Image.new("RGB", (COLUMNS * WIDTH, -(-len(shown) // COLUMNS) * HEIGHT), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=11)
+    for i, ((case, seed), picture, error) in enumerate(zip(shown, painted, wrong, strict=True)):
+        x, y = i % COLUMNS * WIDTH, i // COLUMNS * HEIGHT
+        if case.before is not None:
+            page.paste(render(case.before, seed).resize((SIDE, SIDE), Image.Resampling.NEAREST), (x, y))
+        at = (x + SIDE + 4, y)
+        page.paste(picture.resize((SIDE, SIDE), Image.Resampling.NEAREST), at)
+        if error:
+            draw.rectangle([at[0], y, at[0] + SIDE - 1, y + SIDE - 1], outline="red", width=2)
+        draw.text((x, y + SIDE + 2), textwrap.fill(f"{i + 1}. {case.instruction}", 42), "black", font)
+    return page
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="The picture.")] = Path("docs/painter.png"),
+    number: Annotated[int, typer.Option(help="How many.")] = 48,
+    checkpoints: Annotated[Path, typer.Option(help="Folder of the checkpoints.")] = CHECKPOINTS,
+) -> None:
+    """Paint the first of the held-out list and show them all."""
+    from miniature.trainers import reader
+
+    shown = cases(number)
+    painted = paint(DiffusersPainter(checkpoints / "painter", size=SIZE, steps=STEPS, batch=32), shown)
+    seen = read_looks(reader.load(checkpoints / "reader"), painted)
+    wrong = [
+        cells != wanted_looks(case.after) or back != case.after.background
+        for (case, _), (cells, back) in zip(shown, seen, strict=True)
+    ]
+    sheet(shown, painted, wrong).save(out)
+    print(f"{out}: {number} pictures, {sum(wrong)} of them with an error by the reader: {_numbers(wrong)}")
+
+
+def _numbers(wrong: list[bool]) -> str:
+    return ", ".join(str(i + 1) for i, error in enumerate(wrong) if error) or "none"
+
+
+if __name__ == "__main__":
+    typer.run(main)
