@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +40,7 @@ def select(
     run = open_run(recipe, out, [_change(c) for c in changes])
     lots = run.lots_done()
     if not any(lots.values()):
-        raise UserError(f"{run.root} holds no lot of this recipe yet; run `underpaint build {recipe}` first")
+        raise UserError(f"{run.root} holds no finished lot of the recipe as it is now; run `underpaint build {recipe}` first")
     candidates, benchmarks = run.candidates(), run.recipe.benchmarks()
     selection = choose(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
     quotas = quota_status(run, selection)
@@ -56,7 +57,13 @@ def select(
         found = yields(pool, run.recipe.select)
         lines = [", ".join(f"{n} lots {branch}" for branch, n in lots.items()), *quota_lines(quotas), ""]
         lines += yield_lines(found, [k for k, q in quotas.items() if q["candidates"]])
-    show({"lots": lots, "quotas": quotas, "yields": [y.row() for y in found]}, json, lines)
+    if benchmarks.lines:
+        removed, readable = len(selection.contaminated), benchmarks.readable
+        lines += ["", f"{removed} prompts removed that are among the benchmarks' {len(benchmarks.lines)}"]
+        lines[-1] += f" ({readable} compared as scenes, the others by {benchmarks.words} words in a row)"
+    contaminated = {prompt: asdict(hit) for prompt, hit in selection.contaminated.items()}
+    whole = {"lots": lots, "quotas": quotas, "yields": [y.row() for y in found], "contaminated": contaminated}
+    show(whole, json, lines)
 
 
 def _change(text: str) -> tuple[str, str]:
