@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.candidate_pool import CandidatePool
 from pipeline.candidates import EMPTY, Candidates
 from pipeline.quotas import PAPER
 from pipeline.recipe import Recipe, load_recipe
-from pipeline.select import Pool, select
+from pipeline.select import select
 from pipeline.threshold_grid import yields
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "structural.yaml"
@@ -79,7 +80,7 @@ def main() -> None:
     if {r.sample for r in chosen} != looped:
         raise SystemExit("the two ways choose other samples")
     start = time.monotonic()
-    grid = yields(Pool(made_up.rows), recipe.select)
+    grid = yields(CandidatePool(made_up.rows), recipe.select)
     seconds[f"yields at {len(grid)} thresholds"] = time.monotonic() - start
     print(f"{count:,} candidates, {len(chosen):,} chosen, both ways the same")
     for name, value in seconds.items():

@@ -28,10 +28,11 @@ def select(
 
     Example: [bold]underpaint select recipes/miniature.yaml --dry-run --set select.min_margin=0.05[/bold]
     """
+    from pipeline.candidate_pool import open_pool
     from pipeline.explain import quota_lines, quota_status
     from pipeline.run import open_run
-    from pipeline.select import Pool, short_of
     from pipeline.select import select as choose
+    from pipeline.select import short_of
     from pipeline.threshold_grid import yield_lines, yields
 
     changes = change or []
@@ -40,7 +41,7 @@ def select(
     run = open_run(recipe, out, [_change(c) for c in changes])
     lots = run.lots_done()
     if not any(lots.values()):
-        raise UserError(f"{run.root} holds no finished lot of the recipe as it is now; run `underpaint build {recipe}` first")
+        raise UserError(f"{run.root} holds no lot of the recipe as it is now; run `underpaint build {recipe}`")
     candidates, benchmarks = run.candidates(), run.recipe.benchmarks()
     selection = choose(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
     quotas = quota_status(run, selection)
@@ -51,10 +52,7 @@ def select(
         lines = quota_lines(quotas)
         found: list[Any] = []
     else:
-        pool = Pool(candidates.table(lots))
-        pool.refuse_benchmarks(benchmarks)
-        pool.refuse_faults()
-        found = yields(pool, run.recipe.select)
+        found = yields(open_pool(candidates.table(lots), benchmarks)[0], run.recipe.select)
         lines = [", ".join(f"{n} lots {branch}" for branch, n in lots.items()), *quota_lines(quotas), ""]
         lines += yield_lines(found, [k for k, q in quotas.items() if q["candidates"]])
     if benchmarks.lines:

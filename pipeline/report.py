@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pipeline.candidate_pool import open_pool
 from pipeline.corpus_facts import Facts, read_facts
 from pipeline.errors import UserError
 from pipeline.explain import status
@@ -12,7 +13,7 @@ from pipeline.pages import picture_source, render_page
 from pipeline.recipe import load_recipe
 from pipeline.repairs import repairs
 from pipeline.run import Run
-from pipeline.select import Pool, select
+from pipeline.select import select
 from pipeline.store import atomic_write
 from pipeline.threshold_grid import yields
 from schemas.sample import Sample
@@ -34,15 +35,13 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
     facts = read_facts(run.corpus, each)
     lots, candidates, benchmarks = run.lots_done(), run.candidates(), run.recipe.benchmarks()
     selection = select(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
-    pool = Pool(candidates.table(lots))
-    pool.refuse_benchmarks(benchmarks)
-    pool.refuse_faults()
+    pool, contaminated = open_pool(candidates.table(lots), benchmarks)
     page = render_page(
         "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, state=run.state(),
         status=status(run, selection), titles=TITLES, facts=facts,
         samples={kind: [_view(*whole) for whole in shown] for kind, shown in facts.shown.items()},
         repairs=repairs(run.nodes["repair"], run.store, lots["sampled"]), grid=yields(pool, run.recipe.select),
-        contaminated=selection.contaminated, benchmarks=benchmarks, errors=_errors(run.recipe.name, facts, against),
+        contaminated=contaminated, benchmarks=benchmarks, errors=_errors(run.recipe.name, facts, against),
     )  # fmt: skip
     atomic_write(run.root / "report.html", page)
     return run.root / "report.html"

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from pipeline.candidate_pool import CandidatePool
 from pipeline.quotas import Quota
-from pipeline.select import Pool, refuse_by
 from pipeline.thresholds import MEASURES
 from pipeline.wanted import Quantile, Select
 
@@ -28,7 +28,7 @@ class Yield:
         return asdict(self)
 
 
-def yields(pool: Pool, limits: Select) -> list[Yield]:
+def yields(pool: CandidatePool, limits: Select) -> list[Yield]:
     """For every measure its own threshold and those that ever more of its candidates fall below.
 
     `pool` comes with what is refused whatever the thresholds are; it is left as it was.
@@ -38,7 +38,7 @@ def yields(pool: Pool, limits: Select) -> list[Yield]:
         own = getattr(limits, f"min_{measure}")
         for threshold in _grid(pool.values(measure), own):
             trial = pool.fork()
-            refuse_by(trial, limits.model_copy(update={f"min_{measure}": threshold}))
+            trial.refuse_by(limits.model_copy(update={f"min_{measure}": threshold}))
             value = threshold.quantile if isinstance(threshold, Quantile) else threshold
             found.append(Yield(measure, value, threshold == own, trial.accepted_by_kind()))
     return found

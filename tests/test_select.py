@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.candidate_pool import CandidatePool
 from pipeline.candidates import EMPTY, Candidates
 from pipeline.graph import YIELDS
 from pipeline.recipe import Recipe, load_recipe
-from pipeline.select import Pool, Selection, select
+from pipeline.select import Selection, select
 from pipeline.threshold_grid import yields
 from schemas.grammar import describe
 from schemas.vocabulary import Vocabulary
@@ -141,7 +142,7 @@ def test_yields_fall_as_thresholds_rise(
     rows: list[dict[str, Any]], recipe: dict[str, Any], write_recipe: Write
 ) -> None:
     made = loaded(write_recipe, recipe, select={"min_margin": 0.05})
-    pool = Pool(Given(rows).rows)
+    pool = CandidatePool(Given(rows).rows)
     pool.refuse_faults()
     found = yields(pool, made.select)
     margins = [y for y in found if y.measure == "margin"]
