@@ -24,12 +24,16 @@ from stages.templating import Template
 
 @dataclass(frozen=True)
 class Question:
-    """One step to be judged from one side. `unit` names it in the quarantine and in its seeds."""
+    """One step to be judged from one side. `unit` names it in the quarantine and in its seeds.
+
+    `template` is the id of the one to ask with, where the question follows from another; drawn by weight unless given.
+    """
 
     unit: str
     side: Side
     variables: dict[str, str]
     picture: Image.Image | None = None
+    template: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,11 @@ class Votes:
         return Failure.of(unit, error, self.request.text, "\n".join(self.texts))
 
 
-def pick_template(context: Context, task: str, unit: str) -> Template:
-    """One of the task's templates by weight, the same for a unit in every run."""
+def pick_template(context: Context, task: str, unit: str, named: str = "") -> Template:
+    """The named one where the stage has it, else one of the task's by weight, the same for a unit in every run."""
     templates = context.templates[task]
+    if mine := [t for t in templates if t.id == named]:
+        return mine[0]
     return context.random_for("template", unit).choices(templates, [t.weight for t in templates])[0]
 
 
@@ -133,7 +139,7 @@ def _votes(context: Context, questions: Sequence[Question], params: JudgeParams)
     answers, temperature = params.answers, params.temperature if params.answers > 1 else 0.0
     requests, templates = [], []
     for q in questions:
-        template = pick_template(context, f"critique_{q.side.value}", q.unit)
+        template = pick_template(context, f"critique_{q.side.value}", q.unit, q.template)
         text = template.render(**q.variables)
         templates.append(template)
         for k in range(answers):

@@ -50,6 +50,7 @@ class Flawed:
     prompt: str
     before: bytes | None  # the picture before it
     correction: str
+    template: str  # who found the fault judges whether it is mended
     siblings: list[Row]  # drafts of other rollouts, the most agreed upon first
     tries: list[Row] = field(default_factory=list)
     failed: bool = False
@@ -109,7 +110,8 @@ def _flawed(inputs: Mapping[str, pa.Table]) -> list[Flawed]:
         same = sorted(right.get(_words(step), []), key=lambda s: -s[0])  # stable: the earliest rollout on a tie
         siblings = [other for _, other in same if other["rollout"] != rollout]
         correction = Critique.model_validate_json(row["critique"]).correction
-        found.append(Flawed(step, prompts[sample], before and before["picture"], correction, siblings))
+        earlier = before and before["picture"]
+        found.append(Flawed(step, prompts[sample], earlier, correction, row["template"], siblings))
     return found
 
 
@@ -139,7 +141,7 @@ def _judge(
             continue
         asked.append((f, painted))
         variables = {"prompt": f.prompt, **{k: f.step[k] for k in ("instruction", "description")}}
-        questions.append(Question(f.unit, Side.PICTURE, variables, open_picture(painted.picture)))
+        questions.append(Question(f.unit, Side.PICTURE, variables, open_picture(painted.picture), f.template))
     for (f, painted), verdict in zip(asked, judge(context, questions, context.params), strict=True):
         said = verdict if isinstance(verdict, Judged) else None  # an answer that does not parse accepts nothing
         f.tries.append(

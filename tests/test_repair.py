@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -157,3 +158,22 @@ def test_the_best_of_n_is_the_nearest(vocabulary: Vocabulary, drafts: int) -> No
 def test_the_scorer_is_a_role_only_where_it_chooses(vocabulary: Vocabulary) -> None:
     assert "scorer" not in repair.STAGE.narrowed(repair.RepairParams()).roles
     assert "scorer" in repair.STAGE.narrowed(repair.RepairParams(drafts=2)).roles
+
+
+def test_the_template_that_found_the_fault_judges_whether_it_is_mended(vocabulary: Vocabulary) -> None:
+    """The judge accepts everything, but for the words that named the fault."""
+    found = context(vocabulary, siblings=0, edits=1, repaints=0)
+    (plain,) = found.templates["critique_picture"]
+    strict = plain.model_copy(update={"id": "t", "body": "Strictly: " + plain.body, "weight": 1e-9})
+    both = replace(found, templates={"critique_picture": [plain, strict]})
+
+    class Strict(Judge):
+        def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+            return [json.dumps(WRONG if r.text.startswith("Strictly") else FINE) for r in requests]
+
+    for named, accepted in ((plain, True), (strict, False)):
+        given = inputs([WRONG])
+        column = given["critique"].schema.get_field_index("template")
+        given["critique"] = given["critique"].set_column(column, tables.CRITIQUE.field("template"), [[named.id]])
+        made = repair.run(replace(both, models={**found.models, "judge": Strict(0)}), given)
+        assert made.table["accepted"].to_pylist() == [accepted]

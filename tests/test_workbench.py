@@ -111,7 +111,7 @@ def test_a_writers_template_is_previewed_on_what_former_words_made(run: Run, tmp
 
 def test_the_list_knows_stages_and_shares(run: Run) -> None:
     drawn = {x.template.id: x.drawn for x in list_templates(run.recipe.all_templates(), None)}
-    assert drawn["critique_perspective"] == {"critique": pytest.approx(1 / 3)}
+    assert drawn["critique_perspective"] == {"critique": pytest.approx(1 / 3), "repair": pytest.approx(1 / 3)}
     assert drawn["critique_picture"]["check"] == 1 and drawn["critique_picture"]["critique"] == pytest.approx(2 / 3)
 
 
