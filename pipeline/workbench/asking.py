@@ -10,14 +10,12 @@ from typing import Any
 from pipeline.run import Run
 from pipeline.workbench.subjects import Subject
 from schemas.critique import Side
-from stages.judging import Failure, Question, judge
+from stages.judging import Question, judge
 from stages.models.roles import AskRequest
 from stages.pictures import each, open_picture
-from stages.stage import Context, Lot
+from stages.stage import Context, Failure, Lot
 from stages.tasks import TASKS, parse
 from stages.templating import Template
-
-ASKED_BY = {"critique_text": "critique", "critique_picture": "critique", "write": "rollout"}  # task → stage
 
 
 @dataclass(frozen=True)
