@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from conftest import ROOT, underpaint
 
+from pipeline.assemble import model_names
+from pipeline.card_facts import model_notes
 from pipeline.errors import UserError, disk_full
 from pipeline.explain import explain_plan
 from pipeline.quotas import PAPER, shard_numbers
@@ -183,3 +185,14 @@ def test_the_full_recipe_has_the_papers_numbers() -> None:
     recipe = load_recipe(ROOT / "recipes" / "flux_kontext_62k.yaml")
     assert recipe.quotas.numbers() == PAPER
     assert shard_numbers(PAPER, recipe.shards.model_dump(exclude_none=True)) == shard_numbers(PAPER, {})
+
+
+def test_a_licence_is_for_the_card_and_recomputes_nothing(recipe: dict[str, Any], write_recipe: Write) -> None:
+    before = load_recipe(write_recipe(recipe))
+    recipe["license"] = "cc-by-4.0"
+    recipe["models"]["renderer"]["license"] = "apache-2.0"
+    after = load_recipe(write_recipe(recipe))
+    assert after.license == "cc-by-4.0" and before.license == "other"
+    assert after.models["renderer"].identity() == before.models["renderer"].identity()
+    notes = {note.name: note.license for note in model_notes(after, model_names(after))}
+    assert notes == {"renderer": "apache-2.0", "symbols": ""}
