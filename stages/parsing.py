@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -98,7 +97,7 @@ def parse_prompts(context: Context, prompts: Mapping[int, str]) -> dict[int, Par
 
 
 def _ask(context: Context, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
-    known = _known_words(context.vocabulary)
+    known = known_words(context.vocabulary)
     templates = {s: pick_template(context, TASK, f"sample {s}") for s in prompts}
     requests = []
     for sample, prompt in prompts.items():
@@ -125,7 +124,8 @@ def _unit(sample: int, prompt: str) -> str:
     return f"sample {sample}: {prompt}"
 
 
-def _known_words(vocabulary: Vocabulary) -> dict[str, Any]:
+def known_words(vocabulary: Vocabulary) -> dict[str, str]:
+    """What a `parse_prompt` template may say of the vocabulary."""
     kinds = (f"{kind}: {', '.join(values)}" for kind, values in vocabulary.attributes.items())
     return {
         "nouns": ", ".join(vocabulary.nouns),

@@ -109,6 +109,15 @@ def test_a_writers_template_is_previewed_on_what_former_words_made(run: Run, tmp
     assert all(a.parsed and a.request.endswith("nothing is missing.") and "Say the next" in a.request for a in answered)
 
 
+def test_templates_about_prompts_are_previewed_once_a_prompt(run: Run) -> None:
+    for id in ("parse_prompt", "enrich_prompt"):
+        template = every_template(run.recipe)[id]
+        subjects = stored_subjects(run, template, 6)
+        assert len({s.variables["prompt"] for s in subjects}) == 6
+        answered = ask(run, load_model(run, template), template, subjects)
+        assert all(a.subject.variables["prompt"] in a.request for a in answered)
+
+
 def test_the_list_knows_stages_and_shares(run: Run) -> None:
     drawn = {x.template.id: x.drawn for x in list_templates(run.recipe.all_templates(), None)}
     assert drawn["critique_perspective"] == {"critique": pytest.approx(1 / 3), "repair": pytest.approx(1 / 3)}

@@ -46,9 +46,8 @@ def ask(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -
     return (_judge if TASKS[template.task].role == "judge" else _write)(run, model, template, subjects)
 
 
-def _request(template: Template, subject: Subject) -> str:
-    known = TASKS[template.task].known
-    return template.render(**{k: v for k, v in subject.variables.items() if k in known})
+def _variables(template: Template, subject: Subject) -> dict[str, str]:
+    return {k: v for k, v in subject.variables.items() if k in TASKS[template.task].known}
 
 
 def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
@@ -61,10 +60,10 @@ def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
     questions = []
     for subject in subjects:
         picture = open_picture(subject.draft) if side is Side.PICTURE else None
-        questions.append(Question(subject.unit, side, subject.variables, picture))
+        questions.append(Question(subject.unit, side, _variables(template, subject), picture))
     found = []
     for subject, result in zip(subjects, judge(context, questions, params), strict=True):
-        request = _request(template, subject)
+        request = template.render(**_variables(template, subject))
         if isinstance(result, Failure):
             error = f"{result.error}: {result.message}"
             found.append(Answered(subject, request, result.response.split("\n"), None, 0.0, error))
@@ -80,8 +79,8 @@ def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
     for subject in subjects:
         file = subject.picture(template)
         picture = open_picture(file) if file else None
-        text = _request(template, subject)
-        requests.append(AskRequest(template.task, text, seed=0, picture=picture, context=subject.variables))
+        known = _variables(template, subject)
+        requests.append(AskRequest(template.task, template.render(**known), seed=0, picture=picture, context=known))
     found = []
     for subject, request, answer in zip(subjects, requests, each(model.ask, requests), strict=True):
         try:

@@ -8,13 +8,15 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.graph import Node
 from pipeline.run import Run
+from schemas.grammar import describe
 from schemas.scene import SceneGraph
+from stages.enriching import Enrichment
+from stages.parsing import known_words
 from stages.seeds import derive_random
 from stages.tasks import TASKS
 from stages.templating import Template
 
 WORDS = ("so_far", "instruction", "description")
-STORED = ("prompt", *WORDS)  # the variables that a stored step has
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,8 @@ class Subject:
 def stored_subjects(run: Run, template: Template, number: int) -> list[Subject]:
     """`number` steps of the run's rollouts, drawn from all (the same ones every time), in stream order.
 
-    Raises UserError where the run has none yet, or the template speaks of what no stored step has.
+    A template that speaks of no step gets the first step of each prompt. Raises UserError where the run has none yet.
     """
-    if unknown := [v for v in TASKS[template.task].variables if v not in STORED]:
-        raise UserError(f"{template.id}: stored steps have {', '.join(STORED)}, not {unknown[0]}; use `templates test`")
     rollout = run.store.newest(run.nodes["rollout"])
     if rollout is None:
         raise UserError(f"{run.root} holds no rollouts yet; run `underpaint build` first")
@@ -47,6 +47,8 @@ def stored_subjects(run: Run, template: Template, number: int) -> list[Subject]:
         for lot in run.store.done(rollout)
         for row in run.store.table(rollout, lot, ["sample", "rollout", "step"]).to_pylist()
     ]
+    if not set(WORDS) & set(TASKS[template.task].known):
+        keys = [key for key in keys if key[2:] == (0, 1)]
     drawn = sorted(derive_random(run.recipe.seed, "workbench").sample(keys, min(number, len(keys))))
     subjects = []
     for lot in sorted({key[0] for key in drawn}):
@@ -55,6 +57,7 @@ def stored_subjects(run: Run, template: Template, number: int) -> list[Subject]:
 
 
 def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]]) -> list[Subject]:
+    words, length = run.recipe.words(), str((run.recipe.stages.prompts.enrich or Enrichment()).words)
     samples = sorted({sample for sample, _, _ in keys})
     prompts = Node(run.nodes["prompts"].stage, rollout.upstream["prompts"], {}, {})
     asked = {r["sample"]: r for r in run.store.table(prompts, lot, samples=samples).to_pylist()}
@@ -63,8 +66,12 @@ def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]])
     found = []
     for sample, number, step in keys:
         row, before = steps[sample, number, step], steps.get((sample, number, step - 1))
-        variables = {"prompt": asked[sample]["prompt"], **{k: row[k] for k in WORDS}}
         scene = SceneGraph.model_validate_json(asked[sample]["scene"])
+        variables = {"prompt": asked[sample]["prompt"], **{k: row[k] for k in WORDS}, **known_words(words)}
+        variables |= {
+            "facts": describe(scene, words),
+            "words": str((run.recipe.stages.prompts.enrich or Enrichment()).words),
+        }
         unit = f"sample {sample}, rollout {number}, step {step}"
         found.append(Subject(unit, variables, scene, row["picture"], before["picture"] if before else None))
     return found
