@@ -68,10 +68,7 @@ def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]])
         row, before = steps[sample, number, step], steps.get((sample, number, step - 1))
         scene = SceneGraph.model_validate_json(asked[sample]["scene"])
         variables = {"prompt": asked[sample]["prompt"], **{k: row[k] for k in WORDS}, **known_words(words)}
-        variables |= {
-            "facts": describe(scene, words),
-            "words": str((run.recipe.stages.prompts.enrich or Enrichment()).words),
-        }
+        variables |= {"facts": describe(scene, words), "words": length}
         unit = f"sample {sample}, rollout {number}, step {step}"
         found.append(Subject(unit, variables, scene, row["picture"], before["picture"] if before else None))
     return found
