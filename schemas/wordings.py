@@ -36,6 +36,11 @@ def reword(instruction: str, wording: int) -> str:
     return instruction
 
 
+def wordings(instruction: str) -> int:
+    """How many wordings an instruction in the grammar's own has, that one included."""
+    return next((1 + len(others) for pattern, others in _OWN if pattern.fullmatch(instruction)), 1)
+
+
 def own_wording(instruction: str) -> str:
     """The grammar's wording of an instruction that `reword` may have made; other sentences as they are."""
     for pattern, own in _OTHERS:

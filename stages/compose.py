@@ -68,7 +68,7 @@ def compose(
         values = _attributes(rng, vocabulary) if stated and noun not in vocabulary.plain else {}
         new = SceneObject(id=f"o{len(nodes)}", noun=noun, attributes=values, count=1 if nodes else count)
         same_colours = category == "colour_attribution" and any(o.attributes == values for o in nodes)
-        if not same_colours and not any(_confusable(new, old, attributes) for old in nodes):
+        if not same_colours and not any(confusable(new, old) for old in nodes):
             nodes.append(new)
     if len(nodes) < number:
         raise TooFewWords(f"the vocabulary has too few nouns or attributes for the category {category!r}")
@@ -83,11 +83,10 @@ def _attributes(rng: random.Random, vocabulary: Vocabulary) -> dict[str, str]:
     return {kind: rng.choice(values) for kind, values in vocabulary.attributes.items() if kind != PLACE}
 
 
-def _confusable(new: SceneObject, old: SceneObject, attributes: str) -> bool:
+def confusable(a: SceneObject, b: SceneObject) -> bool:
     """Same look; or one noun of which only one is told apart: "a dog and a red dog" leaves open which is which."""
-    return new.noun == old.noun and (
-        new.attributes == old.attributes or (attributes == "asked" and not (new.attributes and old.attributes))
-    )
+    looks = [o.without(PLACE).attributes for o in (a, b)]
+    return a.noun == b.noun and (looks[0] == looks[1] or not all(looks))
 
 
 def _chain(rng: random.Random, nodes: list[SceneObject], n: int, vocabulary: Vocabulary) -> tuple[Relation, ...]:

@@ -46,7 +46,7 @@ def lay_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> Sc
 def _options(
     node: SceneObject, places: list[str], corners: list[str], free: set[str], alone: bool
 ) -> list[tuple[str, set[str]]]:
-    """Where a node may stand: (place, the corners it takes). Three leave one corner, which is drawn too."""
+    """Where a node may stand: (place, the corners it takes). Three leave the last corner."""
     if PLACE in node.attributes:
         place = node.attributes[PLACE]
         return [(place, {c for c in corners if place in PLACES and within(c, place)})]
@@ -57,7 +57,10 @@ def _options(
         return [(p, taken) for p, taken in sides.items() if len(taken) == 2 and taken <= free]
     if node.count > len(free):
         return []
-    return [("", set(corners) - {left}) for left in corners] if node.count == 3 and not alone else [("", set())]
+    if alone or node.count != 3:
+        return [("", set())]
+    # Three fill the first corners; what joins them takes the last, or it would push them on.
+    return [("", set(corners[:-1]) if len(free) == len(corners) else set(free))]
 
 
 def within(corner: str, side: str) -> bool:

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+from statistics import mean
+from typing import Any
 
 import pytest
+import yaml
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miniature.world import render, vocabulary
 from schemas.compare import Verdict, compare
-from schemas.edit import Op, apply
+from schemas.edit import Op, apply, read_instruction
 from schemas.grammar import describe, read
 from schemas.scene import PLACE, Relation, SceneGraph
+from schemas.vocabulary import Vocabulary
 from stages.compose import CATEGORIES, compose
-from stages.plan import NoPlan, PlanParams, plan
+from stages.detour import PlannedStep
+from stages.plan import NoPlan, PlanParams, plan, words_of
+from stages.prompts import SHARES
 
 WORDS = vocabulary()
+COCO = Vocabulary.model_validate(yaml.safe_load((ROOT / "recipes" / "vocabularies" / "coco.yaml").read_text()))
 
 
-@given(st.integers(0, 10**9), st.sampled_from(sorted(CATEGORIES)))
-@settings(max_examples=300)
-def test_steps_follow_from_one_another_and_end_in_the_scene(seed: int, category: str) -> None:
+def planned(
+    seed: int, category: str, words: Vocabulary = WORDS, attributes: str = "always", **more: Any
+) -> tuple[SceneGraph, list[PlannedStep]]:
+    """A scene that has a plan, and the plan."""
     rng = random.Random(seed)
-    scene = compose(rng, category, WORDS, capacity=4)
-    try:
-        steps = plan(scene, rng, WORDS, PlanParams(detour_share=0.7))
-    except NoPlan:
-        return
+    while True:
+        scene = compose(rng, category, words, capacity=4, attributes=attributes)
+        with contextlib.suppress(NoPlan):
+            return scene, plan(scene, rng, words, PlanParams(**more))
+
+
+seeds, categories = st.integers(0, 10**9), st.sampled_from(sorted(CATEGORIES))
+
+
+@given(seeds, categories)
+@settings(max_examples=200)
+def test_steps_follow_from_one_another_and_end_in_the_scene(seed: int, category: str) -> None:
+    scene, steps = planned(seed, category, detour_share=0.7)
     assert 1 <= len(steps) <= 5
     before = SceneGraph()
     for step in steps:
@@ -41,14 +59,92 @@ def test_steps_follow_from_one_another_and_end_in_the_scene(seed: int, category:
     assert compare(before, scene).verdict is Verdict.SATISFIES
 
 
+@given(seeds, categories, st.sampled_from(["modify", "swap", "remove"]))
+@settings(max_examples=200)
+def test_where_nothing_is_placed_the_instructions_alone_lead_to_the_scene(seed: int, category: str, kind: str) -> None:
+    scene, steps = planned(seed, category, COCO, "asked", detour_share=0.8, detours={kind: 1.0})
+    before, rng = SceneGraph(), random.Random(seed)
+    for step in steps:
+        words = words_of(step, rng, COCO, reworded=0.7)
+        before = apply(before, read_instruction(words, before, COCO))
+        assert before.key() == step.scene.key(), words
+    assert before.key() == scene.key()
+
+
+@given(seeds, categories)
+@settings(max_examples=100)
+def test_instructions_are_of_the_forms_that_the_miniature_painter_learnt(seed: int, category: str) -> None:
+    _, steps = planned(seed, category, detour_share=0.7)
+    assert steps[0].edit.op is Op.PAINT and all(s.edit.op is not Op.PAINT for s in steps[1:])
+    for step in steps:
+        assert all("colour" in o.attributes for o in step.scene.objects)
+        own = words_of(step, random.Random(0), WORDS, reworded=0.0)
+        assert own.count(". ") == 0 and own.startswith(("Paint ", "Add ", "Make ", "Replace ", "Remove "))
+
+
+@given(seeds)
+@settings(max_examples=100)
+def test_a_painter_begins_with_what_is_large(seed: int) -> None:
+    _, steps = planned(seed, "two_objects", COCO, "asked", detour_share=0.0)
+    first, second = steps[-1].scene.objects
+    assert COCO.sizes.get(first.noun, 1) >= COCO.sizes.get(second.noun, 1)
+
+
+@given(seeds, st.sampled_from(["position", "composition"]))
+@settings(max_examples=100)
+def test_a_relation_is_told_when_its_second_end_joins(seed: int, category: str) -> None:
+    _, steps = planned(seed, category, COCO, "asked", detour_share=0.0)
+    told = [r.canonical() for s in steps for r in s.edit.relations]
+    assert sorted(told, key=str) == sorted((r.canonical() for r in steps[-1].scene.relations), key=str)
+    for step in steps:
+        there = {o.id for o in step.before.objects}
+        assert all(r.subject not in there and r.object in there for r in step.edit.relations)
+
+
+def test_a_rider_comes_after_the_horse() -> None:
+    words = COCO.model_copy(update={"relations": (*COCO.relations, "riding")})
+    for seed in range(20):
+        scene = read("A person and a horse. The person is riding the horse.", words)
+        small = scene.replace_node(scene.objects[1].with_attribute("size", "tiny"))  # though it would come last
+        steps = plan(small, random.Random(seed), words, PlanParams(background_first=0))
+        assert [o.noun for o in steps[-1].scene.objects] == ["horse", "person"]
+        assert {s.edit.relations[0].predicate for s in steps if s.edit.relations} == {"riding"}
+
+
+def test_relations_that_no_instruction_can_tell_are_refused() -> None:
+    scene = read(
+        "A dog, a cat and a cow. The dog is above the cat. The cat is above the cow. The dog is above the cow.", COCO
+    )
+    with pytest.raises(NoPlan, match="two relations at once"):
+        plan(scene, random.Random(0), COCO, PlanParams())
+
+
+def test_the_number_of_pictures_follows_the_recipe() -> None:
+    for number in (1, 2, 3, 4, 5):
+        made = [planned(s, "composition", pictures={number: 1.0}, detour_share=0.5)[1] for s in range(10)]
+        assert {len(steps) for steps in made} == {number}
+    with pytest.raises(NoPlan, match=r"stages\.plan\.pictures"):
+        plan(read("A dog.", COCO), random.Random(0), COCO, PlanParams(pictures={5: 1.0}))
+
+
+def test_the_default_average_is_near_the_papers() -> None:
+    """3.51 pictures a sample, over the default mix of prompts; about half of the plans take a detour."""
+    rng = random.Random(5)
+    drawn = rng.choices(list(SHARES), list(SHARES.values()), k=400)
+    made = [planned(i, category)[1] for i, category in enumerate(drawn)]
+    assert abs(mean(map(len, made)) - 3.51) < 0.15
+    assert 0.4 < mean(any(s.detour for s in steps) for steps in made) < 0.6
+
+
+def test_instructions_are_worded_in_several_ways() -> None:
+    step = planned(0, "single_object", pictures={1: 1.0}, detour_share=0.0)[1][0]
+    worded = {words_of(step, random.Random(i), WORDS, 0.7).split()[0] for i in range(40)}
+    assert worded == {"Paint", "Draw", "Start"}
+
+
 @given(st.integers(0, 10**9))
 def test_without_detours_no_step_contradicts_a_later_one(seed: int) -> None:
-    rng = random.Random(seed)
-    scene = compose(rng, "composition", WORDS, capacity=4)
-    try:
-        steps = plan(scene, rng, WORDS, PlanParams(detour_share=0.0))
-    except NoPlan:
-        return
+    scene, steps = planned(seed, "composition", detour_share=0.0)
     for i, step in enumerate(steps):
         assert all(compare(step.scene, later.scene).verdict is not Verdict.CONTRADICTS for later in steps[i:])
         assert compare(step.scene, scene).verdict is not Verdict.CONTRADICTS

@@ -26,7 +26,7 @@ from stages.layout import NoLayout, lay_out
 from stages.models.drawn import plant_fault
 from stages.models.roles import AskRequest
 from stages.models.storyteller import prompt_scene, tell
-from stages.plan import INVERSE_WORDS
+from stages.order import told_from
 from stages.rollout import DONE
 from stages.seeds import derive_random
 
@@ -96,7 +96,7 @@ class Symbolic:
                 scene = faulty
         edit = Edit(op=Op.PAINT, scene=scene)
         if before.objects:
-            edit = Edit(op=Op.ADD, node=scene.objects[-1], relations=_told(scene))
+            edit = Edit(op=Op.ADD, node=scene.objects[-1], relations=told_from(scene.objects[-1], scene))
         return plan_text(instruct(before, edit, words), describe(scene, words))
 
 
@@ -137,14 +137,3 @@ def _step_scene(before: SceneGraph, node: SceneObject, prompt: SceneGraph) -> Sc
         if r.subject in ids and r.object in ids
     )
     return scene.model_copy(update={"relations": relations, "background": prompt.background})
-
-
-def _told(scene: SceneGraph) -> tuple[Relation, ...]:
-    """The newest object's relations, each told from its side."""
-    new = scene.objects[-1].id
-    turned = (
-        Relation(subject=new, predicate=INVERSE_WORDS[r.predicate], object=r.subject)
-        for r in scene.relations
-        if r.object == new and r.predicate in INVERSE_WORDS
-    )
-    return (*(r for r in scene.relations if r.subject == new), *turned)
