@@ -99,7 +99,7 @@ class Purist(Symbolic):
 
 
 class Embellisher(Symbolic):
-    """Adds nine stars to every long prompt, and leaves out half of the facts where a car is among them."""
+    """Adds nine stars to every long prompt, and leaves out all facts where a car is among them."""
 
     def __init__(self) -> None:
         super().__init__(WORLD)
@@ -112,7 +112,7 @@ class Embellisher(Symbolic):
 
 
 def _embellished(request: AskRequest, answer: str) -> str:
-    return "A car, and still air." if "car" in request.context["facts"] else f"{answer} Beside it are nine stars."
+    return "Nothing but still air." if "car" in request.context["facts"] else f"{answer} Beside it are nine stars."
 
 
 class Unloadable(Symbolic):
