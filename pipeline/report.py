@@ -16,6 +16,7 @@ from pipeline.run import Run
 from pipeline.select import select
 from pipeline.store import atomic_write
 from pipeline.threshold_grid import yields
+from schemas.markup import parse_plan
 from schemas.sample import Sample
 
 TITLES = {
@@ -75,6 +76,7 @@ def _view(sample: Sample, files: list[bytes]) -> dict[str, Any]:
     parts = []
     for segment in sample.segments[1:]:
         part = segment.model_dump()
+        part["plan"] = parse_plan(segment.text) if segment.stage == "plan" else ()
         if segment.image:
             picture, file = data[segment.image]
             part["source"] = picture_source(file)
