@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from conftest import ROOT
 from factories import alignment, conflict, corpus, multi_turn, write_tiny_corpus
 from torch.utils.data import DataLoader
 
 from schemas.reader import ReaderError
 from schemas.sample import SampleError
 from training.bagel import TrajectoryDataset, register
-from training.lengths import Pixels, Resize, item_tokens
+from training.lengths import Pixels, Resize
 from training.packing import BAGEL_DEFAULTS, RECOMMENDED, Group, Packable, Packing, PackingError, simulate
 from training.sequence import Policy, sequences
+from training.survey import PlannedSequence, measured
 from training.tokens import byte_tokens
 
 PLAN = "<ins>Add thing {0}.</ins><des>A scene with {0} things.</des>"
@@ -220,6 +224,14 @@ def test_a_control_token_or_a_changed_picture_ends_the_run(folder: str, tmp_path
             take(dataset(str(tmp_path / name)), 8)
 
 
+def test_the_class_imports_in_a_trainers_environment() -> None:
+    """With torch, but without what only building a corpus needs."""
+    absent = "ray", "transformers", "diffusers", "pyarrow", "open_clip", "typer"
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import training.bagel"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_register_enters_every_subset(folder: str) -> None:
     registry: dict[str, Any] = {}
     info: dict[str, Any] = {"t2i_pretrain": {}}
@@ -236,6 +248,10 @@ def test_register_enters_every_subset(folder: str) -> None:
 # ---- lengths and the packer ----------------------------------------------------------------------------
 
 
+def length(items: Any, sizes: Any, pixels: Pixels, tokens: Any) -> int:
+    return PlannedSequence("", "", *measured(items, sizes, tokens)).packable(pixels).length
+
+
 def test_sizes_are_those_of_bagels_transform() -> None:
     assert Resize(16, 512, 512).size(64, 64) == Resize(16, 512, 512).size(1024, 1024) == (512, 512)
     assert Resize(14, 518, 224).size(1024, 1024) == (518, 518) and Resize(14, 518, 224).size(64, 64) == (224, 224)
@@ -247,12 +263,12 @@ def test_sizes_are_those_of_bagels_transform() -> None:
     [(512, 518, 2608, 16680), (512, 224, 1495, 11115), (768, 518, 3888, 28200), (1024, 980, 9211, 61983)],
 )
 def test_lengths_of_one_and_of_five_pictures(px: int, vit: int, one: int, five: int) -> None:
-    """Measured with BAGEL's own transforms: prompt of 115 tokens, plans of 92, of 93 in the longer trajectories."""
-    for pictures, plan, expected in ((1, 92, one), (5, 92.8, five)):
+    """Measured with BAGEL's own transforms: prompt of 115 tokens, first plan of 92, later ones of 93."""
+    tokens = {PROMPT: 115, PLAN.format(1): 92}
+    for pictures, expected in ((1, one), (5, five)):
         (items,) = sequences(multi_turn(pictures=pictures)[0], Policy())
         sizes = {f"img{i}.webp": (1024, 1024) for i in range(pictures)}
-        tokens: Any = lambda text, plan=plan: 115 if text == PROMPT else plan  # noqa: E731
-        assert sum(item_tokens(i, sizes, Pixels.of(px, vit), tokens) for i in items) == pytest.approx(expected)
+        assert length(items, sizes, Pixels.of(px, vit), lambda text: tokens.get(text, 93)) == expected
 
 
 def test_lengths_are_what_the_dataset_hands_over(folder: str) -> None:
@@ -261,7 +277,7 @@ def test_lengths_are_what_the_dataset_hands_over(folder: str) -> None:
     for sample in samples:
         (items,) = sequences(sample, Policy())
         sizes = {p.name: (p.width, p.height) for p in sample.images}
-        expected.append(sum(item_tokens(item, sizes, pixels, byte_tokens) for item in items))
+        expected.append(length(items, sizes, pixels, byte_tokens))
     handed = [i["num_tokens"] + 2 * len(i["sequence_plan"]) for i in take(dataset(folder), len(samples))]
     assert sorted(handed) == sorted(expected)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from training.sequence import Item
+from training.sequence import Kind
 
 CONTROL_TOKENS = 2  # an item's opening and closing token
 MAX_PIXELS = 14 * 14 * 9 * 1024
@@ -53,12 +52,7 @@ class Pixels:
         """Every picture is brought to these sides, whatever is stored: max_image_size = min_image_size."""
         return cls(Resize(16, px, px), Resize(14, vit, vit))
 
-
-def item_tokens(
-    item: Item, sizes: Mapping[str, tuple[int, int]], pixels: Pixels, text_tokens: Callable[[str], int]
-) -> int:
-    """An item's tokens with its two control tokens. `sizes`: stored (width, height) of every picture."""
-    if item.kind == "text":
-        return CONTROL_TOKENS + text_tokens(item.content)
-    resize = pixels.vae if item.kind == "vae_image" else pixels.vit
-    return CONTROL_TOKENS + resize.tokens(*sizes[item.content])
+    def tokens(self, kind: Kind, width: int, height: int) -> int:
+        """Patches of a stored picture as this kind of item, with the item's two control tokens."""
+        resize = self.vit if kind == "vit_image" else self.vae
+        return CONTROL_TOKENS + resize.tokens(width, height)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from schemas.example import trusted
 from training.lengths import CONTROL_TOKENS, Pixels
 from training.packing import DROPOUT, RECOMMENDED, Group, Packable, Packing, PackingError, simulate
-from training.sequence import Kind, Policy, sequences
+from training.sequence import Item, Kind, Policy, sequences
 
 RESOLUTIONS = ((1024, 980), (1024, 518), (768, 518), (512, 518), (512, 224))  # (VAE, ViT) sides, best first
 ENOUGH = 0.99  # of the samples trained on, to recommend a resolution
@@ -32,13 +32,11 @@ class PlannedSequence:
     items: tuple[tuple[Kind, float, int | tuple[int, int]], ...]
 
     def packable(self, pixels: Pixels) -> Packable:
-        return Packable(self.kind, tuple((CONTROL_TOKENS + _size(k, s, pixels), rate) for k, rate, s in self.items))
+        return Packable(self.kind, tuple((_tokens(kind, size, pixels), rate) for kind, rate, size in self.items))
 
 
-def _size(kind: Kind, size: int | tuple[int, int], pixels: Pixels) -> int:
-    if isinstance(size, int):
-        return size
-    return (pixels.vit if kind == "vit_image" else pixels.vae).tokens(*size)
+def _tokens(kind: Kind, size: int | tuple[int, int], pixels: Pixels) -> int:
+    return CONTROL_TOKENS + size if isinstance(size, int) else pixels.tokens(kind, *size)
 
 
 def read_sequences(corpus: Path, text_tokens: Callable[[str], int], policy: Policy) -> Iterator[PlannedSequence]:
@@ -50,12 +48,18 @@ def read_sequences(corpus: Path, text_tokens: Callable[[str], int], policy: Poli
             sizes = {p.name: (p.width, p.height) for p in sample.images}
             kind = sample.subset if sample.polarity == "none" else f"{sample.subset} {sample.polarity}"
             for items in sequences(sample, policy):
-                sized = tuple(
-                    (i.kind, DROPOUT[i.kind] * i.cfg, text_tokens(i.content) if i.kind == "text" else sizes[i.content])
-                    for i in items
-                )
-                shown = len({i.content for i in items if i.kind != "text"})
-                yield PlannedSequence(sample.subset, kind, shown, sized)
+                yield PlannedSequence(sample.subset, kind, *measured(items, sizes, text_tokens))
+
+
+def measured(
+    items: Sequence[Item], sizes: Mapping[str, tuple[int, int]], text_tokens: Callable[[str], int]
+) -> tuple[int, tuple[tuple[Kind, float, int | tuple[int, int]], ...]]:
+    """How many pictures a sequence shows, and its items as PlannedSequence has them. `sizes`: as stored."""
+    shown = {item.content for item in items if item.kind != "text"}
+    return len(shown), tuple(
+        (i.kind, DROPOUT[i.kind] * i.cfg, text_tokens(i.content) if i.kind == "text" else sizes[i.content])
+        for i in items
+    )
 
 
 @dataclass(frozen=True)
