@@ -40,6 +40,7 @@ def build(run: Run, console: Console, workers: int | None = None) -> Selection:
 
     Raises UserError (impossible quotas, no room, a build at work there already) and BuildError.
     """
+    _check_ready(run)
     counts = Counts()
     try:
         with claim(run), pool(workers or run.recipe.run.workers, run.recipe.run.cpus, console.print) as actors:
@@ -51,6 +52,12 @@ def build(run: Run, console: Console, workers: int | None = None) -> Selection:
     except OSError as e:
         raise disk_full(run.root, e) or e from None
     return selection
+
+
+def _check_ready(run: Run) -> None:
+    for name in sorted(set(run.recipe.cast(type(run.recipe.roles).model_fields).values())):
+        if why := run.recipe.models[name].unready():
+            raise UserError(f"field models.{name}: {why}")
 
 
 def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[dict[str, int], Selection]:
@@ -117,7 +124,8 @@ def _run_stages(run: Run, console: Console, lots: Mapping[str, int], actors: Poo
 
 def _run_stage(run: Run, console: Console, node: Node, todo: list[int], reused: int, actors: Pool) -> None:
     settings = run.recipe.run
-    gpus = settings.gpus if set(node.stage.roles) & set(settings.gpu_roles) else 0
+    here = {r for r, name in run.recipe.cast(node.stage.roles).items() if not run.recipe.models[name].remote}
+    gpus = settings.gpus if here & set(settings.gpu_roles) else 0
     with stage_bar(console, node.name, len(todo), reused) as advance:
         arguments = run.recipe, node.name, str(run.root.resolve()), node.fingerprint
         try:

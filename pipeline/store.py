@@ -119,6 +119,10 @@ class Store:
             if manifest and folder.name.removeprefix(node.name + "-").isalnum():
                 yield json.loads(manifest.read_text())
 
+    def journal(self, node: Node, lot: int) -> Path:
+        """Where the answers of remote models are kept while the lot is under way (pipeline/journal.py)."""
+        return self.root / "lots" / node.folder / f"lot-{lot:08d}.answers.jsonl"
+
     def _table(self, node: Node, lot: int) -> Path:
         return self.root / "lots" / node.folder / f"lot-{lot:08d}.parquet"
 

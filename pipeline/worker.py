@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.graph import build_graph
+from pipeline.journal import Journal
 from pipeline.recipe import Recipe, templates_for
 from pipeline.store import Store
 from pipeline.yields import kept_by_category
@@ -34,6 +35,7 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
     cast = recipe.cast(node.stage.roles)
     loaded = {name: recipe.models[name].load() for name in sorted(set(cast.values()))}
     models = {role: loaded[name] for role, name in cast.items()}
+    remembering = [model for model in loaded.values() if hasattr(model, "remember")]
     params = getattr(recipe.stages, stage)
 
     def work(lot: int) -> dict[str, Any]:
@@ -41,11 +43,16 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
             return store.manifest(node, lot)
         # A model that draws from a global generator still gives the same bytes for the same lot.
         _seed_globals(lot)
+        journal = Journal(store.journal(node, lot))
+        for model in remembering:
+            model.remember(journal)
         context = Context(stage, recipe.seed, Lot(lot, recipe.lot_size), params, words, models, templates)
         tables = {name: store.table(nodes[name], lot) for name in node.stage.inputs}
         made = node.stage.run(context, tables)
         prompts = made.table if stage == "prompts" else store.table(nodes["prompts"], lot, ["sample", "category"])
-        return store.put(node, lot, made, kept_by_category(node.stage, made.table, prompts))
+        manifest = store.put(node, lot, made, kept_by_category(node.stage, made.table, prompts))
+        journal.close(keep=bool(made.ledger.failures))
+        return manifest
 
     return work
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from PIL import Image
 
 from schemas.picture import decode_picture, encode_picture
-from stages.models.roles import Painter, PaintRequest
+from stages.models.roles import ModelUnavailable, Painter, PaintRequest
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
         if len(answers) != len(requests):
             raise RuntimeError(f"the model gave {len(answers)} answers to {len(requests)} requests")
         return answers
-    except (MemoryError, KeyboardInterrupt):
+    except (MemoryError, KeyboardInterrupt, ModelUnavailable):
         raise
     except Exception as whole:
         if len(requests) == 1:

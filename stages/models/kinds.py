@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from stages.models.checkpoint import folder_digest, folder_fault, is_folder
 
@@ -24,6 +27,7 @@ class ModelConfig(BaseModel):
     module: ClassVar[str] = ""  # whose code turns requests into answers; part of the fingerprint
     SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"device", "license"})
     license: str = ""
+    remote: ClassVar[bool] = False  # runs elsewhere, so its stages need no GPU here
 
     def load(self) -> Any:
         raise NotImplementedError(type(self).__name__)
@@ -34,6 +38,10 @@ class ModelConfig(BaseModel):
 
     def missing(self) -> str:
         """Why the model cannot be loaded, "" where it can; checked before anything runs."""
+        return ""
+
+    def unready(self) -> str:
+        """What a build lacks that reading the recipe does not need, e.g. a key; "" where nothing."""
         return ""
 
 
@@ -164,6 +172,57 @@ class SymbolicConfig(DrawnConfig):
         return Symbolic(self.world, fault_rate=self.fault_rate)
 
 
+class OpenAIConfig(ModelConfig):
+    """A model behind an OpenAI-compatible endpoint: chat for writer and judge, pictures for the painter.
+
+    `revision` says which weights answer, since a name does not ("gpt-5-2025-08-07", the hub commit that vLLM serves);
+    it is identity. `base_url` is not: the same weights may move to another machine. `key` is the name of an environment
+    variable, on every machine that runs workers; the key itself is never written anywhere.
+    """
+
+    serves: ClassVar[tuple[str, ...]] = ("painter", "writer", "judge")
+    module: ClassVar[str] = "stages.models.endpoint"
+    SPEED_ONLY: ClassVar[frozenset[str]] = ModelConfig.SPEED_ONLY | {"base_url", "key", "concurrency", "timeout", "retries"}
+    remote: ClassVar[bool] = True
+    kind: Literal["openai"]
+    model: str = Field(min_length=1)
+    revision: str = Field(min_length=1)
+    base_url: str = "https://api.openai.com/v1"
+    key: str = ""
+    max_tokens: int = Field(default=1024, ge=1, le=65536)
+    size: int = Field(default=1024, ge=16, le=4096, multiple_of=16)
+    concurrency: int = Field(default=16, ge=1, le=1024)
+    timeout: float = Field(default=120.0, gt=0)
+    retries: int = Field(default=4, ge=0, le=20)
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("base_url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is no http or https address, e.g. http://127.0.0.1:8000/v1")
+        if parts.username or parts.password or parts.query:
+            raise ValueError("secrets do not belong into a recipe; name an environment variable in the field key")
+        return url
+
+    @field_validator("key")
+    @classmethod
+    def _a_name(cls, key: str) -> str:
+        if key and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", key):
+            raise ValueError("give the NAME of an environment variable, like OPENAI_API_KEY, never the key itself")
+        return key
+
+    def unready(self) -> str:
+        unset = self.key and not os.environ.get(self.key)
+        return f"the environment variable {self.key} is not set; it holds the key for {self.base_url}" if unset else ""
+
+    def load(self) -> Any:
+        from stages.models.endpoint import Endpoint
+
+        return Endpoint(**self.model_dump(exclude={"kind", "revision", "license"}))
+
+
 class PythonConfig(ModelConfig):
     """A model of one's own: ``factory: "package.module:Class"``, called with `options`."""
 
@@ -185,10 +244,10 @@ class PythonConfig(ModelConfig):
 
 
 AnyModel = Annotated[
-    DiffusersConfig | TransformersConfig | OpenClipConfig | DrawnConfig | SymbolicConfig | PythonConfig,
+    DiffusersConfig | TransformersConfig | OpenClipConfig | DrawnConfig | SymbolicConfig | OpenAIConfig | PythonConfig,
     Field(discriminator="kind"),
 ]
-KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "python")
+KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "openai", "python")
 
 
 def _module_digest(module: str) -> str:

@@ -13,6 +13,10 @@ import numpy as np
 from PIL import Image
 
 
+class ModelUnavailable(Exception):
+    """A model as a whole gives no answers (no connection, a key refused): no row is to blame, the lot is not made."""
+
+
 @dataclass(frozen=True)
 class PaintRequest:
     """Paint `instruction` onto `previous` (RGB; None is the blank canvas). `description` is the scene after it."""

@@ -1,0 +1,149 @@
+"""The writer, judge and painter roles over OpenAI-compatible endpoints: GPT, Qwen-VL on vLLM, BAGEL behind a server.
+
+What such a model says is not repeatable, so what it said is kept: every answer goes into `memory` under its request,
+and a request that is in there is not sent again. The pipeline gives each lot a memory of its own on disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import openai
+from PIL import Image
+
+from schemas.picture import decode_picture, picture_sha256
+from stages.models.roles import AskRequest, ModelUnavailable, PaintRequest
+
+R = TypeVar("R")
+SEEDS = 2**31  # servers take seeds of 32 bits
+GONE = (
+    openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError, openai.APIConnectionError,
+)  # fmt: skip
+
+
+class EndpointError(Exception):
+    """The endpoint gave no answer to one request; the status code, or what was wrong with the answer."""
+
+
+class Endpoint:
+    """One model behind `base_url`, asked `concurrency` requests at a time.
+
+    Codes 408, 409, 429 and 5xx are tried again, `retries` times, after the wait that the server asks for. `extra` is
+    sent with every request. `size` is the side of painted pictures in pixels. `key` names the environment variable
+    that holds the key; "" sends none.
+    """
+
+    def __init__(
+        self, *, base_url: str, model: str, key: str = "", max_tokens: int = 1024, size: int = 1024,
+        concurrency: int = 16, timeout: float = 120.0, retries: int = 4, extra: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.model, self.max_tokens, self.size, self.concurrency = model, max_tokens, size, concurrency
+        self.extra = dict(extra or {})
+        self._key = os.environ.get(key, "") if key else ""
+        self._client = openai.OpenAI(
+            base_url=base_url, api_key=self._key or "none", timeout=timeout, max_retries=retries
+        )  # fmt: skip
+        self.memory: MutableMapping[str, str] = {}
+        self._failed: dict[str, EndpointError] = {}
+
+    def remember(self, memory: MutableMapping[str, str]) -> None:
+        """From now on look up requests in `memory` first, and put the answers there."""
+        self.memory, self._failed = memory, {}
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        """One answer a request, in order. Raises EndpointError after all were asked, ModelUnavailable."""
+        return self._all([(self._question(r), partial(self._say, r)) for r in requests])
+
+    def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
+        """One RGB picture of `size` × `size` a request, in order; otherwise as `ask`."""
+        files = self._all([(self._order(r), partial(self._draw, r)) for r in requests])
+        return [self._picture(base64.b64decode(f)) for f in files]
+
+    def _all(self, jobs: Sequence[tuple[str, Callable[[], str]]]) -> list[str]:
+        with ThreadPoolExecutor(self.concurrency) as threads:
+            answers = list(threads.map(lambda job: self._once(*job), jobs))
+        for answer in answers:  # only now: what was answered is kept whatever became of the others
+            if isinstance(answer, Exception):
+                raise answer
+        return [a for a in answers if isinstance(a, str)]
+
+    def _once(self, request: str, send: Callable[[], str]) -> str | EndpointError | ModelUnavailable:
+        """A request that failed for good is not sent again either, until another lot begins."""
+        if request in self._failed:
+            return self._failed[request]
+        if request not in self.memory:
+            try:
+                self.memory[request] = send()
+            except GONE as e:
+                return ModelUnavailable(f"{self.model} at {self._client.base_url}: {self._bare(e)}")
+            except (openai.OpenAIError, EndpointError) as e:
+                self._failed[request] = EndpointError(f"{self.model}: {self._bare(e)}")
+                return self._failed[request]
+        return self.memory[request]
+
+    def _bare(self, error: Exception) -> str:
+        """The message, without the key that a server may repeat in it."""
+        text = f"{type(error).__name__}: {error}"
+        return text.replace(self._key, "[key]") if self._key else text
+
+    def _question(self, r: AskRequest) -> str:
+        picture = picture_sha256(r.picture.tobytes()) if r.picture else ""
+        return _name(task=r.task, text=r.text, picture=picture, seed=r.seed, temperature=r.temperature)
+
+    def _say(self, r: AskRequest) -> str:
+        content: list[dict[str, Any]] = [{"type": "text", "text": r.text}]
+        if r.picture is not None:
+            url = f"data:image/png;base64,{base64.b64encode(_png(r.picture)).decode()}"
+            content.insert(0, {"type": "image_url", "image_url": {"url": url}})
+        answer: Any = self._client.chat.completions.create(
+            model=self.model, messages=[{"role": "user", "content": content}],  # type: ignore[misc,list-item]
+            temperature=r.temperature, seed=r.seed % SEEDS, max_completion_tokens=self.max_tokens,
+            extra_body=self.extra or None,
+        )  # fmt: skip
+        choice = answer.choices[0] if answer.choices else None
+        text = choice.message.content if choice else None
+        if not text:
+            raise EndpointError(f"answered without text (finish reason {choice.finish_reason if choice else 'none'})")
+        return str(text).strip()
+
+    def _order(self, r: PaintRequest) -> str:
+        picture = picture_sha256(r.previous.tobytes()) if r.previous else ""
+        return _name(task="paint", text=r.instruction, picture=picture, seed=r.seed, size=self.size)
+
+    def _draw(self, r: PaintRequest) -> str:
+        """The answer's base64. A first step is generated, a later one edits the picture before it."""
+        common: dict[str, Any] = {
+            "model": self.model, "prompt": r.instruction, "n": 1, "size": f"{self.size}x{self.size}",
+            "extra_body": {"seed": r.seed % SEEDS, "response_format": "b64_json", **self.extra},
+        }  # fmt: skip
+        if r.previous is None:
+            answer = self._client.images.generate(**common)
+        else:
+            answer = self._client.images.edit(image=("previous.png", _png(r.previous), "image/png"), **common)
+        data = answer.data[0].b64_json if answer.data else None
+        if not data:
+            raise EndpointError("answered without a picture in base64; links are not followed")
+        return str(data)
+
+    def _picture(self, data: bytes) -> Image.Image:
+        """Raises schemas.picture.PictureError."""
+        picture, wanted = decode_picture(data), (self.size, self.size)
+        return picture if picture.size == wanted else picture.resize(wanted, Image.Resampling.LANCZOS)
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _name(**request: Any) -> str:
+    """A request as its memory knows it: all that changes the answer, pictures by their digest."""
+    return json.dumps(request, sort_keys=True)

@@ -1,0 +1,216 @@
+"""Models behind an OpenAI-compatible endpoint, against a server on this machine; nothing leaves it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, underpaint
+from fake_endpoint import painted, said, serving
+from PIL import Image
+
+from miniature.world import vocabulary
+from pipeline.errors import UserError
+from pipeline.journal import Journal
+from pipeline.recipe import load_recipe
+from stages.models.endpoint import Endpoint, EndpointError
+from stages.models.kinds import OpenAIConfig
+from stages.models.roles import AskRequest, ModelUnavailable, PaintRequest
+from stages.models.symbolic import Symbolic
+from stages.pictures import each, paint_all
+
+Write = Callable[[dict[str, Any]], Path]
+RED = Image.new("RGB", (16, 16), (255, 0, 0))
+
+
+def config(url: str, **more: Any) -> OpenAIConfig:
+    return OpenAIConfig(kind="openai", base_url=url, model="fake", revision="1", size=16, retries=2, **more)
+
+
+def ask(text: str, picture: Image.Image | None = None, **more: Any) -> AskRequest:
+    return AskRequest("critique_picture", text, seed=2**40 + 5, picture=picture, **more)
+
+
+def test_a_question_with_its_picture_seed_and_temperature(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_KEY", "sk-secret")
+    with serving(lambda path, body: (200, said(" yes "))) as server:
+        model = config(server.url, key="FAKE_KEY", extra={"top_p": 0.9}).load()
+        assert model.ask([ask("What is red?", RED, temperature=0.5), ask("Why?")]) == ["yes", "yes"]
+        first = next(s for s in server.seen if "image_url" in json.dumps(s[2]))
+    path, headers, body = first
+    assert path == "/v1/chat/completions" and headers["Authorization"] == "Bearer sk-secret"
+    assert (body["model"], body["temperature"], body["seed"], body["top_p"]) == ("fake", 0.5, 5, 0.9)
+    picture, text = body["messages"][0]["content"]
+    assert text == {"type": "text", "text": "What is red?"}
+    sent = Image.open(io.BytesIO(base64.b64decode(picture["image_url"]["url"].removeprefix("data:image/png;base64,"))))
+    assert list(sent.getdata()) == list(RED.getdata())
+
+
+def test_busy_servers_are_asked_again_and_refusals_are_not() -> None:
+    tries: Counter[str] = Counter()
+
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        text = body["messages"][0]["content"][0]["text"]
+        tries[text] += 1
+        if text == "busy" and tries[text] < 3:
+            return (429 if tries[text] == 1 else 503), {"error": {"message": "later"}}
+        if text in ("broken", "refused"):
+            return (500 if text == "broken" else 400), {"error": {"message": "no"}}
+        return 200, said(None if text == "silent" else "done")
+
+    with serving(answer) as server:
+        model = config(server.url).load()
+        words = ["busy", "broken", "refused", "silent", "fine"]
+        found = each(model.ask, [ask(w) for w in words])
+    assert found[0] == found[4] == "done"
+    assert [type(f) for f in found[1:4]] == [EndpointError] * 3
+    assert "500" in str(found[1]) and "400" in str(found[2]) and "without text" in str(found[3])
+    # What failed for good is not sent again when its batch is divided, and nothing that was answered is.
+    assert tries == {"busy": 3, "broken": 3, "refused": 1, "silent": 1, "fine": 1}
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refused_key_stops_the_lot_and_is_not_repeated(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_KEY", "sk-secret")
+    with serving(lambda path, body: (status, {"error": {"message": "no access for sk-secret"}})) as server:
+        model = config(server.url, key="FAKE_KEY").load()
+        with pytest.raises(ModelUnavailable, match=r"fake at http://127.*\[key\]") as refused:
+            each(model.ask, [ask("a"), ask("b")])
+    assert "sk-secret" not in str(refused.value)
+
+
+def test_no_server_is_no_rows_fault() -> None:
+    with serving(lambda path, body: (200, said("x"))) as server:
+        url = server.url
+    with pytest.raises(ModelUnavailable):
+        each(Endpoint(base_url=url, model="fake", retries=0).ask, [ask("a")])
+
+
+def test_pictures_are_generated_then_edited() -> None:
+    with serving(lambda path, body: (200, painted(Image.new("RGB", (32, 32), (0, 0, 255))))) as server:
+        model = config(server.url, concurrency=1).load()
+        made = model.paint([PaintRequest(None, "Paint a cup.", "A cup.", 1), PaintRequest(RED, "Add a fish.", "", 2)])
+        (first, _, asked), (second, _, edited) = server.seen
+    assert [p.size for p in made] == [(16, 16)] * 2 and made[0].getpixel((3, 3)) == (0, 0, 255)
+    assert first == "/v1/images/generations" and second == "/v1/images/edits"
+    assert asked["prompt"] == "Paint a cup." and asked["seed"] == 1 and asked["size"] == "16x16"
+    assert b"Add a fish." in edited["raw"] and b"\x89PNG" in edited["raw"] and b'name="seed"' in edited["raw"]
+
+
+def test_a_picture_that_is_none_costs_its_row_only() -> None:
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if body["prompt"] == "torn":
+            return 200, {"created": 0, "data": [{"b64_json": base64.b64encode(b"GIF89a").decode()}]}
+        return 200, painted(RED) if body["prompt"] == "good" else {"created": 0, "data": [{"url": "http://x/y.png"}]}
+
+    with serving(answer) as server:
+        made = paint_all(config(server.url).load(), [PaintRequest(None, w, "", 1) for w in ("good", "torn", "link")])
+    assert isinstance(made[0], bytes) and [type(m).__name__ for m in made[1:]] == ["PictureError", "EndpointError"]
+
+
+def test_a_lot_begun_again_asks_only_for_the_rest(tmp_path: Path) -> None:
+    file = tmp_path / "lots" / "lot-00000000.answers.jsonl"
+    with serving(lambda path, body: (200, said(body["messages"][0]["content"][0]["text"].upper()))) as server:
+        model = config(server.url).load()
+        model.remember(Journal(file))
+        model.ask([ask("a"), ask("b")])
+        with file.open("a") as f:
+            f.write('["torn')  # killed while it wrote
+        journal = Journal(file)
+        assert len(journal) == 2
+        model.remember(journal)
+        assert model.ask([ask("a"), ask("b"), ask("c")]) == ["A", "B", "C"]
+        assert len(server.seen) == 3
+        assert journal.forget(lambda request: json.loads(request)["text"] == "b") == 1
+        assert sorted(Journal(file).values()) == ["A", "C"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said_"),
+    [
+        ("base_url", "ftp://x", "is no http or https address"),
+        ("base_url", "https://me:secret@host/v1", "secrets do not belong into a recipe"),
+        ("key", "sk-abcdef", "never the key itself"),
+        ("revision", "", "at least 1 character"),
+    ],
+)
+def test_a_wrong_endpoint_is_refused(
+    recipe: dict[str, Any], write_recipe: Write, field: str, value: str, said_: str
+) -> None:
+    model = {"kind": "openai", "model": "gpt", "revision": "r", "base_url": "http://127.0.0.1:1/v1", field: value}
+    recipe["models"]["far"] = model
+    with pytest.raises(UserError, match=f"field models.far.{field}: .*{said_}"):
+        load_recipe(write_recipe(recipe))
+
+
+def test_an_address_and_a_key_are_no_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = config("http://a/v1", key="ONE_KEY"), config("http://b/v1", concurrency=3)
+    assert one.identity() == other.identity() != config("http://a/v1", max_tokens=5).identity()
+    monkeypatch.delenv("ONE_KEY", raising=False)
+    assert "ONE_KEY is not set" in one.unready() and not other.unready()
+
+
+def test_the_recipe_with_endpoints_loads_and_lacks_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = ROOT / "recipes" / "bagel_self_sampling.yaml"
+    recipe = load_recipe(file)
+    assert recipe.roles.writer == recipe.roles.painter != recipe.roles.judge
+    for name in ("BAGEL_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    done = underpaint("build", file, "--out", tmp_path / "run")
+    assert done.returncode == 2 and "is not set; it holds the key for" in done.stderr
+
+
+def test_a_build_judged_by_an_endpoint_then_retried(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that the server failed go to quarantine; `retry` asks for those and no others. The key is in no file."""
+    monkeypatch.setenv("FAKE_KEY", "sk-secret")
+    judge, down = Symbolic("miniature.world"), {"cup"}
+
+    def answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        content = body["messages"][0]["content"]
+        context = yaml.safe_load(content[-1]["text"].split("<<", 1)[1].split(">>", 1)[0])
+        if any(word in context["description"] for word in down):
+            return 503, {"error": {"message": "overloaded"}}
+        task, picture = ("critique_text", None) if len(content) == 1 else ("critique_picture", _picture(content[0]))
+        return 200, said(judge.ask([AskRequest(task, "", 1, picture, 0.0, context)])[0])
+
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    for side, names in (("text", "prompt so_far instruction description"), ("picture", "instruction description")):
+        words = (ROOT / "stages" / "templates" / f"critique_{side}.md.j2").read_text()
+        given = "<<{" + ", ".join(f'"{n}": {{{{ {n} | tojson }}}}' for n in names.split()) + "}>>"
+        (templates / f"critique_{side}.md.j2").write_text(words.rstrip() + "\n" + given + "\n")
+    with serving(answer) as server:
+        far = {"kind": "openai", "base_url": server.url, "model": "fake", "revision": "1", "key": "FAKE_KEY"}
+        recipe["models"]["far"] = far | {"retries": 0}
+        recipe["roles"]["judge"], recipe["templates"] = "far", [str(templates)]
+        file, out = write_recipe(recipe), tmp_path / "run"
+        done = underpaint("build", file, "--out", out)
+        assert done.returncode == 0, done.stdout + done.stderr
+        failed = json.loads(underpaint("status", file, "--out", out, "--json").stdout)
+        before = {s["stage"]: s["failed"] for s in failed["stages"]}["critique"]["EndpointError"]
+        assert before and not vocabulary().nouns.keys().isdisjoint(down)
+        down.clear()
+        asked = len(server.seen)
+        again = underpaint("retry", file, "--out", out, "--stage", "critique", "--error", "EndpointError")
+        assert again.returncode == 0, again.stdout + again.stderr
+        found = {s["stage"]: s for s in json.loads(underpaint("status", file, "--out", out, "--json").stdout)["stages"]}
+        assert not found["critique"]["failed"] and found["check"]["failed"]  # only what was named
+        extra = sum("description" in json.dumps(body) for _, _, body in server.seen[asked:])
+        assert before <= extra
+    assert underpaint("verify", out / "corpus").returncode == 0
+    for path in out.rglob("*"):
+        assert not path.is_file() or b"sk-secret" not in path.read_bytes(), path
+
+
+def _picture(part: dict[str, Any]) -> Image.Image:
+    data = base64.b64decode(part["image_url"]["url"].removeprefix("data:image/png;base64,"))
+    return Image.open(io.BytesIO(data)).convert("RGB")
