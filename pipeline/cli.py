@@ -11,6 +11,7 @@ import typer
 
 from pipeline.cli_corpus import corpus_app
 from pipeline.cli_select import select
+from pipeline.cli_store import store_app
 from pipeline.errors import BuildError, UserError
 from pipeline.inspect_pack import inspect_pack
 from pipeline.terminal import AsJson, Out, RecipeFile, console, show
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
 )  # fmt: skip
 app.add_typer(corpus_app)
+app.add_typer(store_app)
 app.add_typer(templates, name="templates")
 app.command(name="inspect-pack")(inspect_pack)
 app.command(name="select")(select)

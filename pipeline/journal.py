@@ -1,6 +1,6 @@
-"""What a remote model has answered while a lot is under way, so that a lot begun again asks only for the rest.
+"""What a remote model has answered for a lot, so that a lot begun again (killed, retried) asks only for the rest.
 
-It lies beside the lot it belongs to and goes when that is done, unless rows failed: then `underpaint retry` needs it.
+It lies beside the lot's table and goes with it: what was paid for is kept.
 """
 
 from __future__ import annotations
@@ -49,11 +49,6 @@ class Journal(MutableMapping[str, str]):
                 self._answers = kept
                 atomic_write(self.path, "".join(json.dumps(line) + "\n" for line in kept.items()).encode())
         return dropped
-
-    def close(self, keep: bool) -> None:
-        """The lot is done; the file stays where `keep` says so."""
-        if not keep:
-            self.path.unlink(missing_ok=True)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

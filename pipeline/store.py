@@ -57,6 +57,8 @@ class Store:
         quarantine = self._quarantine(node, lot)
         if failures:
             atomic_write(quarantine, "".join(json.dumps(f) + "\n" for f in failures).encode())
+        else:
+            quarantine.unlink(missing_ok=True)  # of the time before `undo`
         atomic_write(self._table(node, lot), data)
         manifest = {
             "stage": node.name,
@@ -71,6 +73,14 @@ class Store:
         }
         atomic_write(self._manifest(node, lot), json.dumps(manifest, indent=1, sort_keys=True).encode())
         return manifest
+
+    def undo(self, node: Node, lot: int) -> None:
+        """From now on the lot is not done; its table stays until it is made again."""
+        self._manifest(node, lot).unlink(missing_ok=True)
+
+    def table_file(self, node: Node, lot: int) -> Path:
+        """Where a lot's table lies, for people; read it with `table`."""
+        return self._table(node, lot)
 
     def manifest(self, node: Node, lot: int) -> dict[str, Any]:
         """Raises FileNotFoundError where the lot is not done."""

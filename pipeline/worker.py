@@ -50,9 +50,7 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
         tables = {name: store.table(nodes[name], lot) for name in node.stage.inputs}
         made = node.stage.run(context, tables)
         prompts = made.table if stage == "prompts" else store.table(nodes["prompts"], lot, ["sample", "category"])
-        manifest = store.put(node, lot, made, kept_by_category(node.stage, made.table, prompts))
-        journal.close(keep=bool(made.ledger.failures))
-        return manifest
+        return store.put(node, lot, made, kept_by_category(node.stage, made.table, prompts))
 
     return work
 

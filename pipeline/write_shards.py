@@ -15,7 +15,7 @@ from pipeline.assemble import Assembler, Built, code_commit, config_sha256, mode
 from pipeline.card_facts import model_notes
 from pipeline.corpus import CorpusInfo, begin_corpus, finish_corpus
 from pipeline.errors import BuildError, UserError, disk_full
-from pipeline.graph import build_graph
+from pipeline.graph import BRANCHES, YIELDS, build_graph
 from pipeline.progress import stage_bar
 from pipeline.quotas import shard_numbers
 from pipeline.recipe import Recipe
@@ -80,7 +80,9 @@ def _info(run: Run, selection: Selection) -> CorpusInfo:
     models = model_notes(recipe, model_names(recipe))
     chosen = "".join(f"{r.id} {r.sample} {r.rollout} {r.step} {r.split}\n" for r in selection.chosen)
     licenses = " ".join([recipe.license, *(m.license for m in models)])
-    identity = hashlib.sha256((config_sha256(recipe, run.nodes) + chosen + licenses).encode()).hexdigest()
+    tables = "".join(sorted(_tables(run, selection.chosen)))
+    whole = config_sha256(recipe, run.nodes) + chosen + tables + licenses
+    identity = hashlib.sha256(whole.encode()).hexdigest()
     return CorpusInfo(
         name=f"underpaint-{recipe.name}", recipe_sha256=identity, pipeline_commit=code_commit(),
         title=f"underpaint: {recipe.name}", license=recipe.license,
@@ -88,6 +90,12 @@ def _info(run: Run, selection: Selection) -> CorpusInfo:
         f" `{recipe.name}` (seed {recipe.seed}).",
         models=models, funnel=tuple(found["stages"]), quotas=found["quotas"],
     )  # fmt: skip
+
+
+def _tables(run: Run, chosen: Sequence[Reference]) -> set[str]:
+    """The digests of all tables that chosen samples are made from: an endpoint may give other ones for the same lot."""
+    branches = {(b, r.sample // run.recipe.lot_size) for r in chosen for b, kinds in YIELDS.items() if r.name in kinds}
+    return {run.store.manifest(run.nodes[s], lot)["sha256"] for branch, lot in branches for s in BRANCHES[branch]}
 
 
 def _published(corpus: Path) -> tuple[str, str] | None:

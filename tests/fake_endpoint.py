@@ -35,7 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["Content-Length"]))
         body = json.loads(raw) if "json" in self.headers["Content-Type"] else {"raw": raw}
-        self.server.seen.append((self.path, dict(self.headers), body))
+        self.server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
         status, answer = self.server.answer(self.path, body)
         data = json.dumps(answer).encode()
         self.send_response(status)

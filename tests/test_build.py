@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
@@ -198,3 +199,43 @@ def test_an_impossible_quota_is_said_with_the_yields(
     assert "alignment_negative: 0 of 5 after 3 lots (0.00 a lot, of 0 candidates)" in done.stderr
     assert "multi_turn, unheard_of: 0 of 8 after 3 lots (0.00 a lot, of 0 candidates)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_sample_is_traced_to_its_bytes(built: tuple[Path, Path]) -> None:
+    file, out = built
+    for id in ("mtg-00000000", "iia-00000000"):
+        found = json.loads(underpaint("trace", file, id, "--out", out, "--json").stdout)
+        shard = Path(found["shard"]["path"]).read_bytes()
+        for member in found["members"]:
+            data = shard[member["offset"] : member["offset"] + member["bytes"]]
+            if member["name"].endswith(".json"):
+                assert json.loads(data)["id"] == id
+            else:
+                name = member["name"].partition(".")[2]
+                digest = next(p["sha256"] for p in found["sample"]["images"] if p["name"] == name)
+                assert hashlib.sha256(data).hexdigest() == digest
+        rows = {s["stage"]: s["rows"] for s in found["store"]}
+        assert rows["prompts"][0]["prompt"] == found["sample"]["prompt"]
+        assert all(Path(s["file"]).is_file() for s in found["store"])
+        assert all(r["sample"] == found["origin"]["sample"] for stage in rows.values() for r in stage)
+    text = underpaint("trace", file, "mtg-00000000", "--out", out).stdout
+    assert "target  sketch  1 img0.webp" in text and "at byte" in text
+    wrong = underpaint("trace", file, "mtg-99999999", "--out", out)
+    assert wrong.returncode == 2 and "has no sample 'mtg-99999999'" in wrong.stderr
+
+
+def test_gc_deletes_what_the_recipe_no_longer_makes(built: tuple[Path, Path], tmp_path: Path) -> None:
+    out, recipe = tmp_path / "run", structural_recipe()
+    shutil.copytree(built[1], out)
+    recipe["stages"]["plan"] = {"detour_share": 0.1}
+    file = tmp_path / "recipe.yaml"
+    file.write_text(yaml.safe_dump(recipe))
+    (out / "lots" / ".lot-00000000.json.0.part").touch()
+    listed = json.loads(underpaint("gc", file, "--out", out, "--json").stdout)
+    places = {Path(x["path"]).name.rpartition("-")[0] for x in listed["leftovers"] if "former" in x["why"]}
+    assert {"plan", "draft", "check"} <= places and not {"prompts", "rollout", "critique"} & places
+    assert all(Path(x["path"]).exists() for x in listed["leftovers"]) and not listed["deleted"]
+    assert underpaint("gc", file, "--out", out, "--delete").returncode == 0
+    assert not any(Path(x["path"]).exists() for x in listed["leftovers"])
+    assert list((out / "lots").glob("rollout-*/lot-*.json"))
+    assert json.loads(underpaint("gc", file, "--out", out, "--json").stdout)["leftovers"] == []

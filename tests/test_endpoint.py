@@ -45,12 +45,12 @@ def test_a_question_with_its_picture_seed_and_temperature(monkeypatch: pytest.Mo
         assert model.ask([ask("What is red?", RED, temperature=0.5), ask("Why?")]) == ["yes", "yes"]
         first = next(s for s in server.seen if "image_url" in json.dumps(s[2]))
     path, headers, body = first
-    assert path == "/v1/chat/completions" and headers["Authorization"] == "Bearer sk-secret"
+    assert path == "/v1/chat/completions" and headers["authorization"] == "Bearer sk-secret"
     assert (body["model"], body["temperature"], body["seed"], body["top_p"]) == ("fake", 0.5, 5, 0.9)
     picture, text = body["messages"][0]["content"]
     assert text == {"type": "text", "text": "What is red?"}
     sent = Image.open(io.BytesIO(base64.b64decode(picture["image_url"]["url"].removeprefix("data:image/png;base64,"))))
-    assert list(sent.getdata()) == list(RED.getdata())
+    assert sent.tobytes() == RED.tobytes()
 
 
 def test_busy_servers_are_asked_again_and_refusals_are_not() -> None:

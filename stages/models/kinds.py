@@ -182,7 +182,13 @@ class OpenAIConfig(ModelConfig):
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "writer", "judge")
     module: ClassVar[str] = "stages.models.endpoint"
-    SPEED_ONLY: ClassVar[frozenset[str]] = ModelConfig.SPEED_ONLY | {"base_url", "key", "concurrency", "timeout", "retries"}
+    SPEED_ONLY: ClassVar[frozenset[str]] = ModelConfig.SPEED_ONLY | {
+        "base_url",
+        "key",
+        "concurrency",
+        "timeout",
+        "retries",
+    }
     remote: ClassVar[bool] = True
     kind: Literal["openai"]
     model: str = Field(min_length=1)

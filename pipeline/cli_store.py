@@ -1,0 +1,96 @@
+"""``underpaint retry | trace | gc``: commands about what a run's folder holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from pipeline.terminal import AsJson, Out, RecipeFile, console, show
+
+store_app = typer.Typer()
+
+
+@store_app.command()
+def retry(
+    recipe: RecipeFile,
+    out: Out = None,
+    stage: Annotated[str, typer.Option(help="Only rows that failed in this stage.")] = "",
+    error: Annotated[str, typer.Option(help="Only rows that failed with this error class, as `status` names it.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked again.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray actors; the recipe's number unless given.")] = None,
+) -> None:
+    """Ask again for the rows in quarantine, then build.
+
+    Meant for what was the moment's fault: a server that was overloaded, a GPU out of memory. An answer that does not
+    parse comes out the same from a model that runs here; an endpoint may answer otherwise.
+
+    Example: [bold]underpaint retry recipes/bagel_self_sampling.yaml --stage critique --error EndpointError[/bold]
+    """
+    from pipeline.build import build
+    from pipeline.explain import funnel_lines, status
+    from pipeline.retry import failed_lots, undo
+    from pipeline.run import claim, open_run
+
+    run = open_run(recipe, out)
+    lots = failed_lots(run, stage, error)
+    rows = Counter((failed.node.name, f["error"]) for failed in lots for f in failed.failures)
+    for (name, what), number in sorted(rows.items()):
+        console.print(f"{name}: {number} rows failed with {what}", highlight=False)
+    if not lots:
+        console.print("no row of that kind is in quarantine; nothing to ask again", highlight=False)
+        return
+    if dry_run:
+        return
+    with claim(run):
+        undo(run, lots)
+    build(run, console, workers)
+    for line in funnel_lines(status(run)):
+        console.print(line, highlight=False, markup=False)
+
+
+@store_app.command()
+def trace(
+    recipe: RecipeFile,
+    sample: Annotated[str, typer.Argument(help="A sample of the corpus, e.g. iia-00000003.", show_default=False)],
+    out: Out = None,
+    json: AsJson = False,
+) -> None:
+    """Show everything about one sample: bytes in the shard, segments, scores, and every row of the store behind it.
+
+    Example: [bold]underpaint trace recipes/miniature.yaml iia-00000003[/bold]
+    """
+    from pipeline.run import open_run
+    from pipeline.trace import trace as find
+    from pipeline.trace import trace_lines
+
+    found = find(open_run(recipe, out), sample)
+    show(found, json, trace_lines(found))
+
+
+@store_app.command()
+def gc(
+    recipe: RecipeFile,
+    out: Out = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it; without this nothing is.")] = False,
+    json: AsJson = False,
+) -> None:
+    """List what the folder keeps of former recipes (going back to them would cost nothing), or delete it.
+
+    Example: [bold]underpaint gc recipes/miniature.yaml --delete[/bold]
+    """
+    from pipeline import sweep
+    from pipeline.run import claim, open_run
+
+    run = open_run(recipe, out)
+    with claim(run):
+        found = sweep.leftovers(run)
+        if delete:
+            sweep.delete(found)
+    total = sum(x.bytes for x in found)
+    lines = [f"{x.bytes / 2**20:>9.1f} MiB  {x.path} ({x.why})" for x in found]
+    done = "deleted" if delete else "would go with --delete"
+    lines.append(f"{total / 2**20:>9.1f} MiB in {len(found)} places {done}")
+    rows = [{"path": str(x.path), "why": x.why, "bytes": x.bytes} for x in found]
+    show({"deleted": delete, "bytes": total, "leftovers": rows}, json, lines)
