@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pyarrow as pa
 
+from pipeline.decisions import Decisions
 from pipeline.decontaminate import Benchmarks, Hit
 from pipeline.graph import YIELDS
 from pipeline.quotas import Cells, Quota
@@ -17,9 +18,12 @@ from pipeline.wanted import Select
 DUPLICATE, OVER = "a duplicate", "over quota"
 
 
-def open_pool(table: pa.Table, benchmarks: Benchmarks) -> tuple[CandidatePool, dict[str, Hit]]:
+def open_pool(
+    table: pa.Table, benchmarks: Benchmarks, decisions: Decisions
+) -> tuple[CandidatePool, dict[str, Hit]]:
     """Candidates with those refused that no threshold could save, and the prompts that a benchmark has too."""
     pool = CandidatePool(table)
+    pool.hear(decisions)
     contaminated = pool.refuse_benchmarks(benchmarks)
     pool.refuse_faults()
     return pool, contaminated
@@ -35,6 +39,16 @@ class CandidatePool:
         self.painted = np.isin(self.kinds, YIELDS["painted"])
         self.reasons = [""]
         self.why = np.zeros(table.num_rows, np.int16)
+        self.vouched = np.zeros(table.num_rows, bool)  # a person said that it is good
+
+    def hear(self, decisions: Decisions) -> None:
+        """Refuse what people rejected; what they accepted is refused by no threshold."""
+        if not decisions:
+            return
+        keys = zip(self.kinds.tolist(), self.table["content"].to_pylist(), strict=True)
+        said = np.array([decisions[k].decision if k in decisions else "" for k in keys], dtype=str)
+        self.vouched = said == "accept"
+        self.refuse(said == "reject", "a reviewer's decision")
 
     def fork(self) -> CandidatePool:
         """The same candidates, to be refused for other reasons."""
@@ -92,7 +106,7 @@ class CandidatePool:
         """The thresholds, then duplicates among what passes."""
         for measure in MEASURES:
             low = self.values(measure) < least(limits, measure, self.values(measure), self.kinds)
-            self.refuse(low, f"{measure} below the threshold")
+            self.refuse(low & ~self.vouched, f"{measure} below the threshold")
         self.refuse_duplicates()
 
     def counts(self) -> dict[str, Counter[str]]:

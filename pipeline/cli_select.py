@@ -29,6 +29,7 @@ def select(
     Example: [bold]underpaint select recipes/miniature.yaml --dry-run --set select.min_margin=0.05[/bold]
     """
     from pipeline.candidate_pool import open_pool
+    from pipeline.decisions import load_decisions
     from pipeline.explain import quota_lines, quota_status
     from pipeline.run import open_run
     from pipeline.select import select as choose
@@ -52,7 +53,8 @@ def select(
         lines = quota_lines(quotas)
         found: list[Any] = []
     else:
-        found = yields(open_pool(candidates.table(lots), benchmarks)[0], run.recipe.select)
+        pool, _ = open_pool(candidates.table(lots), benchmarks, load_decisions(run.root))
+        found = yields(pool, run.recipe.select)
         lines = [", ".join(f"{n} lots {branch}" for branch, n in lots.items()), *quota_lines(quotas), ""]
         lines += yield_lines(found, [k for k, q in quotas.items() if q["candidates"]])
     if benchmarks.lines:

@@ -1,4 +1,4 @@
-"""``underpaint retry | trace | gc``: commands about what a run's folder holds."""
+"""``underpaint retry | trace | gc | review``: commands about what a run's folder holds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.errors import UserError, did_you_mean
 from pipeline.terminal import AsJson, Out, RecipeFile, console, show
 
 store_app = typer.Typer()
@@ -94,3 +95,39 @@ def gc(
     lines.append(f"{total / 2**20:>9.1f} MiB in {len(found)} places {done}")
     rows = [{"path": str(x.path), "why": x.why, "bytes": x.bytes} for x in found]
     show({"deleted": delete, "bytes": total, "leftovers": rows}, json, lines)
+
+
+@store_app.command()
+def review(
+    recipe: RecipeFile,
+    out: Out = None,
+    accept: Annotated[list[str] | None, typer.Option(help="Accept this sample; no page is served.")] = None,
+    reject: Annotated[list[str] | None, typer.Option(help="Reject this sample; no page is served.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
+    kind: Annotated[str, typer.Option(help="Show only this kind, e.g. alignment_negative.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Samples on the page.")] = 50,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 0,
+) -> None:
+    """Accept or reject samples, on a page on 127.0.0.1 or by options; `underpaint select` then applies the decisions.
+
+    They are lines of decisions.jsonl in the run's folder, for what was seen: a repainted picture is decided anew.
+
+    Example: [bold]underpaint review recipes/miniature.yaml --reject iia-00000003 --reason "blames the wrong cup"[/bold]
+    """
+    from pipeline.review import Reviewed, serve
+    from pipeline.run import open_run
+    from pipeline.select import SUBSETS
+
+    if kind and kind not in SUBSETS:
+        raise UserError(f"--kind {kind}: there is no such kind; {did_you_mean(kind, SUBSETS)}")
+    reviewed = Reviewed(open_run(recipe, out))
+    for ids, decision in ((accept, "accept"), (reject, "reject")):
+        for id in ids or []:
+            made = reviewed.decide(id, decision, reason)
+            console.print(f"{id}: {made.decision}ed", highlight=False)
+    if not accept and not reject:
+        server, address = serve(reviewed, port, kind, limit)
+        console.print(f"review at {address} (end with Ctrl-C)", highlight=False)
+        with server:
+            server.serve_forever()
+    console.print(f"`underpaint select {recipe}` applies the decisions", highlight=False, markup=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.candidate_pool import open_pool
 from pipeline.corpus_facts import Facts, read_facts
+from pipeline.decisions import load_decisions
 from pipeline.errors import UserError
 from pipeline.explain import status
 from pipeline.pages import picture_source, render_page
@@ -36,11 +37,11 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
     facts = read_facts(run.corpus, each)
     lots, candidates, benchmarks = run.lots_done(), run.candidates(), run.recipe.benchmarks()
     selection = select(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
-    pool, contaminated = open_pool(candidates.table(lots), benchmarks)
+    pool, contaminated = open_pool(candidates.table(lots), benchmarks, load_decisions(run.root))
     page = render_page(
         "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, state=run.state(),
         status=status(run, selection), titles=TITLES, facts=facts,
-        samples={kind: [_view(*whole) for whole in shown] for kind, shown in facts.shown.items()},
+        samples={kind: [view_sample(*whole) for whole in shown] for kind, shown in facts.shown.items()},
         repairs=repairs(run.nodes["repair"], run.store, lots["sampled"]), grid=yields(pool, run.recipe.select),
         contaminated=contaminated, benchmarks=benchmarks, errors=_errors(run.recipe.name, facts, against),
     )  # fmt: skip
@@ -71,7 +72,8 @@ def _errors(name: str, facts: Facts, against: Path | None) -> list[dict[str, Any
     return found
 
 
-def _view(sample: Sample, files: list[bytes]) -> dict[str, Any]:
+def view_sample(sample: Sample, files: list[bytes]) -> dict[str, Any]:
+    """What strip.html.j2 shows: the segments in order, pictures with their source and scores."""
     data = {p.name: (p, f) for p, f in zip(sample.images, files, strict=True)}
     parts = []
     for segment in sample.segments[1:]:

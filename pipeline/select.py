@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from pipeline.candidate_pool import OVER, open_pool
 from pipeline.candidates import Candidates
+from pipeline.decisions import Decisions, load_decisions
 from pipeline.decontaminate import Benchmarks, Hit
 from pipeline.graph import YIELDS, Node
 from pipeline.quotas import Cells, Quota, by_kind, cell_name, of_kinds
@@ -72,15 +73,16 @@ class Selection:
 
 def select(
     recipe: Recipe, nodes: Mapping[str, Node], store: Store, lots: Mapping[str, int],
-    candidates: Candidates | None = None, benchmarks: Benchmarks | None = None,
+    candidates: Candidates | None = None, benchmarks: Benchmarks | None = None, decisions: Decisions | None = None,
 ) -> Selection:  # fmt: skip
     """Go through the candidates of the first `lots[branch]` lots of each branch.
 
-    `candidates` and `benchmarks`, where they are at hand already, save reading them again.
+    `candidates`, `benchmarks` and `decisions`, where they are at hand already, save reading them again.
     """
     table = (candidates or Candidates(nodes, store)).table(lots)
     quota = recipe.quotas.cells()
-    pool, contaminated = open_pool(table, benchmarks or recipe.benchmarks())
+    said = load_decisions(store.root) if decisions is None else decisions
+    pool, contaminated = open_pool(table, benchmarks or recipe.benchmarks(), said)
     selection = Selection(contaminated=contaminated)
     pool.refuse_by(recipe.select)
     cells = pool.cells(quota)

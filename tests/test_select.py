@@ -63,7 +63,7 @@ def rows(vocabulary: Vocabulary) -> list[dict[str, Any]]:
 
 def choose(rows: list[dict[str, Any]], recipe: Recipe) -> Selection:
     lots = {"painted": LOTS, "sampled": LOTS}
-    return select(recipe, {}, None, lots, Given(rows), recipe.benchmarks())  # type: ignore[arg-type]
+    return select(recipe, {}, None, lots, Given(rows), recipe.benchmarks(), {})  # type: ignore[arg-type]
 
 
 def loaded(write: Write, recipe: dict[str, Any], **fields: Any) -> Recipe:
