@@ -18,9 +18,7 @@ from pipeline.wanted import Select
 DUPLICATE, OVER = "a duplicate", "over quota"
 
 
-def open_pool(
-    table: pa.Table, benchmarks: Benchmarks, decisions: Decisions
-) -> tuple[CandidatePool, dict[str, Hit]]:
+def open_pool(table: pa.Table, benchmarks: Benchmarks, decisions: Decisions) -> tuple[CandidatePool, dict[str, Hit]]:
     """Candidates with those refused that no threshold could save, and the prompts that a benchmark has too."""
     pool = CandidatePool(table)
     pool.hear(decisions)

@@ -23,6 +23,7 @@ from pipeline.recipe import load_recipe
 from pipeline.review import Reviewed, serve
 from pipeline.run import Run
 from pipeline.wanted import Select
+from schemas.vocabulary import Vocabulary
 
 
 def candidates(agreements: list[float]) -> pa.Table:
@@ -40,11 +41,11 @@ def decided(content: int, decision: Any) -> Decision:
     return Decision(kind="conflict_positive", content=content, decision=decision)
 
 
-def test_the_selection_applies_them(tmp_path: Path) -> None:
+def test_the_selection_applies_them(tmp_path: Path, vocabulary: Vocabulary) -> None:
     for content, decision in ((0, "reject"), (1, "accept"), (2, "accept"), (2, "reject")):
         add_decision(tmp_path, decided(content, decision))
     table = pa.concat_tables([candidates([1.0, 0.2, 1.0, 1.0, 0.2]), candidates([1.0, 0.3])])
-    pool, _ = open_pool(table, Benchmarks([]), load_decisions(tmp_path))
+    pool, _ = open_pool(table, Benchmarks([], 8, vocabulary), load_decisions(tmp_path))
     pool.refuse_by(Select(min_agreement=0.5))
     # 0 and 2 are rejected, wherever they occur again; 1 passes the threshold, but as a duplicate only once
     assert np.flatnonzero(pool.accepted()).tolist() == [1, 3]
