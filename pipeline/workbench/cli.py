@@ -91,7 +91,7 @@ def test(sources: Sources = None, json: AsJson = False) -> None:
     except TemplateError as e:
         raise UserError(str(e)) from None
     lines = [
-        f"{'FAILED' if t.wrong else 'passed'}  {t.template}: {t.example}" + f": {t.wrong}" * bool(t.wrong)
+        f"FAILED  {t.template}: {t.example}: {t.wrong}" if t.wrong else f"passed  {t.template}: {t.example}"
         for t in tested
     ]
     failed = sum(bool(t.wrong) for t in tested)
@@ -169,4 +169,4 @@ def _files(sources: Sequence[Path] | None) -> list[Path]:
 
 
 def _sum(files: Sequence[Path], wrong: int, what: str) -> str:
-    return f"{len(files)} templates, {wrong} {what}{'' if wrong == 1 else 's'}"
+    return ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in ((len(files), "template"), (wrong, what)))
