@@ -64,7 +64,7 @@ def state_dict_resumes_with_the_same_packs(setup: Setup) -> bool:
 
 
 def two_workers_pack_both(setup: Setup) -> bool:
-    """Forked workers of a DataLoader each give packs, and each of its own samples."""
+    """Forked workers of a DataLoader both give packs, and none is mixed of both."""
     loader = DataLoader(setup.packer(num_workers=2), batch_size=1, num_workers=2, collate_fn=_indexes)
     found = list(itertools.islice(loader, 4))
     workers = [{item["worker_id"] for item in pack} for pack in found]

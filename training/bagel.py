@@ -30,7 +30,7 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
 
     `transform` and `vit_transform` take a PIL picture and give a float tensor (3, H, W) in [-1, 1] with sides that are
     multiples of their `stride`. Every sample is checked as it is read (fields, digests): a broken one ends the run
-    with its key and field, where a skipped one would be missed by nobody.
+    with its key and field, since nobody would miss a skipped one.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
         readers = world_size * max(1, num_workers)
         if len(self.shards) < readers:
             message = f"{len(self.shards)} shards for {world_size} ranks with {max(1, num_workers)} workers"
-            raise ReaderError(f"{dataset_name}: {message}; use fewer workers or build more (field shards.multiple)")
+            raise ReaderError(f"{dataset_name}: {message}; use fewer workers or build more (field shards)")
         self.data_status = _status(data_status)
 
     def set_epoch(self, seed: int = 42) -> None:

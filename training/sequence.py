@@ -68,7 +68,7 @@ def sequences(sample: Sample, policy: Policy) -> list[list[Item]]:
 def step_pieces(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
     """For every step with a target: the prompt, the last picture before the step as context, and the step.
 
-    Several groups found short sequences cheaper and better than whole trajectories (findings on UniCoT); what the
+    UniCoT's authors found short pieces cheaper and better than whole sequences (Fr0zenCrane/UniCoT issue 2); what the
     model then knows of earlier steps is what the picture shows.
     """
     prompt, rest = segments[0], segments[1:]
