@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from schemas.answer import parse_answer
 from schemas.compare import Kind
 from schemas.markup import check_plain
 
@@ -90,17 +91,7 @@ def parse_critique(answer: str, kinds: Sequence[str] = ()) -> Critique:
     Raises CritiqueError naming the field that is missing or wrong, or the place where the JSON breaks, or a finding's
     kind that is neither in `Kind` nor in `kinds`.
     """
-    text = answer.strip()
-    if text.startswith("```"):
-        text = text.strip("`").removeprefix("json").strip()
-    try:
-        critique = Critique.model_validate(json.loads(text))
-    except json.JSONDecodeError as e:
-        raise CritiqueError(f"not JSON: {e.msg} at character {e.pos}") from None
-    except ValidationError as e:
-        first = e.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the whole"
-        raise CritiqueError(f"{field}: {first['msg']}") from None
+    critique = parse_answer(answer, Critique, CritiqueError)
     for finding in critique.findings:
         if finding.kind not in (*Kind, *kinds):
             raise CritiqueError(f"findings: unknown kind {finding.kind!r}; there are {', '.join([*Kind, *kinds])}")

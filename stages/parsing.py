@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from schemas.answer import parse_answer
 from schemas.grammar import GrammarError, enumerate_words
 from schemas.markup import check_plain
 from schemas.mentions import find_mentions
@@ -35,17 +35,7 @@ class Parsed:
 
 def parse_scene(answer: str) -> SceneGraph:
     """The scene graph in a writer's answer: one JSON object, bare or inside a ``` fence. Raises SceneError."""
-    text = answer.strip()
-    if text.startswith("```"):
-        text = text.strip("`").removeprefix("json").strip()
-    try:
-        scene = SceneGraph.model_validate(json.loads(text))
-    except json.JSONDecodeError as e:
-        raise SceneError(f"not JSON: {e.msg} at character {e.pos}") from None
-    except ValidationError as e:
-        first = e.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the whole"
-        raise SceneError(f"{field}: {first['msg']}") from None
+    scene = parse_answer(answer, SceneGraph, SceneError)
     if not scene.objects:
         raise SceneError("objects: there is none; a prompt that shows nothing countable has no steps")
     return scene
