@@ -42,7 +42,7 @@ def card_text(index: Index, facts: CardFacts, suffix: str, info: CorpusInfo) -> 
         info=info, schema=SCHEMA, teaches=_TEACHES, samples=index.samples, pictures=index.pictures,
         subsets=subsets, splits=splits, shard=f"{subsets[0]}/{ABBREVIATIONS[subsets[0]]}-{splits[0]}-000000.tar",
         composition=_composition(index), categories=_categories(index), sizes=facts.sizes, counts=facts.counts,
-        scores=facts.scores,
+        scores=facts.scores, faults=_faults(info),
     )  # fmt: skip
     return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n{body}\n"
 
@@ -86,6 +86,11 @@ def _categories(index: Index) -> dict[str, Counter[str]]:
     for cell in index.cells:
         found.setdefault(cell.category, Counter())[cell.subset] += cell.samples
     return dict(sorted(found.items()))
+
+
+def _faults(info: CorpusInfo) -> list[str]:
+    findings = info.facts.findings.values() if info.facts else ()
+    return sorted({kind for found in findings for kind in found})
 
 
 def _template() -> jinja2.Template:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
@@ -25,6 +25,10 @@ from pipeline.shard import MANIFEST_SCHEMA, Load, Ref, ShardError, ShardResult, 
 from schemas.croissant import MANIFEST, ListedFile, croissant
 from schemas.fields import json_schema
 from schemas.sample import SCHEMA
+
+if TYPE_CHECKING:
+    from pipeline.corpus_facts import Facts
+    from pipeline.repairs import Repairs
 
 INDEX_VERSION = "underpaint-index/1"
 SUMS = "SHA256SUMS"
@@ -44,6 +48,8 @@ class CorpusInfo:
     models: tuple[ModelNote, ...] = ()
     funnel: tuple[dict[str, Any], ...] = ()  # ledgers summed by stage, as `underpaint status` has them
     quotas: dict[str, Any] = field(default_factory=dict)  # by kind, likewise
+    facts: Facts | None = None  # the report's figures over the shards
+    repairs: Repairs | None = None  # and over all drafts that were judged wrong
 
 
 class _Strict(BaseModel):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from rich.console import Console
 from pipeline.assemble import Assembler, Built, code_commit, config_sha256, model_names
 from pipeline.card_facts import model_notes
 from pipeline.corpus import CorpusInfo, begin_corpus, finish_corpus
+from pipeline.corpus_facts import read_facts
 from pipeline.errors import BuildError, UserError, disk_full
 from pipeline.graph import BRANCHES, YIELDS, build_graph
 from pipeline.progress import stage_bar
 from pipeline.quotas import shard_numbers
 from pipeline.recipe import Recipe
+from pipeline.repairs import repairs
 from pipeline.run import Run
 from pipeline.runner import Pool
 from pipeline.select import Reference, Selection
@@ -46,7 +49,7 @@ def write_shards(run: Run, selection: Selection, console: Console, actors: Pool)
         report = actors.run(shard_worker, arguments, range(len(plans)), on_done=lambda *_: advance())
     for number, error in sorted(report.errors.items()):
         raise disk_full(run.root, error) or BuildError(f"{plans[number].path}: {type(error).__name__}: {error}")
-    finish_corpus(staging, fresh, list(report.results.values()), info)
+    finish_corpus(staging, fresh, list(report.results.values()), _with_figures(info, run, staging))
     former = run.root / "corpus.old"
     shutil.rmtree(former, ignore_errors=True)
     if run.corpus.exists():
@@ -96,6 +99,12 @@ def _tables(run: Run, chosen: Sequence[Reference]) -> set[str]:
     """The digests of all tables that chosen samples are made from: an endpoint may give other ones for the same lot."""
     branches = {(b, r.sample // run.recipe.lot_size) for r in chosen for b, kinds in YIELDS.items() if r.name in kinds}
     return {run.store.manifest(run.nodes[s], lot)["sha256"] for branch, lot in branches for s in BRANCHES[branch]}
+
+
+def _with_figures(info: CorpusInfo, run: Run, staging: Path) -> CorpusInfo:
+    """The report's figures for the card, from the shards as written and from the store."""
+    made = repairs(run.nodes["repair"], run.store, run.lots_done()["sampled"])
+    return replace(info, facts=read_facts(staging), repairs=made)
 
 
 def _published(corpus: Path) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import tarfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from PIL import Image
 
 from pipeline.card_facts import ModelNote
 from pipeline.corpus import begin_corpus, finish_corpus, write_corpus
+from pipeline.corpus_facts import Facts
+from pipeline.repairs import Repairs, Tries
 from pipeline.shard import Ref, ShardError, deal, plan_shards, write_shard
 from pipeline.verify import verify
 from schemas.sample import SampleError
@@ -193,7 +196,9 @@ def test_the_card_says_what_the_corpus_is_and_who_made_it(tmp_path: Path) -> Non
     note = ModelNote("painter", "brush", "0123abcd", "example/painter at `f00d`", "apache-2.0")
     stage = {"stage": "critique", "unit": "steps", "entered": 9, "kept": 7, "rejected": {"odd | even": 2}, "failed": {}}
     quotas = {"multi_turn": {"chosen": 20, "accepted": 25, "rejected": {"over quota": 5}}}
-    info = replace(INFO, license="other", models=(note,), funnel=(stage,), quotas=quotas)
+    facts = Facts(judged=Counter(text=4), findings={"text": Counter(wrong_attribute=3)})
+    mended = Repairs(8, [Tries("1", 8, 2), Tries("2", 6, 3)], [])
+    info = replace(INFO, license="other", models=(note,), funnel=(stage,), quotas=quotas, facts=facts, repairs=mended)
     write_corpus(tmp_path / "out", refs(corpus()), load, SHARDS, info)
     card = (tmp_path / "out" / "README.md").read_text()
     assert "license: other\n" in card
@@ -203,3 +208,5 @@ def test_the_card_says_what_the_corpus_is_and_who_made_it(tmp_path: Path) -> Non
     assert "| multi_turn | 20 | 25 | 5 over quota |" in card
     assert "| `clip_description` | alignment | 30 | 0.250 | 0.250 |" in card
     assert "| counting | 20 | 20 | 20 |\n" in card
+    assert "| 2 | 6 | 3 | 50.0% |" in card and "found no fault: 5." in card
+    assert "| wrong attribute | 75.0% |" in card
