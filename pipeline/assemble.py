@@ -22,11 +22,13 @@ from pipeline.store import Store
 from schemas.critique import Critique
 from schemas.edit import Op
 from schemas.markup import plan_text, refine_text
+from schemas.picture import decode_picture, encode_picture
 from schemas.sample import Sample, Score, Segment
 from schemas.sample_builder import NewPicture, build_sample, image_segment, text_segment
 
 Row = dict[str, Any]
 Built = tuple[Sample, list[bytes]]
+STORED_AS = "webp-lossless"
 PAINTED_BY = {"self_sample": "sketcher"}  # picture's origin → role; all others are the painter's
 
 
@@ -76,7 +78,10 @@ class Assembler:
         model, revision = self.names[painter]
         settings = self.recipe.model_for(painter).identity()
         settings.pop("checkpoint", None)  # it is the revision
-        return NewPicture(row["picture"], origin, model, revision, row["seed"], settings, scores)  # type: ignore[arg-type]
+        data, encoding = row["picture"], self.recipe.shards.encoding
+        if encoding != STORED_AS:
+            data = encode_picture(decode_picture(data), encoding)
+        return NewPicture(data, origin, model, revision, row["seed"], settings, scores)  # type: ignore[arg-type]
 
     def _sketch(self, number: int, row: Row, origin: str) -> Segment:
         """The policy's own drafts are context; what the painter made is a target."""

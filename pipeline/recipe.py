@@ -14,6 +14,7 @@ from pipeline.errors import UserError, did_you_mean
 from pipeline.strict_yaml import load_yaml
 from pipeline.wanted import Decontaminate, Quotas, Rounds, Select, Strict
 from pipeline.workbench.lint import unusable
+from schemas.picture import Encoding
 from schemas.vocabulary import Vocabulary
 from stages.alignment import AlignmentParams
 from stages.candidates import CandidatesParams
@@ -76,8 +77,10 @@ class Shards(Strict):
 
     Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Those left out follow from the
     quotas (`pipeline.quotas.shard_numbers`): 128, 64, 64 and 8 for the full corpus, fewer for smaller ones.
+    `encoding` is of the pictures in the shards; the store keeps them lossless.
     """
 
+    encoding: Encoding = "webp-lossless"
     multi_turn: int | None = Field(default=None, ge=1, le=100_000)
     conflict: int | None = Field(default=None, ge=1, le=100_000)
     alignment: int | None = Field(default=None, ge=1, le=100_000)

@@ -55,9 +55,10 @@ class Verification:
 
 
 def verify(folder: Path, workers: int = 1, limit: int = 1000) -> Verification:
-    """Check digests, names, members, samples, pictures, counts, manifest and wids of a corpus.
+    """Check digests, names, members, samples, pictures and counts of a corpus, and every file about the shards.
 
-    Memory: one sample a worker, and the ids and groups of all. Raises FileNotFoundError where there is no folder.
+    Memory: the texts of one shard a worker, and the ids and groups of all. Raises FileNotFoundError where there is no
+    folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder; give the corpus that `underpaint build` wrote")

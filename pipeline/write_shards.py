@@ -72,7 +72,7 @@ def shard_worker(recipe: Recipe, root: str, staging: str) -> Callable[[int], Sha
 
 def shard_plans(recipe: Recipe, chosen: Sequence[Reference]) -> list[ShardPlan]:
     """Which sample goes into which shard; the same wherever it is computed."""
-    numbers = shard_numbers(recipe.quotas.numbers(), recipe.shards.model_dump(exclude_none=True))
+    numbers = shard_numbers(recipe.quotas.numbers(), recipe.shards.model_dump(exclude={"encoding"}, exclude_none=True))
     return plan_shards((Ref(r.id, r.subset, r.split, r.pictures, r) for r in chosen), numbers)
 
 

@@ -145,7 +145,7 @@ def energon_folder(path: Path, part: str) -> Loaded:
 def guessable(corpus: Path, subset: str, split: str) -> bool:
     """Whether the first five samples show every column: only then can files without their card be read."""
     with tarfile.open(shards(corpus, subset, split)[0]) as tar:
-        names = [name for name in tar.getnames()]
+        names = tar.getnames()
     keys = list(dict.fromkeys(name.partition(".")[0] for name in names))[:5]
     most = max(len(members) for _, members in by_hand(corpus, subset, split).values())
     return all(sum(name.startswith(f"{key}.img") for name in names) == most for key in keys)

@@ -8,7 +8,7 @@ import json
 import subprocess
 import tarfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,16 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset as wds
 import yaml
+from conftest import make_lot
 from factories import FIRST, INFO, SHARDS, corpus, load, multi_turn, picture, refs, write_tiny_corpus
 from PIL import Image
 
+from pipeline.assemble import Assembler
 from pipeline.card_facts import ModelNote
 from pipeline.corpus import begin_corpus, finish_corpus, write_corpus
 from pipeline.corpus_facts import Facts
 from pipeline.repairs import Repairs, Tries
+from pipeline.select import select
 from pipeline.shard import Ref, ShardError, deal, plan_shards, write_shard
 from pipeline.verify import verify
 from schemas.sample import SampleError
@@ -210,3 +213,18 @@ def test_the_card_says_what_the_corpus_is_and_who_made_it(tmp_path: Path) -> Non
     assert "| counting | 20 | 20 | 20 |\n" in card
     assert "| 2 | 6 | 3 | 50.0% |" in card and "found no fault: 5." in card
     assert "| wrong attribute | 75.0% |" in card
+
+
+def test_the_compact_variant_is_named_declared_and_verified(
+    recipe: dict[str, Any], write_recipe: Callable[[dict[str, Any]], Path], tmp_path: Path
+) -> None:
+    recipe["shards"] = {"encoding": "jpeg95_444"}
+    loaded, nodes, store = make_lot(write_recipe, recipe, tmp_path / "run")
+    chosen = select(loaded, nodes, store, {"painted": 1, "sampled": 1}).chosen
+    assembler = Assembler(loaded, nodes, store)
+    written = write_tiny_corpus(tmp_path / "out", (assembler(reference) for reference in chosen))
+    assert verify(written).problems == []
+    names = {name.partition(".")[2] for shard in written.glob("*/*.tar") for name, _ in read_tar(shard)}
+    assert {name.rpartition(".")[2] for name in names} == {"jpg", "json"}
+    front = yaml.safe_load((written / "README.md").read_text().split("---\n")[1])
+    assert "img4.jpg" in {f["name"] for f in front["dataset_info"][0]["features"]}
