@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pipeline.candidates import Candidates
 from pipeline.errors import BuildError, UserError, disk_full
-from pipeline.graph import BRANCHES, YIELDS, Node
+from pipeline.graph import BRANCHES, YIELDS, Node, stage_lots
 from pipeline.progress import stage_bar
 from pipeline.quotas import lots_wanted, of_kinds
 from pipeline.run import Run, claim
@@ -100,15 +100,6 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
             + "\nlower them (field quotas), allow more (field rounds), or loosen the thresholds (field select)"
         )
     return lots, selection
-
-
-def stage_lots(lots: Mapping[str, int]) -> dict[str, int]:
-    """How many lots each stage needs, in the order in which they run; prompts serve both branches."""
-    needed: dict[str, int] = {}
-    for branch, stages in BRANCHES.items():
-        for stage in stages:
-            needed[stage] = max(needed.get(stage, 0), lots[branch])
-    return needed
 
 
 def _run_stages(run: Run, console: Console, lots: Mapping[str, int], actors: Pool, counts: Counts) -> None:

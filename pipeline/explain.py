@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pipeline.build import stage_lots
-from pipeline.graph import BRANCHES, Node
+from pipeline.graph import BRANCHES, Node, stage_lots
 from pipeline.quotas import by_kind
 from pipeline.run import Run
 from pipeline.select import Selection, select

@@ -81,6 +81,15 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
     return nodes
 
 
+def stage_lots(lots: Mapping[str, int]) -> dict[str, int]:
+    """How many lots each stage needs, in the order in which they run; prompts serve both branches."""
+    needed: dict[str, int] = {}
+    for branch, stages in BRANCHES.items():
+        for stage in stages:
+            needed[stage] = max(needed.get(stage, 0), lots[branch])
+    return needed
+
+
 def _model_identity(model: ModelConfig) -> str:
     return canonical({"settings": model.identity(), "code": code_digest(model.module) if model.module else ""})
 

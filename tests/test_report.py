@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +14,17 @@ import pytest
 import yaml
 from conftest import structural_recipe
 from rich.console import Console
+from typer.testing import CliRunner
 
 from pipeline import build as building
+from pipeline.cli import app
 from pipeline.corpus_facts import read_facts
 from pipeline.errors import UserError
 from pipeline.repairs import repairs
 from pipeline.report import corpus_of, write_report
 from pipeline.run import Run, open_run
 from pipeline.runner import Report
+from pipeline.shard import read_shard
 
 
 class InProcess:
@@ -88,3 +93,31 @@ def test_the_page_says_it_all(run: Run, tmp_path: Path) -> None:
     assert "among the 3 that the recipe" in page and "0.200" in page
     with pytest.raises(UserError, match="no corpus in"):
         corpus_of(tmp_path)
+
+
+def test_nothing_comes_twice_in_the_shards_and_no_scene_is_in_two_splits(run: Run) -> None:
+    splits: dict[str, set[str]] = {}
+    seen = set()
+    for sample, _ in (s for shard in sorted(run.corpus.glob("*/*.tar")) for s in read_shard(shard)):
+        splits.setdefault(sample.group, set()).add(sample.split)
+        shown = {"multi_turn": -1, "alignment": 0}.get(sample.subset)  # the last picture, the judged draft
+        what = "".join(s.text for s in sample.segments) if shown is None else sample.images[shown].sha256
+        seen.add((sample.subset, sample.group, what))
+    assert len(seen) == 30 and {len(s) for s in splits.values()} == {1}
+
+
+def test_select_says_what_other_thresholds_yield_and_loads_no_model(run: Run) -> None:
+    file = str(run.root.parent / "tiny.yaml")
+    words = ["select", file, "--out", str(run.root), "--dry-run", "--json", "--set", "select.min_margin=0.3"]
+    code = f"import sys; from pipeline.cli import app; app({words}, standalone_mode=False)"
+    code += "; assert not {'torch', 'ray'} & sys.modules.keys()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    margins = [y for y in found["yields"] if y["measure"] == "margin"]
+    assert [y["threshold"] for y in margins if y["current"]] == [0.3]
+    assert found["quotas"]["multi_turn"]["chosen"] == 16 and found["lots"] == run.lots_done()
+    refused = CliRunner().invoke(app, ["select", file, "--out", str(run.root), "--set", "select.min_margin=0.3"])
+    assert isinstance(refused.exception, UserError) and "--set is for --dry-run" in str(refused.exception)
+    refused = CliRunner().invoke(app, [*words[:-1], "seed=3"])
+    assert "within select, quotas, decontaminate" in str(refused.exception)
