@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.decontaminate import list_digest
-from pipeline.graph import Node, canonical
+from pipeline.graph import BRANCHES, YIELDS, Node, canonical
 from pipeline.quotas import cell_name
 from pipeline.recipe import Recipe
 from pipeline.select import SUBSETS, Reference
@@ -196,12 +196,13 @@ def model_names(recipe: Recipe) -> dict[str, tuple[str, str]]:
 
 
 def config_sha256(recipe: Recipe, nodes: Mapping[str, Node]) -> str:
-    """The identity of the corpus: every stage's fingerprint, the quotas, the thresholds, the shards."""
+    """The identity of the corpus: the stages its samples come from, the quotas, the thresholds, the shards."""
     rest = {k: getattr(recipe, k).model_dump(mode="json") for k in ("select", "shards")}
     quotas = {cell_name(cell): n for cell, n in recipe.quotas.cells().items()}
     lists = [list_digest(Path(p)) for p in recipe.decontaminate.lists]
     rest |= {"quotas": quotas, "decontaminate": {"lists": lists, "words": recipe.decontaminate.words}}
-    whole = {"stages": {n.name: n.fingerprint for n in nodes.values()}, **rest}
+    stages = {name: nodes[name].fingerprint for branch in YIELDS for name in BRANCHES[branch]}
+    whole = {"stages": stages, **rest}
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
 
 

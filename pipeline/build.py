@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from pipeline.calibration import SideFigures, read_calibration, shortfalls
 from pipeline.candidates import Candidates
 from pipeline.errors import BuildError, UserError, disk_full
-from pipeline.graph import BRANCHES, YIELDS, Node, stage_lots
+from pipeline.graph import YIELDS, Node, stage_lots
 from pipeline.progress import stage_bar
 from pipeline.quotas import lots_wanted, of_kinds
 from pipeline.run import Run, claim
@@ -23,6 +24,7 @@ from pipeline.select import Selection, select, short_of, to_json
 from pipeline.store import atomic_write
 from pipeline.worker import stage_worker
 from pipeline.write_shards import write_shards
+from schemas.critique import Side
 from stages.stage import balances
 
 
@@ -35,15 +37,17 @@ class Counts:
     seen: Counter[str] = field(default_factory=Counter)  # lots of each stage that a former round asked for
 
 
-def build(run: Run, console: Console, workers: int | None = None) -> Selection:
+def build(run: Run, console: Console, workers: int | None = None, ship_anyway: bool = False) -> Selection:
     """Build the corpus. Whatever is in the store already is not made again.
 
-    Raises UserError (impossible quotas, no room, a build at work there already) and BuildError.
+    Raises UserError (impossible quotas, no room, a build at work there already) and BuildError; also where the judge
+    stays under the recipe's floor, unless told to `ship_anyway`.
     """
     _check_ready(run)
     counts = Counts()
     try:
         with claim(run), pool(workers or run.recipe.run.workers, run.recipe.run.cpus, console.print) as actors:
+            _calibrated(run, console, actors, counts, ship_anyway or run.recipe.calibration.ship_anyway)
             lots, selection = _rounds(run, console, actors, counts)
             console.print(f"  lots: {counts.made} made, {counts.reused} reused", highlight=False)
             _check_ledgers(run, lots)
@@ -60,25 +64,52 @@ def _check_ready(run: Run) -> None:
             raise UserError(f"field models.{name}: {why}")
 
 
+def calibrate(run: Run, console: Console, workers: int | None = None) -> dict[Side, SideFigures]:
+    """Only ask the judge about the cases of known truth; a build finds them done. Raises UserError, BuildError."""
+    if not run.recipe.calibration.cases:
+        raise UserError("the recipe asks for no calibration; set calibration.cases to 200 or so")
+    _check_ready(run)
+    with claim(run), pool(workers or run.recipe.run.workers, run.recipe.run.cpus, console.print) as actors:
+        _calibrated(run, console, actors, Counts(), ship_anyway=True)
+    return read_calibration(run.recipe, run.nodes, run.store)
+
+
+def _calibrated(run: Run, console: Console, actors: Pool, counts: Counts, ship_anyway: bool) -> None:
+    """First of all, so that a judge under the floor costs no picture. Raises BuildError."""
+    _run_stages(run, console, _calibration_lots(run), actors, counts)
+    short = shortfalls(run.recipe, read_calibration(run.recipe, run.nodes, run.store))
+    if short and not ship_anyway:
+        raise BuildError(
+            "the judge is not as good as the recipe asks:\n  "
+            + "\n  ".join(short)
+            + "\nname another judge or template, lower the floor, set the subset's quotas to 0,"
+            " or ship it all the same: --ship-anyway, or calibration.ship_anyway in the recipe"
+        )
+
+
+def _calibration_lots(run: Run) -> dict[str, int]:
+    return {"calibrated": run.recipe.calibration.lots(run.recipe.lot_size)}
+
+
 def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[dict[str, int], Selection]:
     """Run as many lots as the yields so far ask for, until every quota is met."""
     quota, limits = run.recipe.quotas.cells(), run.recipe.rounds
     candidates, benchmarks = Candidates(run.nodes, run.store), run.recipe.benchmarks()
-    lots = dict.fromkeys(BRANCHES, 0)
+    lots = dict.fromkeys(YIELDS, 0) | _calibration_lots(run)
     selection = Selection()
     prompts = run.recipe.stages.prompts.length()
     listed = None if prompts is None else -(-prompts // run.recipe.lot_size)
     most = limits.max_lots if listed is None else min(listed, limits.max_lots)
     for round in range(1, limits.max_rounds + 1):
-        wanted = {
+        wanted = lots | {
             branch: lots_wanted(
                 of_kinds(quota, YIELDS[branch]), selection.cells, selection.recent, lots[branch], limits.pilot, most
             )
-            for branch in BRANCHES
+            for branch in YIELDS
         }
         if wanted == lots:
             break
-        console.print(f"round {round}: " + ", ".join(f"{n} lots {b}" for b, n in wanted.items()), highlight=False)
+        console.print(f"round {round}: " + ", ".join(f"{wanted[b]} lots {b}" for b in YIELDS), highlight=False)
         lots = wanted
         atomic_write(run.root / "build.json", json.dumps({"lots": lots, "rounds": round}).encode())
         _run_stages(run, console, lots, actors, counts)
@@ -86,7 +117,7 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
         if selection.met(quota):
             return lots, selection
     if not selection.met(quota):
-        if listed is not None and max(lots.values()) == listed:
+        if listed is not None and max(lots[b] for b in YIELDS) == listed:
             source = run.recipe.stages.prompts.source
             raise UserError(
                 f"the prompt list ends before the quotas are met: {prompts} prompts ({listed} lots), none left\n  "

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from pipeline.cli_corpus import corpus_app
 from pipeline.cli_select import select
 from pipeline.cli_store import store_app
 from pipeline.errors import BuildError, UserError
 from pipeline.inspect_pack import inspect_pack
-from pipeline.terminal import AsJson, Out, RecipeFile, console, show
+from pipeline.terminal import AsJson, Out, RecipeFile, Workers, console, show
 from pipeline.workbench.cli import templates
 
 app = typer.Typer(
@@ -45,7 +46,8 @@ def plan(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> None:
 def build(
     recipe: RecipeFile,
     out: Out = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Ray actors; the recipe's number unless given.")] = None,
+    workers: Workers = None,
+    ship_anyway: Annotated[bool, typer.Option("--ship-anyway", help="Whatever the judge's calibration says.")] = False,
 ) -> None:
     """Build the corpus; what is done already is reused, so a killed build goes on where it stopped.
 
@@ -57,10 +59,30 @@ def build(
 
     run = open_run(recipe, out)
     console.print(f"recipe {run.recipe.name}, seed {run.recipe.seed}, in {run.root}", highlight=False)
-    run_build(run, console, workers)
+    run_build(run, console, workers, ship_anyway)
     for line in funnel_lines(status(run)):
         console.print(line, highlight=False)
     console.print(f"corpus: {run.corpus}", highlight=False)
+
+
+@app.command()
+def calibrate(recipe: RecipeFile, out: Out = None, workers: Workers = None, json: AsJson = False) -> None:
+    """Ask the judge about cases of known truth and print its precision and recall. Exits with 1 under the floor.
+
+    Example: [bold]underpaint calibrate recipes/miniature.yaml[/bold]
+    """
+    from pipeline.build import calibrate as run_calibration
+    from pipeline.calibration import calibration_lines, shortfalls
+    from pipeline.run import open_run
+
+    run = open_run(recipe, out)
+    found = run_calibration(run, Console(stderr=True) if json else console, workers)
+    short = shortfalls(run.recipe, found)
+    figures = {side.value: figures.to_dict() for side, figures in found.items()}
+    lines = [*calibration_lines(found), "", *(f"under the floor: {s}" for s in short)]
+    show({"figures": figures, "shortfalls": short}, json, lines)
+    if short:
+        raise typer.Exit(1)
 
 
 @app.command(name="status")

@@ -10,7 +10,20 @@ from typing import Any
 
 from pipeline.code_digest import code_digest
 from pipeline.recipe import Recipe, templates_for
-from stages import alignment, candidates, check, conflict, critique, draft, plan, prompts, repair, rollout, score
+from stages import (
+    alignment,
+    calibration,
+    candidates,
+    check,
+    conflict,
+    critique,
+    draft,
+    plan,
+    prompts,
+    repair,
+    rollout,
+    score,
+)  # fmt: skip
 from stages.models.kinds import ModelConfig
 from stages.stage import Stage
 
@@ -19,12 +32,14 @@ STAGES: dict[str, Stage] = {
     for s in (
         prompts.STAGE, plan.STAGE, draft.STAGE, check.STAGE, score.DRAFTS, candidates.PAINTED,
         rollout.STAGE, critique.STAGE, conflict.STAGE, repair.STAGE, alignment.STAGE, score.ALIGNMENT,
-        candidates.SAMPLED,
+        candidates.SAMPLED, calibration.STAGE,
     )
 }  # fmt: skip
 
-# The two branches of the graph grow by lots of their own, until the quotas of what they yield are met.
+# Each branch has lots of its own. Those that yield samples grow until the quotas are met; the calibration has as many
+# lots as the recipe says.
 BRANCHES: dict[str, tuple[str, ...]] = {
+    "calibrated": ("calibration",),
     "painted": ("prompts", "plan", "draft", "check", "score_drafts", "candidates_painted"),
     "sampled": (
         "prompts", "rollout", "critique", "conflict", "repair", "alignment", "score_alignment", "candidates_sampled",
@@ -62,7 +77,7 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
     words = canonical(recipe.words().model_dump(mode="json"))
     nodes: dict[str, Node] = {}
     for declared in STAGES.values():
-        params = getattr(recipe.stages, declared.name)
+        params = recipe.params_of(declared.name)
         stage = declared.narrowed(params)
         parts = {
             "code": code_digest(stage.run.__module__),
@@ -86,7 +101,7 @@ def stage_lots(lots: Mapping[str, int]) -> dict[str, int]:
     needed: dict[str, int] = {}
     for branch, stages in BRANCHES.items():
         for stage in stages:
-            needed[stage] = max(needed.get(stage, 0), lots[branch])
+            needed[stage] = max(needed.get(stage, 0), lots.get(branch, 0))
     return needed
 
 

@@ -11,17 +11,21 @@ from pydantic import BaseModel, Field, ValidationError
 
 from pipeline.decontaminate import Benchmarks, ListError
 from pipeline.errors import UserError, did_you_mean
+from pipeline.floor import CalibrationSettings
 from pipeline.strict_yaml import load_yaml
 from pipeline.wanted import Decontaminate, Quotas, Rounds, Select, Strict
 from pipeline.workbench.lint import unusable
+from schemas.critique import Side
 from schemas.picture import Encoding
 from schemas.vocabulary import Vocabulary
 from stages.alignment import AlignmentParams
+from stages.calibration import CalibrationParams
 from stages.candidates import CandidatesParams
 from stages.check import CheckParams
 from stages.conflict import ConflictParams
 from stages.critique import CritiqueParams
 from stages.draft import DraftParams
+from stages.judging import JudgeParams
 from stages.models.checkpoint import is_folder
 from stages.models.kinds import KINDS, AnyModel
 from stages.plan import PlanParams
@@ -32,7 +36,7 @@ from stages.score import ScoreParams
 from stages.stage import Stage
 from stages.templating import BUILT_IN, Template, TemplateError, load_templates
 
-Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer"]
+Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "renderer"]
 
 
 class Roles(Strict):
@@ -40,6 +44,8 @@ class Roles(Strict):
 
     The sketcher paints the rollouts, the painter where none is named: in the paper the drafts that are judged are the
     policy's own and the targets are FLUX's. The arbiter is asked where the judge's answers disagree, if there is one.
+    The renderer (a model of the kind `drawn`) shows the scenes on which the judge is calibrated; without one there is
+    no calibration of the picture side.
     """
 
     painter: str
@@ -48,6 +54,7 @@ class Roles(Strict):
     scorer: str
     sketcher: str | None = None
     arbiter: str | None = None
+    renderer: str | None = None
 
 
 # What a model must be able to be in order to play an optional role.
@@ -70,6 +77,7 @@ class StageParams(Strict):
     alignment: AlignmentParams = AlignmentParams()
     score_alignment: ScoreParams = ScoreParams()
     candidates_sampled: CandidatesParams = CandidatesParams()
+    calibration: CalibrationParams = CalibrationParams()
 
 
 class Shards(Strict):
@@ -112,6 +120,7 @@ class Recipe(Strict):
     )
     stages: StageParams = StageParams()
     quotas: Quotas = Quotas()
+    calibration: CalibrationSettings = CalibrationSettings()
     rounds: Rounds = Rounds()
     select: Select = Select()
     decontaminate: Decontaminate = Decontaminate()
@@ -124,6 +133,14 @@ class Recipe(Strict):
         if "sketcher" in named:
             named["sketcher"] = named["sketcher"] or self.roles.painter
         return {role: name for role, name in named.items() if name is not None}
+
+    def params_of(self, stage: str) -> Any:
+        """A stage's parameters. The judge is calibrated as the critiques ask it, in all that is not said otherwise."""
+        params = getattr(self.stages, stage)
+        if stage == "calibration":
+            asked = {n: getattr(self.stages.critique, n) for n in JudgeParams.model_fields}
+            params = params.model_copy(update={n: v for n, v in asked.items() if n not in params.model_fields_set})
+        return params
 
     def model_for(self, role: str) -> Any:
         """Raises KeyError for an optional role that nobody plays."""
@@ -226,6 +243,9 @@ def _check_named(recipe: Recipe, path: Path) -> None:
             raise UserError(f"{path}: field roles.{role}: model {name!r} can only be {can}")
         if why := recipe.models[name].missing():
             raise UserError(f"{path}: field models.{name}: {why}")
+    if not recipe.roles.renderer and list(recipe.calibration.floor.of(Side.PICTURE)):
+        why = "no renderer shows pictures of known truth; name one in roles.renderer (a model of the kind drawn)"
+        raise UserError(f"{path}: field calibration.floor.picture: {why}")
     for name in StageParams.model_fields:
         if why := getattr(recipe.stages, name).problem():
             raise UserError(f"{path}: field stages.{name}.{why}")

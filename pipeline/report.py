@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pipeline.calibration import FIGURES, read_calibration, shortfalls
 from pipeline.candidate_pool import open_pool
 from pipeline.corpus_facts import Facts, read_facts
 from pipeline.decisions import load_decisions
@@ -35,6 +36,7 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
     `against` is another run or its recipe, whose kinds of error stand beside this one's. Raises UserError.
     """
     facts = read_facts(run.corpus, each)
+    calibration = read_calibration(run.recipe, run.nodes, run.store)
     lots, candidates, benchmarks = run.lots_done(), run.candidates(), run.recipe.benchmarks()
     selection = select(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
     pool, contaminated = open_pool(candidates.table(lots), benchmarks, load_decisions(run.root))
@@ -44,6 +46,8 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
         samples={kind: [view_sample(*whole) for whole in shown] for kind, shown in facts.shown.items()},
         repairs=repairs(run.nodes["repair"], run.store, lots["sampled"]), grid=yields(pool, run.recipe.select),
         contaminated=contaminated, benchmarks=benchmarks, errors=_errors(run.recipe.name, facts, against),
+        calibration=calibration, shortfalls=shortfalls(run.recipe, calibration), figure_names=FIGURES,
+        observations=run.recipe.params_of("calibration").observations,
     )  # fmt: skip
     atomic_write(run.root / "report.html", page)
     return run.root / "report.html"

@@ -36,7 +36,7 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
     loaded = {name: recipe.models[name].load() for name in sorted(set(cast.values()))}
     models = {role: loaded[name] for role, name in cast.items()}
     remembering = [model for model in loaded.values() if hasattr(model, "remember")]
-    params = getattr(recipe.stages, stage)
+    params = recipe.params_of(stage)
 
     def work(lot: int) -> dict[str, Any]:
         if store.is_done(node, lot):
@@ -49,6 +49,8 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
         context = Context(stage, recipe.seed, Lot(lot, recipe.lot_size), params, words, models, templates)
         tables = {name: store.table(nodes[name], lot) for name in node.stage.inputs}
         made = node.stage.run(context, tables)
+        if stage == "calibration":  # its samples are cases, which have no category
+            return store.put(node, lot, made)
         prompts = made.table if stage == "prompts" else store.table(nodes["prompts"], lot, ["sample", "category"])
         return store.put(node, lot, made, kept_by_category(node.stage, made.table, prompts))
 

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.assemble import Assembler, Built, code_commit, config_sha256, model_names
+from pipeline.calibration import read_calibration, shortfalls
 from pipeline.card_facts import model_notes
 from pipeline.corpus import CorpusInfo, begin_corpus, finish_corpus
 from pipeline.corpus_facts import read_facts
@@ -82,15 +83,16 @@ def _info(run: Run, selection: Selection) -> CorpusInfo:
     recipe, found = run.recipe, status(run, selection)
     models = model_notes(recipe, model_names(recipe))
     chosen = "".join(f"{r.id} {r.sample} {r.rollout} {r.step} {r.split}\n" for r in selection.chosen)
+    short = "".join(f" {s}." for s in shortfalls(recipe, read_calibration(recipe, run.nodes, run.store)))
     licenses = " ".join([recipe.license, *(m.license for m in models)])
     tables = "".join(sorted(_tables(run, selection.chosen)))
-    whole = config_sha256(recipe, run.nodes) + chosen + tables + licenses
+    whole = config_sha256(recipe, run.nodes) + chosen + tables + licenses + short
     identity = hashlib.sha256(whole.encode()).hexdigest()
     return CorpusInfo(
         name=f"underpaint-{recipe.name}", recipe_sha256=identity, pipeline_commit=code_commit(),
         title=f"underpaint: {recipe.name}", license=recipe.license,
         summary=f"Interleaved plan, sketch, inspect and refine trajectories, built with underpaint from the recipe"
-        f" `{recipe.name}` (seed {recipe.seed}).",
+        f" `{recipe.name}` (seed {recipe.seed})." + (f" Shipped under its own floor:{short}" if short else ""),
         models=models, funnel=tuple(found["stages"]), quotas=found["quotas"],
     )  # fmt: skip
 

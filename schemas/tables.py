@@ -109,3 +109,17 @@ CANDIDATES = pa.schema(
         pa.field("findings", pa.list_(pa.string()), nullable=False),  # kinds of fault that the critique names
     ]
 )
+
+# Its `sample` counts cases, not prompts of the stream. `truth` is the critique that is right, `fault` the kind planted.
+CALIBRATION = pa.schema(
+    [
+        *_SAMPLE,
+        *_text("side", "fault"),
+        pa.field("incomplete", pa.bool_(), nullable=False),  # parts of the prompt are still to come
+        *_text("truth", "prompt", "so_far", "instruction", "description"),
+        pa.field("picture", pa.binary(), nullable=False),  # empty on the text side
+        *_CRITIQUE,
+        # What each of the answers says itself, before observations are weighed; "" where it does not parse.
+        pa.field("own_verdicts", pa.list_(pa.string()), nullable=False),
+    ]
+)

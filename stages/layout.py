@@ -68,6 +68,13 @@ def within(corner: str, side: str) -> bool:
     return all(s in (None, c) for c, s in zip(PLACES[corner], PLACES[side], strict=True))
 
 
+def free_corners(scene: SceneGraph, vocabulary: Vocabulary) -> list[str]:
+    """The corners that no object's place takes. Objects without a place are not known to take any."""
+    corners = [p for p in vocabulary.attributes.get(PLACE, ()) if p in PLACES and None not in PLACES[p]]
+    taken = [o.attributes[PLACE] for o in scene.objects if PLACE in o.attributes]
+    return [c for c in corners if not any(within(c, place) for place in taken if place in PLACES)]
+
+
 def _all_hold(graph: SceneGraph) -> bool:
     """No relation that the places could decide is left undecided by them."""
     return all(

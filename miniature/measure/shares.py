@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+from schemas.interval import Share
 
 Outcomes = dict[str, list[float]]  # outcomes, 1 or 0, by what they measure
 
@@ -31,21 +32,12 @@ def _meets(value: float, bound: str) -> bool:
     return value >= float(limit) if sign == "≥" else value <= float(limit)
 
 
-def wilson(right: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """95% interval of a share; (0, 1) for no cases."""
-    if n == 0:
-        return 0.0, 1.0
-    p, spread = right / n, z * z / n
-    centre, half = p + spread / 2, z * math.sqrt(p * (1 - p) / n + spread / (4 * n))
-    return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))
-
-
 def figures(model: str, found: Outcomes, bars: dict[str, str]) -> list[Figure]:
     """The share of every measure, in the order in which they were found."""
     rows = []
     for measure, outcomes in found.items():
         right, n = sum(outcomes), len(outcomes)
-        low, high = wilson(right, n)
+        low, high = Share(int(right), n).interval
         rows.append(
             Figure(model, measure, round(right / max(n, 1), 4), round(low, 4), round(high, 4), n, bars.get(measure, ""))
         )

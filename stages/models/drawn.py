@@ -13,43 +13,53 @@ from importlib import import_module
 from PIL import Image
 
 from schemas.grammar import read
-from schemas.scene import PLACE, SceneGraph
+from schemas.scene import SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
+from stages import faults
 from stages.models.roles import PaintRequest
 from stages.seeds import derive_random
 
 
 class DrawnPainter:
-    """`world` is a module with ``vocabulary() -> Vocabulary`` and ``render(graph) -> Image`` (RGB)."""
+    """`world` is a module with ``vocabulary() -> Vocabulary`` and ``render(graph) -> Image`` (RGB).
+
+    As a recipe's renderer it shows scenes of known truth; for that the world also has ``read_picture(picture) ->
+    (objects one by one with their places, background)``.
+    """
 
     def __init__(self, world: str, *, fault_rate: float = 0.0) -> None:
         self.world = import_module(world)
         self.fault_rate = fault_rate
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.world.vocabulary()
+
+    def render(self, scene: SceneGraph) -> Image.Image:
+        """Raises ValueError where the scene does not fit the picture."""
+        return self.world.render(scene)
+
+    def read(self, picture: Image.Image) -> tuple[list[SceneObject], str]:
+        """What a picture that it rendered shows: the objects one by one, with their places, and the background."""
+        return self.world.read_picture(picture)
 
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
         """Raises schemas.grammar.GrammarError where a description is not the grammar's."""
         return [self._paint(r) for r in requests]
 
     def _paint(self, request: PaintRequest) -> Image.Image:
-        words: Vocabulary = self.world.vocabulary()
-        scene = read(request.description, words)
+        scene = read(request.description, self.vocabulary)
         rng = derive_random("drawn", request.seed)
         if scene.objects and rng.random() < self.fault_rate:
-            scene = plant_fault(scene, rng, words)
-        picture: Image.Image = self.world.render(scene)
-        return picture
+            scene = plant_fault(scene, rng, self.vocabulary)
+        return self.render(scene)
 
 
 def plant_fault(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> SceneGraph:
     """The scene with its newest object wrong: another attribute, another noun, or left out."""
-    node = scene.objects[-1]
-    kinds = [k for k in node.attributes if k != PLACE and len(vocabulary.attributes.get(k, ())) > 1]
-    fault = rng.choice(["noun", "missing", *(["attribute"] if kinds else [])])
-    if fault == "missing":
-        return scene.restrict(o.id for o in scene.objects if o.id != node.id)
-    if fault == "attribute":
-        kind = rng.choice(kinds)
-        others = [v for v in vocabulary.attributes[kind] if v != node.attributes[kind]]
-        return scene.replace_node(node.with_attribute(kind, rng.choice(others)))
-    other = rng.choice([n for n in vocabulary.nouns if n != node.noun])
-    return scene.replace_node(node.model_copy(update={"noun": other}))
+    slips = [faults.unwanted_object, faults.missing_object]
+    if faults.changeable(scene.objects[-1], vocabulary):
+        slips.append(faults.wrong_attribute)
+    faulty = rng.choice(slips)(scene, rng, vocabulary)
+    assert faulty is not None
+    return faulty

@@ -139,7 +139,7 @@ class OpenClipConfig(ModelConfig):
 class DrawnConfig(ModelConfig):
     """The drawn painter: no model, the renderer of a world module."""
 
-    serves: ClassVar[tuple[str, ...]] = ("painter",)
+    serves: ClassVar[tuple[str, ...]] = ("painter", "renderer")
     module: ClassVar[str] = "stages.models.drawn"
     world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "render")
     kind: Literal["drawn"]
@@ -232,7 +232,7 @@ class OpenAIConfig(ModelConfig):
 class PythonConfig(ModelConfig):
     """A model of one's own: ``factory: "package.module:Class"``, called with `options`."""
 
-    serves: ClassVar[tuple[str, ...]] = ("painter", "writer", "judge", "scorer")
+    serves: ClassVar[tuple[str, ...]] = ("painter", "renderer", "writer", "judge", "scorer")
     kind: Literal["python"]
     factory: str = Field(pattern=r"^[\w.]+:\w+$")
     options: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,205 @@
+"""calibration: the judge is asked about steps and pictures of known truth, as it is asked about the policy's.
+
+Half of the cases are right, most of these incomplete, since calling an unfinished step wrong is the error that must not
+happen; in the others one fault is planted, each kind in its turn. The truth is the critique of `schemas.inspection`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+from PIL import Image
+from pydantic import Field
+
+from schemas import tables
+from schemas.compare import Kind
+from schemas.critique import Critique, CritiqueError, Side, parse_critique
+from schemas.edit import Edit, Op, instruct
+from schemas.grammar import describe
+from schemas.inspection import inspect_picture, inspect_text
+from schemas.picture import encode_picture
+from schemas.scene import PLACE, SceneGraph
+from schemas.vocabulary import Vocabulary
+from schemas.wordings import WORDINGS
+from stages import faults
+from stages.compose import CATEGORIES, TooFewWords, compose
+from stages.consequence import BLANK
+from stages.detour import PlannedStep
+from stages.judging import Judged, JudgeParams, Question, judge
+from stages.order import told_from
+from stages.plan import NoPlan, PlanParams, plan
+from stages.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+
+UNFINISHED = 0.7  # of the right cases
+TRIES = 60  # scenes that are drawn for a case until its fault has room in one
+
+
+class CalibrationParams(JudgeParams):
+    """How the judge is asked is the critique's, where not given here; a scene holds `capacity` objects at most."""
+
+    capacity: int = Field(default=4, ge=2, le=10)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the judge is shown, and the truth. `fault` is what was planted, None where the step is right."""
+
+    side: Side
+    fault: Kind | None
+    incomplete: bool  # parts of the prompt are still to come after this step
+    truth: Critique
+    variables: dict[str, str]
+    picture: Image.Image | None = None
+
+
+def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    """A case of each side a sample; of the text side alone where the recipe names no renderer."""
+    renderer = context.models.get("renderer")
+    ledger, rows = Ledger(), []
+    for side in Side if renderer else (Side.TEXT,):
+        asked, questions = [], []
+        own = replace(context, vocabulary=renderer.vocabulary) if renderer and side is Side.PICTURE else context
+        kinds = possible(faults.TEXT if side is Side.TEXT else faults.PICTURE, own.vocabulary)
+        for sample in range(context.lot.start, context.lot.start + context.lot.size):
+            ledger.enter()
+            fault = kinds[sample // 2 % len(kinds)] if sample % 2 else None
+            rng = context.random_for(sample, side.value)
+            case = make_case(side, fault, rng, own.vocabulary, context.params.capacity, renderer)
+            if case is None:
+                ledger.reject(f"no scene with room for a {fault.value if fault else 'step'} ({side.value} side)")
+                continue
+            asked.append((sample, case))
+            questions.append(Question(f"sample {sample}", side, case.variables, case.picture))
+        for (sample, case), found in zip(asked, judge(own, questions, context.params), strict=True):
+            if isinstance(found, Failure):
+                ledger.fail(found)
+                continue
+            ledger.keep()
+            rows.append(_row(sample, case, found))
+    rows.sort(key=lambda r: (r["sample"], r["side"]))
+    return outcome(tables.CALIBRATION, rows, ledger)
+
+
+def possible(planters: Mapping[Kind, Sequence[faults.Planter]], vocabulary: Vocabulary) -> list[Kind]:
+    """The kinds of fault that a vocabulary has words for."""
+    missing = {
+        Kind.WRONG_ATTRIBUTE: not any(len(v) > 1 for k, v in vocabulary.attributes.items() if k != PLACE),
+        Kind.WRONG_RELATION: not vocabulary.relations,
+        Kind.WRONG_BACKGROUND: len(vocabulary.backgrounds) < 2,
+    }
+    return [kind for kind in planters if not missing.get(kind)]
+
+
+def make_case(
+    side: Side, fault: Kind | None, rng: random.Random, vocabulary: Vocabulary, capacity: int, renderer: Any = None
+) -> Case | None:
+    """A step of a random plan, with this fault or none; None where no scene had room for it.
+
+    `renderer` (`stages.models.drawn.DrawnPainter`) shows the scenes of the picture side.
+    """
+    additive = PlanParams(detour_share=0)
+    unfinished = fault is None and rng.random() < UNFINISHED
+    for _ in range(TRIES):
+        try:
+            scene = compose(rng, rng.choice(list(CATEGORIES)), vocabulary, capacity)
+            steps = plan(scene, rng, vocabulary, additive)
+        except (NoPlan, TooFewWords):
+            continue
+        steps = [s for s in steps if s.scene.objects]
+        if unfinished:
+            steps = [s for s in steps if _unfinished(s, scene)]
+        if not steps:
+            continue
+        step = rng.choice(steps)
+        shown = step.scene if fault is None else _planted(side, fault, step.scene, rng, vocabulary)
+        if shown is None:
+            continue
+        wording = rng.randrange(max(map(len, WORDINGS)))
+        if side is Side.TEXT:
+            case: Case | None = _text_case(step, shown, scene, wording, vocabulary)
+        else:
+            case = _picture_case(step, shown, scene, wording, vocabulary, renderer)
+        if case is None:
+            continue
+        found = {f.kind for f in case.truth.findings}
+        if fault in found if fault else not found:
+            return replace(case, fault=fault)
+    return None
+
+
+def _planted(
+    side: Side, fault: Kind, scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary
+) -> SceneGraph | None:
+    planters = faults.TEXT if side is Side.TEXT else faults.PICTURE
+    return rng.choice(planters[fault])(scene, rng, vocabulary)
+
+
+def _text_case(step: PlannedStep, told: SceneGraph, prompt: SceneGraph, wording: int, words: Vocabulary) -> Case:
+    """The step's texts tell of the scene `told`."""
+    edit = step.edit
+    if edit.op is Op.PAINT:
+        edit = Edit(op=Op.PAINT, scene=told)
+    elif told != step.scene:
+        edit = Edit(op=Op.ADD, node=told.objects[-1], relations=told_from(told.objects[-1], told))
+    truth = inspect_text(prompt, step.before, edit, told, words)
+    asked = {
+        "prompt": describe(prompt, words),
+        "so_far": describe(step.before, words) if step.before != SceneGraph() else BLANK,
+        "instruction": instruct(step.before, edit, words, wording),
+        "description": describe(told, words),
+    }
+    return Case(Side.TEXT, None, _unfinished(step, prompt), truth, asked)
+
+
+def _picture_case(
+    step: PlannedStep, shown: SceneGraph, prompt: SceneGraph, wording: int, words: Vocabulary, renderer: Any
+) -> Case | None:
+    """The texts are the step's, the picture shows the scene `shown`; None where that does not fit a picture."""
+    try:
+        picture = renderer.render(shown)
+    except ValueError:
+        return None
+    seen, background = renderer.read(picture)
+    truth = inspect_picture(seen, background, step.scene, words)
+    asked = {
+        "prompt": describe(prompt, words),
+        "instruction": instruct(step.before, step.edit, words, wording),
+        "description": describe(step.scene, words),
+    }
+    return Case(Side.PICTURE, None, _unfinished(step, prompt), truth, asked, picture)
+
+
+def _unfinished(step: PlannedStep, prompt: SceneGraph) -> bool:
+    return len(step.scene.objects) < len(prompt.objects)
+
+
+def _row(sample: int, case: Case, found: Judged) -> dict[str, Any]:
+    words = {name: case.variables.get(name, "") for name in ("prompt", "so_far", "instruction", "description")}
+    return {
+        "sample": sample,
+        "side": case.side.value,
+        "fault": case.fault.value if case.fault else "",
+        "incomplete": case.incomplete,
+        "truth": case.truth.to_json(),
+        **words,
+        "picture": encode_picture(case.picture) if case.picture else b"",
+        **found.row(),
+        "own_verdicts": [_own_verdict(answer, found.template.kinds) for answer in found.answers],
+    }
+
+
+def _own_verdict(answer: str, kinds: Sequence[str]) -> str:
+    try:
+        return parse_critique(answer, kinds).verdict.value
+    except CritiqueError:
+        return ""
+
+
+STAGE = Stage(
+    "calibration", "cases", (), tables.CALIBRATION, CalibrationParams, run,
+    roles=("judge", "arbiter", "renderer"), tasks=("critique_text", "critique_picture"),
+)  # fmt: skip

@@ -1,0 +1,188 @@
+"""The judge against known truth: the cases, the figures, the floor under which nothing ships."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import make_lot, underpaint
+
+from pipeline.assemble import config_sha256
+from pipeline.calibration import figures, read_calibration, shortfalls
+from pipeline.errors import UserError
+from pipeline.graph import build_graph
+from pipeline.recipe import load_recipe
+from schemas.compare import Kind
+from schemas.critique import Critique, Finding, Judgement, Side
+from schemas.grammar import read
+from schemas.interval import Share
+from schemas.vocabulary import Vocabulary
+from stages import faults
+from stages.calibration import make_case, possible
+from stages.models.drawn import DrawnPainter
+from stages.stage import balances
+
+Write = Callable[[dict[str, Any]], Path]
+
+
+def calibrated(recipe: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    recipe["roles"]["renderer"] = "renderer"
+    recipe["calibration"] = {"cases": recipe["lot_size"], **settings}
+    return recipe
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("fault", [None, *Kind])
+def test_a_case_is_what_it_says(vocabulary: Vocabulary, side: Side, fault: Kind | None) -> None:
+    planters = faults.TEXT if side is Side.TEXT else faults.PICTURE
+    if fault is not None and fault not in planters:
+        assert fault in (Kind.MISSING_OBJECT, Kind.MISSING_DETAIL)  # not painted yet is no fault of a text
+        return
+    world = DrawnPainter("miniature.world")
+    for seed in range(12):
+        case = make_case(side, fault, random.Random(f"{fault}/{seed}"), vocabulary, 4, world)
+        assert case is not None and (case.picture is None) == (side is Side.TEXT)
+        assert (case.truth.verdict is Judgement.CONFLICT) == (fault is not None)
+        assert fault is None or fault in {f.kind for f in case.truth.findings}
+        described, prompt = (len(read(case.variables[k], vocabulary).objects) for k in ("description", "prompt"))
+        assert case.incomplete == (described < prompt)
+        if side is Side.TEXT and fault is None:
+            assert (case.truth.verdict is Judgement.INCOMPLETE) == case.incomplete
+
+
+def test_only_what_the_words_allow_is_planted() -> None:
+    poor = Vocabulary(nouns={"dog": "dogs", "cat": "cats"}, attributes={})
+    assert possible(faults.TEXT, poor) == [Kind.WRONG_COUNT, Kind.WRONG_RELATION, Kind.UNWANTED_OBJECT]
+    assert make_case(Side.TEXT, Kind.WRONG_ATTRIBUTE, random.Random(1), poor, 4) is None
+
+
+def row(fault: str, said: list[str], incomplete: bool = False) -> dict[str, Any]:
+    def critique(kinds: list[str]) -> str:
+        findings = tuple(Finding(kind=k, detail="so it is") for k in kinds)  # type: ignore[arg-type]
+        verdict = Judgement.CONFLICT if kinds else Judgement.CONSISTENT
+        correction = "Mend it." if kinds else ""
+        whole = Critique(observed=(), findings=findings, verdict=verdict, analysis="Thus.", correction=correction)
+        return whole.to_json()
+
+    verdict = "conflict" if said else "consistent"
+    return {
+        "fault": fault, "incomplete": incomplete, "truth": critique([fault] if fault else []),
+        "verdict": verdict, "critique": critique(said), "own_verdicts": [verdict, "", "conflict"],
+    }  # fmt: skip
+
+
+def test_the_figures_count_what_they_say() -> None:
+    rows = [
+        row("wrong_count", ["wrong_count"]),
+        row("wrong_count", ["wrong_attribute"]),
+        row("wrong_count", []),
+        row("wrong_attribute", ["wrong_attribute"]),
+        row("", ["wrong_count"], incomplete=True),
+        row("", [], incomplete=True),
+        row("", []),
+    ]
+    found = figures(rows, unanswered=2)
+    assert (found.precision, found.recall) == (Share(3, 4), Share(3, 4))
+    assert (found.incomplete_accepted, found.complete_accepted) == (Share(1, 2), Share(1, 1))
+    count, attribute = found.kinds["wrong_count"], found.kinds["wrong_attribute"]
+    assert (count.caught, count.recall, count.precision) == (Share(2, 3), Share(1, 3), Share(1, 2))
+    assert (attribute.caught, attribute.recall, attribute.precision) == (Share(1, 1), Share(1, 1), Share(1, 2))
+    assert found.own_verdicts == Share(5 + 4, 21) and found.unanswered == 2
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_an_interval_is_wilson_s() -> None:
+    low, high = Share(8, 10).interval
+    assert (round(low, 4), round(high, 4)) == (0.4902, 0.9433)
+    assert Share(0, 0).interval == (0.0, 1.0) and str(Share(0, 0)) == "no cases"
+    assert Share(20, 20).interval[1] == pytest.approx(1.0) and Share(0, 20).interval[0] == pytest.approx(0.0)
+
+
+def test_a_judge_that_knows_the_truth_is_found_to(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
+    recipe["lot_size"] = 48
+    loaded, nodes, store = make_lot(write_recipe, calibrated(recipe), tmp_path / "run")
+    assert balances(store.manifest(nodes["calibration"], 0)["ledger"])
+    found = read_calibration(loaded, nodes, store)
+    assert set(found) == set(Side)
+    for side, planters in ((Side.TEXT, faults.TEXT), (Side.PICTURE, faults.PICTURE)):
+        f = found[side]
+        assert f.precision == f.recall == Share(24, 24) and f.own_verdicts == Share(48, 48)
+        assert f.incomplete_accepted.value == f.complete_accepted.value == 1.0
+        assert f.incomplete_accepted.n > f.complete_accepted.n > 0
+        assert set(f.kinds) >= set(planters) and all(k.recall.value == 1.0 for k in f.kinds.values())
+
+
+def test_without_a_renderer_only_texts_are_judged(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
+    recipe["calibration"] = {"cases": 8}
+    loaded, nodes, store = make_lot(write_recipe, recipe, tmp_path / "run")
+    assert set(read_calibration(loaded, nodes, store)) == {Side.TEXT}
+
+
+@pytest.mark.parametrize(
+    ("calibration", "said"),
+    [
+        ({"floor": {"text": {"recall": 0.5}}}, "a floor needs cases to be measured on"),
+        ({"cases": 8, "floor": {"picture": {"recall": 0.5}}}, "field calibration.floor.picture: no renderer"),
+        ({"cases": 8, "floor": {"text": {"recal": 0.5}}}, "did you mean 'recall'?"),
+    ],
+)
+def test_a_floor_that_cannot_be_measured_is_refused(
+    recipe: dict[str, Any], write_recipe: Write, calibration: dict[str, Any], said: str
+) -> None:
+    recipe["calibration"] = calibration
+    with pytest.raises(UserError) as refused:
+        load_recipe(write_recipe(recipe))
+    assert said in str(refused.value)
+
+
+def test_a_floor_counts_for_the_subsets_that_are_asked_for(recipe: dict[str, Any], write_recipe: Write) -> None:
+    floor = {"text": {"recall": 0.9}, "picture": {"recall": 0.9, "precision": 0.2}}
+    found = {side: figures([row("wrong_count", []), row("", ["wrong_count"])]) for side in Side}
+    short = shortfalls(load_recipe(write_recipe(calibrated(recipe, floor=floor))), found)
+    assert [s.split(":")[0] for s in short] == ["conflict", *["multi_turn and alignment"] * 2]
+    assert "recall on the text side is 0.00 (0.00–0.79) of 1, the recipe asks for 0.90" in short[0]
+    none = dict.fromkeys(("conflict_positive", "conflict_negative", "alignment_positive", "alignment_negative"), 0)
+    recipe["quotas"] = {"multi_turn": 5, **none}
+    assert [s.split(":")[0] for s in shortfalls(load_recipe(write_recipe(recipe)), found)] == ["multi_turn"] * 2
+
+
+def test_the_judge_is_calibrated_as_it_is_asked(recipe: dict[str, Any], write_recipe: Write) -> None:
+    recipe["stages"] = {"critique": {"answers": 5, "temperature": 0.9}, "calibration": {"temperature": 0.1}}
+    loaded = load_recipe(write_recipe(calibrated(recipe)))
+    params = loaded.params_of("calibration")
+    assert (params.answers, params.temperature) == (5, 0.1)
+    before = build_graph(loaded)
+    recipe["stages"]["critique"]["answers"] = 3
+    after = build_graph(load_recipe(write_recipe(recipe)))
+    assert before["calibration"].fingerprint != after["calibration"].fingerprint
+    recipe["stages"]["calibration"]["capacity"] = 3
+    other = load_recipe(write_recipe(recipe))
+    assert config_sha256(other, after) == config_sha256(other, build_graph(other))  # no sample comes from it
+
+
+def test_a_judge_under_the_floor_ships_only_when_told(recipe: dict[str, Any], tmp_path: Path) -> None:
+    recipe["models"]["wavering"] = {"kind": "python", "factory": "poison:Wavering"}
+    recipe["roles"]["judge"] = "wavering"
+    recipe["lot_size"] = 32
+    calibrated(recipe, floor={"text": {"recall": 1.0}, "picture": {"precision": 0.9}})
+    file, out = tmp_path / "recipe.yaml", tmp_path / "run"
+    file.write_text(yaml.safe_dump(recipe))
+    refused = underpaint("build", file, "--out", out)
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    assert "conflict: the judge's recall on the text side is 0." in refused.stderr
+    assert "precision" not in refused.stderr and "Traceback" not in refused.stderr
+    assert not list(out.glob("lots/prompts-*")) and not (out / "corpus").exists()  # refused before anything is made
+    measured = underpaint("calibrate", file, "--out", out, "--json")
+    assert measured.returncode == 1 and len(json.loads(measured.stdout)["shortfalls"]) == 1
+    shipped = underpaint("build", file, "--out", out, "--ship-anyway")
+    assert shipped.returncode == 0, shipped.stdout + shipped.stderr
+    assert "Shipped under its own floor: conflict: the judge's recall" in (out / "corpus" / "README.md").read_text()
+    assert underpaint("verify", out / "corpus").returncode == 0
+    assert underpaint("report", file, "--out", out).returncode == 0
+    page = (out / "report.html").read_text()
+    assert "The judge against known truth" in page and "Under the recipe's floor" in page.replace("&#39;", "'")
