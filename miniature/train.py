@@ -1,4 +1,8 @@
-"""Train the miniature checkpoints: ``python -m miniature.train painter --hours 1 --resume``."""
+"""Train the miniature checkpoints: ``python -m miniature.train painter --hours 1 --resume``.
+
+``python -m miniature.train writer --corpus runs/multi_turn --hours 0.2`` fine-tunes the speaker on a corpus instead, to
+``runs/train/checkpoints/writer``: the policy of recipes/self_sampling.yaml.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Annotated
 import typer
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
+POLICIES = Path("runs/train/checkpoints")  # of one corpus each, so none is in the repository
 
 
 class Part(StrEnum):
@@ -21,13 +26,15 @@ class Part(StrEnum):
     speaker = "speaker"
     scorer = "scorer"
     reader = "reader"
+    writer = "writer"
 
 
 def main(
     part: Part,
     hours: Annotated[float, typer.Option(help="How long to train.")] = 1.0,
     resume: Annotated[bool, typer.Option(help="Go on from runs/train/<part>.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder of the checkpoints.")] = CHECKPOINTS,
+    out: Annotated[Path | None, typer.Option(help="Folder of the checkpoints; the writer's is in runs/train.")] = None,
+    corpus: Annotated[Path | None, typer.Option(help="The writer's: a run's folder or its corpus.")] = None,
     seed: int = 0,
     threads: int = 2,
 ) -> None:
@@ -37,7 +44,23 @@ def main(
     import stages.models.torchvision_compat  # noqa: F401  (before anything imports torchvision)
 
     torch.set_num_threads(threads)
-    import_module(f"miniature.trainers.{part.value}").train(out / part.value, hours, resume, seed)
+    if part is Part.writer:
+        _fine_tune(corpus, (out or POLICIES) / part.value, hours, resume, seed)
+        return
+    import_module(f"miniature.trainers.{part.value}").train((out or CHECKPOINTS) / part.value, hours, resume, seed)
+
+
+def _fine_tune(corpus: Path | None, out: Path, hours: float, resume: bool, seed: int) -> None:
+    from miniature.trainers.writer import train
+    from schemas.reader import ReaderError
+
+    if corpus is None:
+        raise typer.BadParameter("the writer learns from a corpus: --corpus runs/multi_turn")
+    whole = corpus if (corpus / "index.json").exists() else corpus / "corpus"
+    try:
+        train(whole, CHECKPOINTS / "speaker", out, hours, resume, seed)
+    except ReaderError as e:
+        raise typer.BadParameter(str(e)) from None
 
 
 if __name__ == "__main__":

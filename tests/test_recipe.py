@@ -174,7 +174,11 @@ def test_a_disk_without_room_is_said(
     assert disk_full(tmp_path, OSError(errno.EIO, "broken")) is None
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda file: file.stem)
+# All but the one whose policy has to be trained first (tests/test_writer.py).
+OURS = sorted(set((ROOT / "recipes").glob("*.yaml")) - {ROOT / "recipes" / "self_sampling.yaml"})
+
+
+@pytest.mark.parametrize("file", OURS, ids=lambda file: file.stem)
 def test_every_recipe_of_ours_loads_and_can_be_planned(file: Path, tmp_path: Path) -> None:
     run = open_run(file, tmp_path / "run")
     assert run.recipe.name == file.stem
