@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from collections.abc import Callable
@@ -9,14 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from conftest import make_lot, underpaint
+from conftest import make_lot
+from rich.console import Console
 
 from pipeline.assemble import config_sha256
+from pipeline.build import build, calibrate
 from pipeline.calibration import figures, read_calibration, shortfalls
-from pipeline.errors import UserError
+from pipeline.errors import BuildError, UserError
 from pipeline.graph import build_graph
 from pipeline.recipe import load_recipe
+from pipeline.report import write_report
+from pipeline.run import open_run
+from pipeline.runner import Report
+from pipeline.verify import verify
 from schemas.compare import Kind
 from schemas.critique import Critique, Finding, Judgement, Side
 from schemas.grammar import read
@@ -165,24 +171,37 @@ def test_the_judge_is_calibrated_as_it_is_asked(recipe: dict[str, Any], write_re
     assert config_sha256(other, after) == config_sha256(other, build_graph(other))  # no sample comes from it
 
 
-def test_a_judge_under_the_floor_ships_only_when_told(recipe: dict[str, Any], tmp_path: Path) -> None:
+class Here:
+    """A pool without Ray: every job in this process."""
+
+    def run(self, factory: Any, arguments: Any, jobs: Any, *, gpus: float = 0, on_done: Any = None) -> Report:
+        work = factory(*arguments)
+        results = {job: work(job) for job in jobs}
+        for job, result in results.items():
+            if on_done:
+                on_done(job, result)
+        return Report(results)
+
+
+def test_a_judge_under_the_floor_ships_only_when_told(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setattr("pipeline.build.pool", lambda *_: contextlib.nullcontext(Here()))
     recipe["models"]["wavering"] = {"kind": "python", "factory": "poison:Wavering"}
     recipe["roles"]["judge"] = "wavering"
     recipe["lot_size"] = 32
     calibrated(recipe, floor={"text": {"recall": 1.0}, "picture": {"precision": 0.9}})
-    file, out = tmp_path / "recipe.yaml", tmp_path / "run"
-    file.write_text(yaml.safe_dump(recipe))
-    refused = underpaint("build", file, "--out", out)
-    assert refused.returncode == 1, refused.stdout + refused.stderr
-    assert "conflict: the judge's recall on the text side is 0." in refused.stderr
-    assert "precision" not in refused.stderr and "Traceback" not in refused.stderr
-    assert not list(out.glob("lots/prompts-*")) and not (out / "corpus").exists()  # refused before anything is made
-    measured = underpaint("calibrate", file, "--out", out, "--json")
-    assert measured.returncode == 1 and len(json.loads(measured.stdout)["shortfalls"]) == 1
-    shipped = underpaint("build", file, "--out", out, "--ship-anyway")
-    assert shipped.returncode == 0, shipped.stdout + shipped.stderr
-    assert "Shipped under its own floor: conflict: the judge's recall" in (out / "corpus" / "README.md").read_text()
-    assert underpaint("verify", out / "corpus").returncode == 0
-    assert underpaint("report", file, "--out", out).returncode == 0
-    page = (out / "report.html").read_text()
-    assert "The judge against known truth" in page and "Under the recipe's floor" in page.replace("&#39;", "'")
+    run, quiet = open_run(write_recipe(recipe), tmp_path / "run"), Console(quiet=True)
+    with pytest.raises(BuildError, match=r"conflict: the judge's recall on the text side is 0\.") as refused:
+        build(run, quiet)
+    assert "precision" not in str(refused.value) and "--ship-anyway" in str(refused.value)
+    assert not list(run.root.glob("lots/prompts-*")) and not run.corpus.exists()  # before anything else was made
+    assert len(shortfalls(run.recipe, calibrate(run, quiet))) == 1
+    build(run, quiet, ship_anyway=True)
+    card = " ".join((run.corpus / "README.md").read_text().split())
+    assert "Shipped under its own floor: conflict: the judge's recall" in card
+    assert not verify(run.corpus).problems
+    write_report(run, 2)
+    page = (run.root / "report.html").read_text()
+    assert "The judge against known truth" in page and "floor, shipped all the same: conflict" in page
