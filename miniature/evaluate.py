@@ -25,6 +25,7 @@ from stages.models.scorer import OpenClipScorer
 from stages.models.speaker import TransformersSpeaker
 
 STEPS = 3  # of the painter, as in recipes/miniature.yaml
+BEGIN, END = "<!-- figures: written by `python -m miniature.evaluate` -->", "<!-- /figures -->"
 
 
 def read_renders(eye: Any, n: int) -> list[Figure]:
@@ -91,10 +92,33 @@ def show(result: dict[str, Any]) -> None:
         console.print(f"{title}: " + ", ".join(f"{k} {v}" for k, v in result[title].items()))
 
 
+def markdown(result: dict[str, Any]) -> str:
+    """The measures that have a bar, as a table."""
+    lines = ["| model | measure | value (95% interval) | cases | bar | |", "| --- | --- | --- | --- | --- | --- |"]
+    for f in (f for f in result["figures"] if f["bar"]):
+        interval = f" ({f['low']:.3f}–{f['high']:.3f})" if f["low"] != f["high"] else ""
+        mark = "" if f["reached"] else "**missed**"
+        cells = f["model"], f["measure"], f"{f['value']:.3f}{interval}", str(f["cases"]), f["bar"], mark
+        lines.append(f"| {' | '.join(cells)} |")
+    how = f"`python -m miniature.evaluate --cases {result['cases']} --threads {result['threads']}`"
+    rest = ", ".join(f"{k} {v}" for k, v in result["rates"].items())
+    return "\n".join([f"{how}, torch {result['torch']}:", "", *lines, "", f"Rates in the same run: {rest}."])
+
+
+def renew(page: Path, result: dict[str, Any]) -> None:
+    """Put the table between the page's markers. Raises ValueError where they are missing."""
+    head, begin, rest = page.read_text("utf-8").partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page}: the markers {BEGIN!r} and {END!r} are missing; put them around the table")
+    page.write_text(f"{head}{BEGIN}\n\n{markdown(result)}\n\n{END}{tail}", "utf-8")
+
+
 def main(
     cases: Annotated[int, typer.Option(help="Held-out cases a measure.")] = 1000,
     out: Annotated[Path, typer.Option(help="Where the figures go, as JSON.")] = Path("miniature/quality.json"),
     checkpoints: Annotated[Path, typer.Option(help="Folder of the checkpoints.")] = CHECKPOINTS,
+    page: Annotated[Path | None, typer.Option(help="A page whose table is renewed, e.g. docs/miniatures.md.")] = None,
     threads: int = 2,
 ) -> None:
     """Measure every checkpoint on held-out scenes, print the table and write it as JSON."""
@@ -102,6 +126,8 @@ def main(
     result = evaluate(checkpoints, cases)
     show(result)
     out.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    if page is not None:
+        renew(page, result)
 
 
 if __name__ == "__main__":
