@@ -108,8 +108,9 @@ class Speaker(nn.Module):
         doubt = self.doubt(self.after["doubt"][here]).float().squeeze(-1)
         wish = self.wish(self.after["wish"][here]).float().split([len(NOUNS), len(COLOURS)], -1)
         loss = F.binary_cross_entropy_with_logits(doubt, wrong.float())
-        for guess, truth in zip(wish, (noun, colour), strict=True):
-            loss = loss + 0.5 * F.cross_entropy(guess, truth, ignore_index=-1)
+        if (noun >= 0).any():  # on the text side the items themselves say what is wanted
+            for guess, truth in zip(wish, (noun, colour), strict=True):
+                loss = loss + 0.5 * F.cross_entropy(guess, truth, ignore_index=-1)
         return loss
 
     def seeing(self, x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
