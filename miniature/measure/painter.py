@@ -120,9 +120,11 @@ def _objects(found: Outcomes, measure: str, case: EditCase, cells: list[Look]) -
     shown = {look: place for look, place in zip(cells, CELLS.values(), strict=True) if look}
     for a in case.after.objects:
         for b in case.after.objects:
-            ends = [o.with_attribute(PLACE, shown[_look(o)]) for o in (a, b)]
+            one, other = (o.with_attribute(PLACE, shown[_look(o)]) for o in (a, b))
             holds = [p for p in SPATIAL if placed(a, b, p)]
-            found["from text, relation right, given the objects are"] += [float(bool(placed(*ends, p))) for p in holds]
+            found["from text, relation right, given the objects are"] += [
+                float(bool(placed(one, other, p))) for p in holds
+            ]
 
 
 def _edited(found: Outcomes, name: str, case: EditCase, cells: list[Look], background: str) -> None:
