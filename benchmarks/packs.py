@@ -4,7 +4,7 @@
     python -m benchmarks.packs runs/miniature/corpus --automodel ../Automodel --settings bagel
 
 Needs a checkout of ByteDance-Seed/Bagel or NVIDIA-NeMo/Automodel; runs on CPU, without weights. Exits with 1 where a
-check fails, or where `training.packing`, on which `underpaint inspect-pack` rests, predicts other packs.
+check fails, or where `pipeline.training.packing`, on which `underpaint inspect-pack` rests, predicts other packs.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Any
 from benchmarks.pack_checks import CHECKS, control_labels, target_texts
 from benchmarks.run_checks import run_checks
 from benchmarks.trainers import Setup, load, tokenizer_of
+from pipeline.training.bagel import TrajectoryDataset, register
+from pipeline.training.packing import BAGEL_DEFAULTS, DROPOUT, RECOMMENDED, Group, Outcome, Packable, Packing, simulate
+from pipeline.training.sequence import Item
 from schemas.example import Example
-from training.bagel import TrajectoryDataset, register
-from training.packing import BAGEL_DEFAULTS, DROPOUT, RECOMMENDED, Group, Outcome, Packable, Packing, simulate
-from training.sequence import Item
 
 SEED = 42
 SMALL = Packing(1500, 2600, 2200, prefer_buffer_before=1000, max_buffer_size=3)  # for pictures of a few pixels

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import stages.models.torchvision_compat  # noqa: F401  (both import torchvision)
-from training.packing import DROPOUT, Packing
+from pipeline.training.packing import DROPOUT, Packing
 
 _BAGEL = ("dataset_base", "dataset_info", "data_utils")
 _AUTOMODEL = ("packing", "datasets", "utils")

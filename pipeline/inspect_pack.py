@@ -12,7 +12,7 @@ import typer
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
-    from training.survey import Lengths, Trial
+    from pipeline.training.survey import Lengths, Trial
 
 SIDE = "of a picture, in pixels; whatever is stored is brought to it"
 COLUMNS = ("", "px/ViT", "per sample", "maximum", "expected", "trained", "too long", "lost", "filled")
@@ -39,10 +39,10 @@ def inspect_pack(
 
     Example: [bold]underpaint inspect-pack runs/miniature/corpus --px 512 --vit 518[/bold]
     """
-    from training.packing import BAGEL_DEFAULTS, Packing
-    from training.sequence import Policy
-    from training.survey import lengths, mixture, read_sequences, recommend, trial, weights
-    from training.tokens import counter
+    from pipeline.training.packing import BAGEL_DEFAULTS, Packing
+    from pipeline.training.sequence import Policy
+    from pipeline.training.survey import lengths, mixture, read_sequences, recommend, trial, weights
+    from pipeline.training.tokens import counter
 
     if not (corpus / "manifest.parquet").is_file():
         raise UserError(f"{corpus} holds no corpus (no manifest.parquet); give the folder `underpaint build` named")

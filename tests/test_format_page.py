@@ -13,8 +13,8 @@ from loaders import by_hand, pixels
 from PIL import Image
 
 from pipeline.exports import energon
+from pipeline.training.sequence import Policy, sequence
 from schemas.sample import Sample
-from training.sequence import Policy, sequence
 
 PAGE = (ROOT / "docs" / "format.md").read_text("utf-8")
 

@@ -14,14 +14,14 @@ from conftest import ROOT
 from factories import alignment, conflict, corpus, multi_turn, write_tiny_corpus
 from torch.utils.data import DataLoader
 
+from pipeline.training.bagel import TrajectoryDataset, register
+from pipeline.training.lengths import Pixels, Resize
+from pipeline.training.packing import BAGEL_DEFAULTS, RECOMMENDED, Group, Packable, Packing, PackingError, simulate
+from pipeline.training.sequence import Policy, sequences
+from pipeline.training.survey import PlannedSequence, measured
+from pipeline.training.tokens import byte_tokens
 from schemas.reader import ReaderError
 from schemas.sample import SampleError
-from training.bagel import TrajectoryDataset, register
-from training.lengths import Pixels, Resize
-from training.packing import BAGEL_DEFAULTS, RECOMMENDED, Group, Packable, Packing, PackingError, simulate
-from training.sequence import Policy, sequences
-from training.survey import PlannedSequence, measured
-from training.tokens import byte_tokens
 
 PLAN = "<ins>Add thing {0}.</ins><des>A scene with {0} things.</des>"
 PROMPT = "A red car, two green fish and a cup on a sand background."
@@ -227,7 +227,7 @@ def test_a_control_token_or_a_changed_picture_ends_the_run(folder: str, tmp_path
 def test_the_class_imports_in_a_trainers_environment() -> None:
     """With torch, but without what only building a corpus needs."""
     absent = "ray", "transformers", "diffusers", "pyarrow", "open_clip", "typer"
-    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import training.bagel"
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import pipeline.training.bagel"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

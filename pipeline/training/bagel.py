@@ -1,7 +1,7 @@
 """The dataset class that a trainer registers in BAGEL's or NeMo AutoModel's DATASET_REGISTRY (docs/training.md).
 
     from data.dataset_info import DATASET_INFO, DATASET_REGISTRY      # BAGEL's, before PackedDataset is made
-    from training.bagel import register
+    from pipeline.training.bagel import register
     register(DATASET_REGISTRY, DATASET_INFO, "runs/miniature/corpus")
 
 Both packers hand over tokenizer, transforms and rank, and want an endless lazy generator of packable items.
@@ -16,11 +16,11 @@ from typing import Any, get_args
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from pipeline.training.sequence import PICTURE_FOLLOWS, STOP, TEXT_FOLLOWS, Item, Policy, sequences
 from schemas.example import Example, Position
 from schemas.markup import CONTROL_TOKEN
 from schemas.reader import Reader, ReaderError, shards_of
 from schemas.sample import SampleError, SplitName, SubsetName
-from training.sequence import PICTURE_FOLLOWS, STOP, TEXT_FOLLOWS, Item, Policy, sequences
 
 GROUP = "underpaint_{}"
 
@@ -42,7 +42,7 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
         """`data_dir_list`: folders of shards, e.g. `<corpus>/multi_turn`; `num_used_data`: shards used of each.
 
         `data_status`: for each worker the `data_indexes` of the last item used. `policy`: fields of
-        `training.sequence.Policy`. Raises ReaderError where a rank or worker would get no shard, ValueError on an
+        `pipeline.training.sequence.Policy`. Raises ReaderError where a rank or worker gets no shard, ValueError on an
         unknown policy and on a tokenizer without the control tokens.
         """
         super().__init__()

@@ -2,7 +2,7 @@
 
 The vocabulary is that of BAGEL's `sequence_plan` (ByteDance-Seed/Bagel, data/dataset_base.py), which NeMo AutoModel
 shares: a text; a picture as VAE latents, noised where it is a target and clean where it is context; a picture as ViT
-tokens. No torch here; `training.bagel` turns items into tensors.
+tokens. No torch here; `pipeline.training.bagel` turns items into tensors.
 """
 
 from __future__ import annotations
