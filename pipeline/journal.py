@@ -55,7 +55,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """A last line that a killed process left in half is skipped; so the next one begins anew."""
     text = path.read_text(encoding="utf-8")
     if text and not text.endswith("\n"):
-        path.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
+        atomic_write(path, text[: text.rfind("\n") + 1].encode())
     for line in text.splitlines():
         try:
             request, answer = json.loads(line)
