@@ -74,7 +74,7 @@ REPAIRED = {"repair", "alignment", "score_alignment", "candidates_sampled"}
     [
         ({"run": {"workers": 7}}, set()),
         ({"select": {"min_agreement": 0.9}}, set()),
-        ({"stages": {"critique": {"answers": 3}}}, {"critique", "conflict", *REPAIRED}),
+        ({"stages": {"critique": {"answers": 3}}}, {"calibration", "critique", "conflict", *REPAIRED}),
         ({"stages": {"critique": {"answers": 1}, "repair": {"edits": 1}}}, REPAIRED),
         (
             {"stages": {"critique": {"answers": 1}, "plan": {"detour_share": 0.1}}},
