@@ -143,5 +143,7 @@ def _read_relation(sentence: str, objects: tuple[SceneObject, ...], vocabulary: 
         match = re.fullmatch(rf"(.+?) (?:is|are) {re.escape(predicate)} (.+)", sentence)
         if match:
             subject, object = (find(objects, side, vocabulary) for side in match.groups())
+            if subject.id == object.id:
+                raise GrammarError(f"one thing stands in a relation to itself in {sentence!r}")
             return Relation(subject=subject.id, predicate=predicate, object=object.id)
     raise GrammarError(f"no known relation in {sentence!r}")

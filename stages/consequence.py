@@ -2,7 +2,7 @@
 
 Where the grammar can read the texts, the critique that the judge's own observations entail is computed. A critique that
 says otherwise is then not counted among its answers (the words of those that count stay the judge's), or, where only
-the verdict is of use, the entailed one takes its place. Texts outside the grammar count as they are.
+the verdict is of use, the entailed one takes its place.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ def read_scene(text: str, vocabulary: Vocabulary) -> SceneGraph:
 def weigh_observations(
     how: str, side: Side, variables: Mapping[str, str], vocabulary: Vocabulary, critique: Critique
 ) -> Critique:
-    """The critique that counts; `how` is a value of JudgeParams.observations. Texts outside the grammar count as said.
+    """The critique that counts; `how` is a value of JudgeParams.observations.
 
-    Raises CritiqueError naming what the observations entail otherwise, where they are required to agree.
+    Raises CritiqueError naming what the observations entail otherwise, where they are required to agree; and where a
+    critique is to be concluded from texts outside the grammar. Where agreement is required, such texts count as said.
     """
     if how == "ignore":
         return critique
     try:
         entailed = _entailed(critique, side, variables, vocabulary)
-    except (GrammarError, KeyError):
+    except (GrammarError, KeyError) as e:
+        if how == "conclude":
+            raise CritiqueError(f"nothing can be concluded: {e}") from None
         return critique
     if how == "conclude":
         return entailed
