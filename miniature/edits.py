@@ -116,7 +116,7 @@ def _relate(rng: random.Random, scene: SceneGraph) -> EditCase:
 
 
 def _one_of_several(rng: random.Random, _: SceneGraph) -> EditCase:
-    """Of several equal objects, each named by its place, one is added, removed or recoloured."""
+    """Of several equal objects, each named by its place, one is added, removed, recoloured or replaced."""
     scene = random_scene(rng, counts=rng.choice([(2,), (2, 1), (3,), (3, 1), (2, 2)]), relations=False)
     several = next(o for o in scene.objects if o.count > 1)
     cells = lay_out(scene)[several.id]
@@ -128,7 +128,7 @@ def _one_of_several(rng: random.Random, _: SceneGraph) -> EditCase:
         update={"objects": (*(o for o in scene.objects if o.id != several.id), *apart), "relations": ()}
     )
     one = rng.choice(apart)
-    action = rng.choice(["add", "remove", "modify"])
+    action = rng.choice(["add", "remove", "modify", "swap"])
     if action == "add":
         before = scene.restrict(o.id for o in scene.objects if o.id != one.id)
         edit = Edit(op=Op.ADD, node=one)
@@ -136,7 +136,8 @@ def _one_of_several(rng: random.Random, _: SceneGraph) -> EditCase:
         before, edit = scene, Edit(op=Op.REMOVE, target=one.id)
     else:
         before = scene
-        edit = Edit(op=Op.MODIFY, target=one.id, node=another(rng, one, scene, keep_noun=True))
+        new = another(rng, one, scene, keep_noun=action == "modify")
+        edit = Edit(op=Op.MODIFY if action == "modify" else Op.SWAP, target=one.id, node=new)
     text = instruct(before, edit, vocabulary())
     if action != "add":
         words = definite(one, vocabulary())

@@ -90,14 +90,15 @@ def _correct_picture(faults: list[Difference], instances: list[SceneObject], voc
         new = subject.with_attribute(fault.attribute, fault.expected)
         return instruct(SceneGraph(objects=(subject,)), Edit(op=Op.MODIFY, target=subject.id, node=new), vocabulary)
     if fault.kind is Kind.WRONG_COUNT:
-        return _correct_count(fault, seen, vocabulary)
+        missing = kinds.get(Kind.MISSING_OBJECT)
+        return _correct_count(fault, seen, missing.subject if missing else None, vocabulary)
     node, other = fault.wanted, fault.other
     assert node and other
     return f"Move {definite(node, vocabulary)} so that it is {fault.expected} {definite(other, vocabulary)}."
 
 
-def _correct_count(fault: Difference, seen: SceneGraph, vocabulary: Vocabulary) -> str:
-    """One more on a place that is free, or one less from a place where none is wanted."""
+def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | None, vocabulary: Vocabulary) -> str:
+    """One more on a place that is free, or one less from a place where none is wanted: it becomes what is missing."""
     assert fault.subject and fault.wanted
     corners = [p for p in vocabulary.attributes.get(PLACE, ()) if None not in PLACES[p]]
     wanted = PLACES.get(fault.wanted.attributes.get(PLACE, ""), (None, None))
@@ -113,6 +114,14 @@ def _correct_count(fault: Difference, seen: SceneGraph, vocabulary: Vocabulary) 
         number = fault.wanted.count - fault.subject.count
         return f"Add {NUMBERS[number]} more {name(fault.wanted.model_copy(update={'count': number}), vocabulary)}."
     extra = [p for p in here if p and p not in fits] or [p for p in here if p]
+    if missing is not None and extra:
+        asked = PLACES.get(missing.attributes.get(PLACE, ""), (None, None))
+        where = next((p for p in extra if _within(PLACES[p], asked)), extra[-1])
+        new = missing.without(PLACE).model_copy(update={"count": 1})
+        looks = [v for k, v in new.attributes.items() if one.attributes.get(k) != v]
+        if new.noun == one.noun and len(looks) == 1:
+            return f"Make {definite(one, vocabulary)} {where} {looks[0]}."
+        return f"Replace {definite(one, vocabulary)} {where} with {indefinite(new, vocabulary)}."
     return f"Remove {definite(one, vocabulary)}" + (f" {extra[-1]}." if extra else ".")
 
 

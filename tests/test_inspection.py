@@ -12,6 +12,7 @@ from miniature.scenes import random_scene
 from miniature.world import read_picture, render, vocabulary
 from schemas.critique import Critique, Judgement, parse_critique
 from schemas.edit import Edit, Op, apply, read_instruction
+from schemas.grammar import read
 from schemas.inspection import inspect_picture, inspect_text, observed_scene
 from schemas.scene import PLACE, SceneGraph
 
@@ -62,3 +63,17 @@ def test_critiques_survive_json(seed: int) -> None:
     critique = inspect_picture(seen, background, scene, WORDS)
     assert parse_critique(critique.to_json()) == critique
     assert Critique.model_validate_json(critique.to_json()) == critique
+
+
+def test_what_is_there_too_often_becomes_what_is_missing() -> None:
+    """Three yellow fish, one of which should be orange: it is recoloured where it stands, not removed."""
+    wanted = read(
+        "A yellow fish at the bottom left and an orange fish at the bottom right on a sand background.", WORDS
+    )
+    flawed = read("A yellow fish at the bottom right and a yellow fish at the bottom left.", WORDS)
+    critique = inspect_picture(list(flawed.objects), flawed.background, wanted, WORDS)
+    assert critique.correction == "Make the yellow fish at the bottom right orange."
+    flawed = read("A green boat at the bottom right and a green boat at the top left on a sand background.", WORDS)
+    wanted = read("A blue cup at the bottom right and a green boat at the top left on a sand background.", WORDS)
+    critique = inspect_picture(list(flawed.objects), flawed.background, wanted, WORDS)
+    assert critique.correction == "Replace the green boat at the bottom right with a blue cup."

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import os
 import re
+from abc import ABC, abstractmethod
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from stages.models.checkpoint import folder_digest, folder_fault, is_folder
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(BaseModel, ABC):
     """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes.
 
     `license` is for the dataset card, a hub identifier such as "apache-2.0".
@@ -29,8 +30,9 @@ class ModelConfig(BaseModel):
     license: str = ""
     remote: ClassVar[bool] = False  # runs elsewhere, so its stages need no GPU here
 
+    @abstractmethod
     def load(self) -> Any:
-        raise NotImplementedError(type(self).__name__)
+        """The model itself, ready to be asked; see stages/models/roles.py."""
 
     def identity(self) -> dict[str, Any]:
         """What the fingerprint of every stage that uses the model depends on."""
