@@ -150,7 +150,7 @@ def test_the_fingerprint_knows_the_content_and_not_the_place(
     first = fingerprints("./a.txt")  # relative to the recipe
     assert fingerprints(str(tmp_path / "b.txt")) == first
     other = fingerprints("./c.txt")
-    assert all(other[name] != first[name] for name in first)
+    assert {name for name in first if other[name] == first[name]} == {"calibration"}  # it draws scenes of its own
 
 
 def test_no_writer_is_asked_where_none_is_needed(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
