@@ -66,7 +66,7 @@ def main(
         cells != wanted_looks(case.after) or back != case.after.background
         for (case, _), (cells, back) in zip(shown, seen, strict=True)
     ]
-    sheet(shown, painted, wrong).save(out)
+    sheet(shown, painted, wrong).quantize(256).save(out, optimize=True)
     print(f"{out}: {number} pictures, {sum(wrong)} of them with an error by the reader: {_numbers(wrong)}")
 
 
