@@ -87,9 +87,10 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
 def whiten(model: AutoencoderKL, latents: Tensor, floor: float = 0.02) -> tuple[Tensor, Tensor]:
     """Turn the latents so that they vary alike in all directions, within the model's own first and last convolution.
 
-    As trained, their variance differs ten-thousandfold between directions, and what is small is learnt late: a painter
-    then copies shapes and loses colours. `latents` (N, C, H, W) are samples; directions that vary less than `floor` of
-    the average are noise and stay small. Gives W (C, C) and m (C,): the new latents are W (z - m).
+    As trained, their variance differs ten-thousandfold between directions, and what is small is learnt late; whether
+    that is why painters lose colours is open (docs/miniatures.md). `latents` (N, C, H, W) are samples; directions that
+    vary less than `floor` of the average are noise and stay small. Gives W (C, C) and m (C,): the new latents are
+    W (z - m).
     """
     z = latents.double().transpose(0, 1).flatten(1)
     mean = z.mean(1)
