@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from miniature.edits import EditCase, random_edit
 from miniature.evaluate import STEPS
-from miniature.measure.painter import EDITS, GROUPS, paint, painting, read_looks, wanted_looks
+from miniature.measure.painter import EDITS, GROUPS, paint, painting, read_looks
 from miniature.scenes import HeldOut
 from miniature.train import CHECKPOINTS
-from miniature.world import SIZE, render
+from miniature.world import SIZE, cell_labels, render
 from stages.models.painter import DiffusersPainter
 
 COLUMNS, SIDE, GAP, LINES = 6, 112, 8, 5
@@ -63,7 +63,7 @@ def main(
     painted = paint(DiffusersPainter(checkpoints / "painter", size=SIZE, steps=STEPS, batch=32), shown)
     seen = read_looks(reader.load(checkpoints / "reader"), painted)
     wrong = [
-        cells != wanted_looks(case.after) or back != case.after.background
+        cells != cell_labels(case.after) or back != case.after.background
         for (case, _), (cells, back) in zip(shown, seen, strict=True)
     ]
     sheet(shown, painted, wrong).quantize(256).save(out, optimize=True)

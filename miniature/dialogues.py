@@ -14,7 +14,7 @@ from PIL import Image
 
 from miniature.edits import another, random_edit
 from miniature.scenes import PAIRS
-from miniature.steps import Step, facing, random_step
+from miniature.steps import Step, random_step
 from miniature.world import CELLS, cell_labels, lay_out, render, vocabulary
 from schemas.compare import Kind, compare
 from schemas.critique import Critique
@@ -200,7 +200,7 @@ def _with_node(rng: random.Random, step: Step, node: SceneObject, false_places: 
         if mode < 0.2:
             flipped = [Relation(subject=r.object, predicate=r.predicate, object=r.subject) for r in mine]
             relations = (*relations, *flipped)
-            told = tuple(facing(r, node.id) for r in flipped[:1])
+            told = tuple(r for f in flipped[:1] if (r := f.told_from(node.id)))
     if step.before is None and any(o.id == node.id for o in step.after.objects):
         objects = tuple(node if o.id == node.id else o for o in step.after.objects)
     else:

@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass, replace
 
 from miniature.scenes import HeldOut, is_held_out, random_scene
-from miniature.steps import facing
 from miniature.world import CELLS, lay_out, vocabulary
 from schemas.compare import placed
 from schemas.edit import Edit, Op, apply, instruct
@@ -66,7 +65,8 @@ def _draw(rng: random.Random, kind: str) -> EditCase:
     node = rng.choice(scene.objects)
     if kind == "add":
         before = scene.restrict(o.id for o in scene.objects if o.id != node.id)
-        relations = tuple(facing(r, node.id) for r in scene.relations if node.id in (r.subject, r.object))
+        mine = (r.told_from(node.id) for r in scene.relations if node.id in (r.subject, r.object))
+        relations = tuple(r for r in mine if r is not None)
         edit = Edit(op=Op.ADD, node=node, relations=relations[:1] if rng.random() < 0.6 else ())
     elif kind == "remove":
         before, edit = scene, Edit(op=Op.REMOVE, target=node.id)

@@ -20,6 +20,7 @@ from miniature.measure.shares import Figure, figures
 from miniature.scenes import HeldOut, random_scene
 from miniature.train import CHECKPOINTS
 from miniature.world import SIZE, cell_labels, render
+from schemas.export import renewed
 from stages.models.painter import DiffusersPainter
 from stages.models.scorer import OpenClipScorer
 from stages.models.speaker import TransformersSpeaker
@@ -105,15 +106,6 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join([f"{how}, torch {result['torch']}:", "", *lines, "", f"Rates in the same run: {rest}."])
 
 
-def renew(page: Path, result: dict[str, Any]) -> None:
-    """Put the table between the page's markers. Raises ValueError where they are missing."""
-    head, begin, rest = page.read_text("utf-8").partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page}: the markers {BEGIN!r} and {END!r} are missing; put them around the table")
-    page.write_text(f"{head}{BEGIN}\n\n{markdown(result)}\n\n{END}{tail}", "utf-8")
-
-
 def main(
     cases: Annotated[int, typer.Option(help="Held-out cases a measure.")] = 1000,
     out: Annotated[Path, typer.Option(help="Where the figures go, as JSON.")] = Path("miniature/quality.json"),
@@ -127,7 +119,7 @@ def main(
     show(result)
     out.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     if page is not None:
-        renew(page, result)
+        page.write_text(renewed(page.read_text("utf-8"), page, BEGIN, END, markdown(result)), "utf-8")
 
 
 if __name__ == "__main__":

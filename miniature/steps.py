@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from miniature.scenes import random_scene
 from schemas.edit import Edit, Op
-from schemas.scene import INVERSE, PLACE, Relation, SceneGraph
+from schemas.scene import PLACE, SceneGraph
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def random_step(rng: random.Random, done: bool = False, several: float = 0.0) ->
     if k == len(order):
         return Step(scene, before, None, before)
     node, after = scene.node(order[k]), part(scene, order[: k + 1])
-    mine = [facing(r, node.id) for r in after.relations if node.id in (r.subject, r.object)]
+    turned = (r.told_from(node.id) for r in after.relations if node.id in (r.subject, r.object))
+    mine = [r for r in turned if r is not None]
     told = tuple(rng.sample(mine, 1)) if mine and rng.random() < 0.5 else ()
     return Step(scene, before, Edit(op=Op.ADD, node=node, relations=told), after)
 
@@ -61,13 +62,3 @@ def _planned(rng: random.Random) -> tuple[SceneGraph, list[str]]:
 def part(scene: SceneGraph, ids: list[str]) -> SceneGraph:
     relations = tuple(r for r in scene.relations if {r.subject, r.object} <= set(ids))
     return SceneGraph(objects=tuple(map(scene.node, ids)), relations=relations, background=scene.background)
-
-
-def turned(r: Relation) -> Relation:
-    """The same statement from its other end."""
-    turned = {**INVERSE, **{v: k for k, v in INVERSE.items()}}
-    return Relation(subject=r.object, predicate=turned[r.predicate], object=r.subject)
-
-
-def facing(r: Relation, id: str) -> Relation:
-    return r if r.subject == id else turned(r)

@@ -24,13 +24,16 @@ def schema_text() -> str:
 
 def docs_text(current: str) -> str:
     """The page with its field tables renewed. Raises ValueError where the markers are missing."""
-    head, begin, rest = current.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    return renewed(current, DOCS_FILE, BEGIN, END, markdown_tables())
+
+
+def renewed(current: str, page: Path, first: str, last: str, tables: str) -> str:
+    """The text of a page with new tables between its markers. Raises ValueError where these are missing."""
+    head, begin, rest = current.partition(first)
+    _, end, tail = rest.partition(last)
     if not begin or not end:
-        raise ValueError(
-            f"{DOCS_FILE}: the markers {BEGIN!r} and {END!r} are missing; put them around the field tables"
-        )
-    return f"{head}{BEGIN}\n\n{markdown_tables()}\n\n{END}{tail}"
+        raise ValueError(f"{page}: the markers {first!r} and {last!r} are missing; put them around the tables")
+    return f"{head}{first}\n\n{tables}\n\n{last}{tail}"
 
 
 def stale() -> list[Path]:

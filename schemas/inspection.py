@@ -11,7 +11,7 @@ from schemas.compare import Difference, Kind, compare, match
 from schemas.critique import Critique, Finding, Judgement
 from schemas.edit import Edit, Op, apply, instruct
 from schemas.grammar import NUMBERS, article, capital, definite, enumerate_words, indefinite, name
-from schemas.scene import PLACE, PLACES, SceneGraph, SceneObject
+from schemas.scene import CORNERS, PLACE, PLACES, SceneGraph, SceneObject, lies_within
 from schemas.vocabulary import Vocabulary
 
 # ---- the picture side ---------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | N
     assert fault.subject and fault.wanted
     corners = [p for p in vocabulary.attributes.get(PLACE, ()) if None not in PLACES[p]]
     wanted = PLACES.get(fault.wanted.attributes.get(PLACE, ""), (None, None))
-    fits = [p for p in corners if _within(PLACES[p], wanted)]
+    fits = [p for p in corners if lies_within(PLACES[p], wanted)]
     alike = [o for o in seen.objects if o.noun == fault.wanted.noun and _alike(o, fault.wanted)]
     here = [o.attributes.get(PLACE, "") for o in alike]
     taken = {o.attributes.get(PLACE, "") for o in seen.objects}
@@ -116,7 +116,7 @@ def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | N
     extra = [p for p in here if p and p not in fits] or [p for p in here if p]
     if missing is not None and extra:
         asked = PLACES.get(missing.attributes.get(PLACE, ""), (None, None))
-        where = next((p for p in extra if _within(PLACES[p], asked)), extra[-1])
+        where = next((p for p in extra if lies_within(PLACES[p], asked)), extra[-1])
         new = missing.without(PLACE).model_copy(update={"count": 1})
         looks = [v for k, v in new.attributes.items() if one.attributes.get(k) != v]
         if new.noun == one.noun and len(looks) == 1:
@@ -166,11 +166,10 @@ def text_observations(
         named = done.objects[-1].id if edit.op is Op.ADD else edit.target
         seen = [f"step: {told[named]}"] if named in told else []
     seen += said
-    for sayings, scene in (("step: ", done), ("", described)):
-        for text, holds in _relations_weighed(scene, prompt, vocabulary):
-            line = f"{text}{AS_ASKED if holds else NOT_SO}"
-            if not sayings or (not holds and (text, True) in _relations_weighed(described, prompt, vocabulary)):
-                seen.append(sayings + line)
+    holding = _relations_weighed(described, prompt, vocabulary)
+    broken = [text for text, holds in _relations_weighed(done, prompt, vocabulary) if not holds]
+    seen += [f"step: {text}{NOT_SO}" for text in broken if (text, True) in holding]  # the instruction alone is wrong
+    seen += [f"{text}{AS_ASKED if holds else NOT_SO}" for text, holds in holding]
     present = {theirs.id for _, theirs in match(described.objects, prompt.objects) if theirs is not None}
     return seen + [f"{indefinite(o, vocabulary)}{TO_COME}" for o in prompt.objects if o.id not in present]
 
@@ -182,7 +181,7 @@ def _weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> l
     for mine, theirs in match(scene.objects, prompt.objects):
         words = indefinite(mine, vocabulary)
         if theirs is None:
-            words = f"{another(mine, vocabulary, place=True)}" if unwanted.get(mine.id) else words
+            words = another(mine, vocabulary, place=True) if unwanted.get(mine.id) else words
             found.append((mine.id, words + NOT_ASKED))
             continue
         wrong = mine.count != theirs.count or any(mine.attributes.get(k, v) != v for k, v in theirs.attributes.items())
@@ -241,8 +240,7 @@ def _rearranged(scene: SceneGraph, prompt: SceneGraph) -> SceneGraph:
         return scene
     singles = [o for o in scene.objects if o.count == 1]
     sides = [PLACES.get(o.attributes.get(PLACE, ""), (None, None)) for o in scene.objects if o.count > 1]
-    corners = [p for p, at in PLACES.items() if None not in at and p != "in the centre"]
-    free = [c for c in corners if not any(_within(PLACES[c], side) for side in sides if side != (None, None))]
+    free = [c for c in CORNERS if not any(lies_within(PLACES[c], side) for side in sides if side != (None, None))]
     for places in permutations(free, len(singles)):
         trial = scene
         for node, place in zip(singles, places, strict=True):
@@ -252,16 +250,12 @@ def _rearranged(scene: SceneGraph, prompt: SceneGraph) -> SceneGraph:
     return scene
 
 
-def _within(point: tuple[int | None, int | None], side: tuple[int | None, int | None]) -> bool:
-    return all(s in (None, p) for p, s in zip(point, side, strict=True))
-
-
 def _make_room(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabulary: Vocabulary) -> str:
     """Where what stands there leaves the node no place: the one move after which there is one."""
     for other in before.objects:
         rest = before.model_copy(update={"objects": tuple(o for o in before.objects if o.id != other.id)})
-        for place, point in PLACES.items():
-            if None in point or place == "in the centre" or other.count > 1 or place == other.attributes.get(PLACE):
+        for place in CORNERS:
+            if other.count > 1 or place == other.attributes.get(PLACE):
                 continue
             moved = other.with_attribute(PLACE, place)
             scene = before.replace_node(moved)
@@ -305,11 +299,10 @@ def _alike(a: SceneObject, b: SceneObject) -> bool:
 
 def _fitting_place(node: SceneObject, prompt: SceneGraph, others: SceneGraph) -> SceneObject:
     """The first free corner on which the prompt's relations hold; the node as it is where there is none."""
-    for place, point in PLACES.items():
-        if None not in point and place != "in the centre" and node.count == 1:
-            moved = node.with_attribute(PLACE, place)
-            if _fits(moved, prompt, others):
-                return moved
+    for place in CORNERS if node.count == 1 else ():
+        moved = node.with_attribute(PLACE, place)
+        if _fits(moved, prompt, others):
+            return moved
     return node
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 # Relations whose inverse says the same thing; the canonical form keeps the right-hand side only.
 INVERSE = {"to the right of": "to the left of", "below": "above"}
+OPPOSITE = {**INVERSE, **{right: left for left, right in INVERSE.items()}}  # told from the other end
 SPATIAL = ("to the left of", "to the right of", "above", "below")
 
 # Where an object may be asked to stand: (x, y) in units of the picture's third, None where it is left open.
@@ -24,6 +25,12 @@ PLACES: dict[str, tuple[int | None, int | None]] = {
     "at the bottom left": (0, 2), "at the bottom": (None, 2), "at the bottom right": (2, 2),
 }  # fmt: skip
 PLACE = "place"
+CORNERS = tuple(place for place, at in PLACES.items() if None not in at and place != "in the centre")
+
+
+def lies_within(point: tuple[int | None, int | None], area: tuple[int | None, int | None]) -> bool:
+    """Whether a place's coordinates lie in another's: the top left lies at the top and on the left."""
+    return all(a in (None, p) for p, a in zip(point, area, strict=True))
 
 
 class SceneObject(BaseModel):
@@ -63,6 +70,14 @@ class Relation(BaseModel):
         if self.predicate in INVERSE:
             return Relation(subject=self.object, predicate=INVERSE[self.predicate], object=self.subject)
         return self
+
+    def told_from(self, id: str) -> Relation | None:
+        """The same statement with the node `id`, one of its ends, as subject; None where no word turns it."""
+        if self.subject == id:
+            return self
+        if self.predicate not in OPPOSITE:
+            return None
+        return Relation(subject=self.object, predicate=OPPOSITE[self.predicate], object=self.subject)
 
 
 class SceneGraph(BaseModel):

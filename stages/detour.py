@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.edit import Edit, Op, apply
-from schemas.scene import PLACE, PLACES, SceneGraph, SceneObject
+from schemas.scene import OPPOSITE, PLACE, PLACES, SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
 from stages.compose import confusable
 from stages.layout import within
-from stages.order import INVERSE_WORDS, told_from
+from stages.order import told_from
 
 Kind = Literal["modify", "swap", "remove"]
 PICTURES: dict[str, int] = {"": 0, "modify": 1, "swap": 1, "remove": 2}  # that a detour adds
@@ -85,7 +85,7 @@ def _stand_in(
     It stands in the same relations, which must be such that anything can: a cup rides on no horse.
     """
     kinds = [k for k in vocabulary.attributes if k != PLACE and k in node.attributes]
-    odd = any(node.id in (r.subject, r.object) and r.predicate not in INVERSE_WORDS for r in goal.relations)
+    odd = any(node.id in (r.subject, r.object) and r.predicate not in OPPOSITE for r in goal.relations)
     if not kinds if keep_noun else odd:
         return None
     nouns = [n for n in vocabulary.nouns if n != node.noun and not (kinds and n in vocabulary.plain)]

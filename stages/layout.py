@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from schemas.compare import Kind, compare, placed
-from schemas.scene import PLACE, PLACES, Relation, SceneGraph, SceneObject
+from schemas.scene import PLACE, PLACES, Relation, SceneGraph, SceneObject, lies_within
 from schemas.vocabulary import Vocabulary
 
 
@@ -65,7 +65,7 @@ def _options(
 
 def within(corner: str, side: str) -> bool:
     """Whether a corner lies in a place: the top left lies at the top and on the left."""
-    return all(s in (None, c) for c, s in zip(PLACES[corner], PLACES[side], strict=True))
+    return lies_within(PLACES[corner], PLACES[side])
 
 
 def free_corners(scene: SceneGraph, vocabulary: Vocabulary) -> list[str]:

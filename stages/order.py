@@ -5,12 +5,9 @@ from __future__ import annotations
 import random
 
 from schemas.compare import placed
-from schemas.scene import Relation, SceneGraph, SceneObject
+from schemas.scene import OPPOSITE, Relation, SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
 
-INVERSE_WORDS = {
-    "to the left of": "to the right of", "to the right of": "to the left of", "above": "below", "below": "above",
-}  # fmt: skip
 SIZE_WORDS = {"huge": 3.0, "giant": 3.0, "large": 2.0, "big": 2.0, "small": 0.5, "little": 0.5, "tiny": 0.3}
 LOOKS = 20_000  # partial orders looked at before a scene is given up
 
@@ -27,13 +24,8 @@ def extent(node: SceneObject, vocabulary: Vocabulary) -> float:
 
 def told_from(node: SceneObject, scene: SceneGraph) -> tuple[Relation, ...]:
     """A new node's relations, each from its side ("the car is left of the house"); first what no places show."""
-    found = []
-    for r in scene.relations:
-        if r.subject == node.id:
-            found.append(r)
-        elif r.object == node.id and r.predicate in INVERSE_WORDS:
-            found.append(Relation(subject=node.id, predicate=INVERSE_WORDS[r.predicate], object=r.subject))
-    return tuple(sorted(found, key=lambda r: shown_by_places(r, scene)))
+    mine = (r.told_from(node.id) for r in scene.relations if node.id in (r.subject, r.object))
+    return tuple(sorted((r for r in mine if r is not None), key=lambda r: shown_by_places(r, scene)))
 
 
 def shown_by_places(relation: Relation, scene: SceneGraph) -> bool:
@@ -75,7 +67,7 @@ def _tellable(node: SceneObject, painted: list[SceneObject], untold: list[Relati
     """
     there = {o.id for o in painted}
     joining = [r for r in untold if node.id in (r.subject, r.object) and {r.subject, r.object} - {node.id} <= there]
-    return len(joining) <= 1 and all(r.subject == node.id or r.predicate in INVERSE_WORDS for r in joining)
+    return len(joining) <= 1 and all(r.subject == node.id or r.predicate in OPPOSITE for r in joining)
 
 
 def first_groups(order: list[SceneObject], goal: SceneGraph) -> list[int]:

@@ -14,7 +14,7 @@ from PIL import Image
 from miniature.edits import EditCase, random_edit
 from miniature.measure.shares import Outcomes
 from miniature.scenes import HeldOut, random_scene
-from miniature.world import CELLS, render, vocabulary
+from miniature.world import CELLS, cell_labels, render, vocabulary
 from schemas.compare import placed
 from schemas.edit import Edit, Op, instruct
 from schemas.grammar import describe
@@ -58,12 +58,6 @@ def read_looks(eye: Any, pictures: Sequence[Image.Image]) -> list[tuple[list[Loo
         )
         for r in read
     ]
-
-
-def wanted_looks(graph: SceneGraph) -> list[Look]:
-    from miniature.world import cell_labels
-
-    return list(cell_labels(graph))
 
 
 def painting(rng: random.Random, counts: tuple[int, ...]) -> EditCase:
@@ -113,7 +107,7 @@ def _look(node: SceneObject) -> tuple[str, str]:
 
 
 def _objects(found: Outcomes, measure: str, case: EditCase, cells: list[Look]) -> None:
-    right = Counter(cells) == Counter(wanted_looks(case.after))
+    right = Counter(cells) == Counter(cell_labels(case.after))
     found[measure].append(float(right))
     if not right:
         return
@@ -130,7 +124,7 @@ def _objects(found: Outcomes, measure: str, case: EditCase, cells: list[Look]) -
 def _edited(found: Outcomes, name: str, case: EditCase, cells: list[Look], background: str) -> None:
     """The edited cells show what was asked; all others, and the background, what they showed before."""
     assert case.before is not None
-    old, new = wanted_looks(case.before), wanted_looks(case.after)
+    old, new = cell_labels(case.before), cell_labels(case.after)
     changed = [i for i in range(4) if old[i] != new[i]]
     found[f"edit done: {name}"].append(float(all(cells[i] == new[i] for i in changed)))
     rest = all(cells[i] == old[i] for i in range(4) if i not in changed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import Any
 
@@ -105,11 +104,3 @@ def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n
         for name in ("painted/verdict as the reader's", f"painted/… where it is {truth.verdict.value}"):
             found.setdefault(name, []).append(float(verdict is truth.verdict))
     return found
-
-
-def shuffled(n: int, seed: str) -> list[Dialogue]:
-    """Held-out dialogues of all tasks, for looking at."""
-    rng = HeldOut(seed)
-    made = [make(rng) for make in MAKERS.values() for _ in range(n)]
-    random.Random(seed).shuffle(made)
-    return made
