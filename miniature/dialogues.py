@@ -19,8 +19,17 @@ from miniature.world import CELLS, cell_labels, lay_out, render, vocabulary
 from schemas.compare import Kind, compare
 from schemas.critique import Critique
 from schemas.edit import Edit, Op, instruct
-from schemas.grammar import describe, indefinite
-from schemas.inspection import AS_ASKED, TO_COME, inspect_picture, inspect_text, observed_scene
+from schemas.grammar import describe
+from schemas.inspection import (
+    AS_ASKED,
+    NOT_ASKED,
+    NOT_SO,
+    NOT_THERE,
+    TO_COME,
+    inspect_picture,
+    inspect_text,
+    observed_scene,
+)
 from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
 from schemas.wordings import reword
 from stages.templating import BUILT_IN, Template, load_templates
@@ -327,24 +336,39 @@ MAKERS: dict[str, Callable[[random.Random], Dialogue]] = {
 Look = tuple[str, str]  # noun and colour; empty where nothing is wanted
 
 
-def expected(d: Dialogue) -> list[Look | None]:
-    """For every observed item of a critique, in order: what the description has in its cell; None for the background.
+@dataclass(frozen=True)
+class Weighed:
+    """An observed item of a critique: whether it is a fault, what it is, and what is wanted in its place.
 
-    On the text side the items say themselves what the prompt has instead: None for all.
+    The looks are None for what is no object, and for what was not observed.
     """
-    if d.task == "critique_text":
-        assert d.critique is not None
-        return [None] * len(d.critique.observed)
-    cells = dict(zip(CELLS.values(), cell_labels(d.prompt), strict=True))
-    looks: list[Look | None] = [cells[o.attributes[PLACE]] or ("", "") for o in d.shown.objects]
-    return looks + [None] * bool(d.shown.background)
+
+    wrong: bool
+    own: Look | None
+    wanted: Look | None
 
 
-def doubtful(d: Dialogue) -> list[bool]:
-    """For every observed item of a critique, in order: whether it is one that should not be there."""
+def weighed(d: Dialogue) -> list[Weighed]:
+    """The items of a critique in order. A picture's object is compared with what the description has in its cell."""
     assert d.critique is not None
-    if d.task == "critique_text":
-        return [not item.endswith((AS_ASKED, TO_COME)) for item in d.critique.observed]
-    wanted = _one_by_one(cell_labels(d.prompt), d.prompt.background)
-    right = [indefinite(o, vocabulary()) for o in wanted.objects] + [f"a {wanted.background} background"]
-    return [item not in right for item in d.critique.observed]
+    cells = iter(cell_labels(d.prompt)[list(CELLS.values()).index(o.attributes[PLACE])] for o in d.shown.objects)
+    found = []
+    for item in d.critique.observed:
+        words, _, how = item.rpartition(": ")
+        seen = not item.endswith((TO_COME, NOT_SO, NOT_THERE)) and not words.endswith(" background")
+        own = _look(words) if seen else None
+        wanted: Look | None = None
+        if own and d.task == "critique_picture":
+            wanted = next(cells) or ("", "")
+        elif own:
+            wanted = own if item.endswith(AS_ASKED) else ("", "") if item.endswith(NOT_ASKED) else _look(how)
+        found.append(Weighed(not item.endswith((AS_ASKED, TO_COME)), own, wanted))
+    return found
+
+
+def _look(words: str) -> Look:
+    """The noun and the colour of "step: two red cars at the top"."""
+    names = {form: noun for noun, plural in vocabulary().nouns.items() for form in (noun, plural)}
+    parts = words.split()
+    noun = next(names[w] for w in parts if w in names)
+    return noun, next(w for w in parts if w in vocabulary().attributes["colour"])

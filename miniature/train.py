@@ -41,8 +41,6 @@ def main(
     """Train one part for a while, log its learning curve and write its checkpoint (safetensors)."""
     import torch
 
-    import stages.models.torchvision_compat  # noqa: F401  (before anything imports torchvision)
-
     torch.set_num_threads(threads)
     if part is Part.writer:
         _fine_tune(corpus, (out or POLICIES) / part.value, hours, resume, seed)

@@ -29,6 +29,7 @@ from schemas.sample_builder import NewPicture, build_sample, image_segment, text
 Row = dict[str, Any]
 Built = tuple[Sample, list[bytes]]
 STORED_AS = "webp-lossless"
+GRAMMAR = "grammar"  # the author of texts that no model wrote
 PAINTED_BY = {"self_sample": "sketcher"}  # picture's origin → role; all others are the painter's
 
 
@@ -40,7 +41,7 @@ class Assembler:
         self.commit = code_commit()
         self.config = config_sha256(recipe, nodes)
         self.read: dict[str, tuple[int, list[Row]]] = {}  # the rows of one sample, by stage: several parts need them
-        self.names = model_names(recipe)
+        self.names = model_names(recipe) | {GRAMMAR: (GRAMMAR, "")}
 
     def __call__(self, reference: Reference) -> Built:
         """Raises schemas.sample_builder.SampleError where the parts make no valid sample."""
@@ -110,7 +111,7 @@ class Assembler:
         for number, (step, draft) in enumerate(zip(plan, drafts, strict=True)):
             text = plan_text(step["instruction"], step["description"])
             op = "add" if step["op"] == Op.PAINT.value else step["op"]
-            segments.append(text_segment("plan", step["step"], text, loss=1, op=op, model="grammar"))  # type: ignore[arg-type]
+            segments.append(text_segment("plan", step["step"], text, loss=1, op=op, model=GRAMMAR))  # type: ignore[arg-type]
             origin = "edit" if number else "t2i"
             segments.append(self._sketch(number, draft, origin))
             scores = self._scored("score_drafts", reference, step["step"], ("picture_text", "neighbour"))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from pipeline.calibration import SideFigures, read_calibration, shortfalls
+from pipeline.calibration import SideFigures, check_floor, read_calibration
 from pipeline.candidates import Candidates
 from pipeline.errors import BuildError, UserError, disk_full
 from pipeline.graph import YIELDS, Node, stage_lots
@@ -47,7 +47,8 @@ def build(run: Run, console: Console, workers: int | None = None, ship_anyway: b
     counts = Counts()
     try:
         with claim(run), pool(workers or run.recipe.run.workers, run.recipe.run.cpus, console.print) as actors:
-            _calibrated(run, console, actors, counts, ship_anyway or run.recipe.calibration.ship_anyway)
+            _run_stages(run, console, _calibration_lots(run), actors, counts)
+            check_floor(run.recipe, run.nodes, run.store, ship_anyway)  # first of all: it costs no picture
             lots, selection = _rounds(run, console, actors, counts)
             console.print(f"  lots: {counts.made} made, {counts.reused} reused", highlight=False)
             _check_ledgers(run, lots)
@@ -70,21 +71,8 @@ def calibrate(run: Run, console: Console, workers: int | None = None) -> dict[Si
         raise UserError("the recipe asks for no calibration; set calibration.cases to 200 or so")
     _check_ready(run)
     with claim(run), pool(workers or run.recipe.run.workers, run.recipe.run.cpus, console.print) as actors:
-        _calibrated(run, console, actors, Counts(), ship_anyway=True)
+        _run_stages(run, console, _calibration_lots(run), actors, Counts())
     return read_calibration(run.recipe, run.nodes, run.store)
-
-
-def _calibrated(run: Run, console: Console, actors: Pool, counts: Counts, ship_anyway: bool) -> None:
-    """First of all, so that a judge under the floor costs no picture. Raises BuildError."""
-    _run_stages(run, console, _calibration_lots(run), actors, counts)
-    short = shortfalls(run.recipe, read_calibration(run.recipe, run.nodes, run.store))
-    if short and not ship_anyway:
-        raise BuildError(
-            "the judge is not as good as the recipe asks:\n  "
-            + "\n  ".join(short)
-            + "\nname another judge or template, lower the floor, set the subset's quotas to 0,"
-            " or ship it all the same: --ship-anyway, or calibration.ship_anyway in the recipe"
-        )
 
 
 def _calibration_lots(run: Run) -> dict[str, int]:

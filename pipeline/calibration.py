@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.errors import BuildError
 from pipeline.graph import Node
 from pipeline.recipe import Recipe
 from pipeline.store import Store
+from schemas.compare import Kind
 from schemas.critique import Critique, Judgement, Side
 from schemas.interval import Share
 
@@ -34,7 +36,10 @@ class KindFigures:
 
 @dataclass(frozen=True)
 class SideFigures:
-    """One side of the judge. Cases without an answer that counts are in no share, only in `unanswered`."""
+    """One side of the judge. Cases without an answer that counts are in no share, only in `unanswered`.
+
+    Conflicts for findings of a template's own kinds alone are `aside`: no scene graph can tell whether they are right.
+    """
 
     precision: Share
     recall: Share
@@ -43,11 +48,12 @@ class SideFigures:
     own_verdicts: Share  # of all single answers, those that are on the right side before observations are weighed
     kinds: Mapping[str, KindFigures]
     unanswered: int
+    aside: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         shares = {n: s.to_dict() for n, s in vars(self).items() if isinstance(s, Share)}
         kinds = {kind: {n: s.to_dict() for n, s in vars(found).items()} for kind, found in self.kinds.items()}
-        return {**shares, "kinds": kinds, "unanswered": self.unanswered}
+        return {**shares, "kinds": kinds, "unanswered": self.unanswered, "aside": self.aside}
 
 
 Row = Mapping[str, Any]
@@ -70,6 +76,8 @@ def read_calibration(recipe: Recipe, nodes: Mapping[str, Node], store: Store) ->
 
 def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
     """Of rows of the calibration table (`schemas.tables`), all of one side."""
+    known = [r for r in rows if not _beyond(_kinds(r["critique"]))]
+    aside, rows = len(rows) - len(known), known
     wrong = [r for r in rows if r["fault"]]
     right = [r for r in rows if not r["fault"]]
     named = [(_kinds(r["truth"]), _kinds(r["critique"]), r) for r in rows]
@@ -93,11 +101,16 @@ def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
         ),
         kinds=kinds,
         unanswered=unanswered,
+        aside=aside,
     )
 
 
 def _called_wrong(row: Row) -> bool:
     return bool(row["verdict"] == Judgement.CONFLICT.value)
+
+
+def _beyond(kinds: set[str]) -> bool:
+    return bool(kinds) and not kinds & set(Kind)
 
 
 def _kinds(critique: str) -> set[str]:
@@ -126,6 +139,18 @@ def shortfalls(recipe: Recipe, found: Mapping[Side, SideFigures]) -> list[str]:
     return short
 
 
+def check_floor(recipe: Recipe, nodes: Mapping[str, Node], store: Store, ship_anyway: bool = False) -> None:
+    """Raises BuildError where the judge stays under the recipe's floor, unless told to ship all the same."""
+    short = shortfalls(recipe, read_calibration(recipe, nodes, store))
+    if short and not (ship_anyway or recipe.calibration.ship_anyway):
+        raise BuildError(
+            "the judge is not as good as the recipe asks:\n  "
+            + "\n  ".join(short)
+            + "\nname another judge or template, lower the floor, set the subset's quotas to 0,"
+            " or ship it all the same: --ship-anyway, or calibration.ship_anyway in the recipe"
+        )
+
+
 def calibration_lines(found: Mapping[Side, SideFigures]) -> list[str]:
     """The figures as text: a share with its 95% interval and the number of cases."""
     lines = []
@@ -133,6 +158,7 @@ def calibration_lines(found: Mapping[Side, SideFigures]) -> list[str]:
         lines += ["", f"the judge on the {side.value} side (95% intervals)"]
         lines += [f"  {n.replace('_', ' '):<30}{s}" for n, s in vars(f).items() if isinstance(s, Share)]
         lines += [f"  {'without a usable answer':<30}{f.unanswered} cases"] if f.unanswered else []
+        lines += [f"  {'of kinds of its own':<30}{f.aside} cases, put aside"] if f.aside else []
         lines += ["", f"  {'fault':<18}{'called wrong':<26}{'named':<26}{'rightly named':<26}"]
         for kind, k in f.kinds.items():
             shares = (f"{s!s:<26}" for s in (k.caught, k.recall, k.precision))

@@ -76,8 +76,8 @@ class CandidatePool:
             return {}
         prompts = self.table["prompt"].combine_chunks().dictionary_encode()
         first = np.unique(prompts.indices.to_numpy(), return_index=True)[1]
-        scenes = self.table["scene"].take(first).to_pylist()
-        hits = [benchmarks.find(s, p.as_py()) for s, p in zip(scenes, prompts.dictionary, strict=True)]
+        about = self.table.select(["scene", "prompt", "short"]).take(first).to_pylist()
+        hits = [benchmarks.find(*row.values()) for row in about]
         hit = np.array([h is not None for h in hits])
         self.refuse(hit[prompts.indices.to_numpy()], "a benchmark's prompt")
         return {p.as_py(): h for p, h in zip(prompts.dictionary, hits, strict=True) if h}

@@ -15,7 +15,7 @@ from pipeline.cli_select import select
 from pipeline.cli_store import store_app
 from pipeline.errors import BuildError, UserError
 from pipeline.inspect_pack import inspect_pack
-from pipeline.terminal import AsJson, Out, RecipeFile, Workers, console, show
+from pipeline.terminal import AsJson, Out, RecipeFile, ShipAnyway, Workers, console, show
 from pipeline.workbench.cli import templates
 
 app = typer.Typer(
@@ -47,7 +47,7 @@ def build(
     recipe: RecipeFile,
     out: Out = None,
     workers: Workers = None,
-    ship_anyway: Annotated[bool, typer.Option("--ship-anyway", help="Whatever the judge's calibration says.")] = False,
+    ship_anyway: ShipAnyway = False,
 ) -> None:
     """Build the corpus; what is done already is reused, so a killed build goes on where it stopped.
 

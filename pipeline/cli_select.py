@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.errors import UserError
-from pipeline.terminal import AsJson, Out, RecipeFile, console, show
+from pipeline.terminal import AsJson, Out, RecipeFile, ShipAnyway, console, show
 
 SETTABLE = ("select", "quotas", "decontaminate")  # what no table of the store depends on
 
@@ -20,6 +20,7 @@ def select(
     change: Annotated[
         list[str] | None, typer.Option("--set", help="With --dry-run: a field of select, quotas or decontaminate.")
     ] = None,
+    ship_anyway: ShipAnyway = False,
     json: AsJson = False,
 ) -> None:
     """Choose the samples anew from the lots that are done, and write the shards. No stage runs, no model loads.
@@ -28,6 +29,7 @@ def select(
 
     Example: [bold]underpaint select recipes/miniature.yaml --dry-run --set select.min_margin=0.05[/bold]
     """
+    from pipeline.calibration import check_floor
     from pipeline.candidate_pool import open_pool
     from pipeline.decisions import load_decisions
     from pipeline.explain import quota_lines, quota_status
@@ -49,6 +51,7 @@ def select(
     if not dry_run:
         if short := short_of(selection, run.recipe.quotas.cells(), lots):
             raise UserError("\n  ".join(["the lots that are done do not meet the quotas:", *short, "build again"]))
+        check_floor(run.recipe, run.nodes, run.store, ship_anyway)
         _apply(run, selection)
         lines = quota_lines(quotas)
         found: list[Any] = []

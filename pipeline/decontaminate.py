@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,19 @@ def read_list(path: Path) -> list[tuple[int, str]]:
         if path.suffix == ".json":
             entries: list[tuple[int, Any]] = list(enumerate(_entries(json.loads(text)), 1))
         elif path.suffix == ".jsonl":
-            entries = [(i, json.loads(line)) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+            entries = [(i, _json(path, i, line)) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
         else:
             return [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
     except json.JSONDecodeError as e:
         raise ListError(f"{path}: no valid JSON: {e}") from None
     return [(i, _prompt(path, i, entry)) for i, entry in entries]
+
+
+def _json(path: Path, number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as e:
+        raise ListError(f"{path}, line {number}: no valid JSON: {e.msg} at column {e.colno}") from None
 
 
 def _entries(whole: Any) -> list[Any]:
@@ -107,12 +115,12 @@ class Benchmarks:
         """How many lines are compared as scenes."""
         return sum(bool(line.scene) for line in self.lines)
 
-    def find(self, scene: str, prompt: str) -> Hit | None:
-        """Which line, if any, asks for this scene or has these words."""
+    def find(self, scene: str, *prompts: str) -> Hit | None:
+        """Which line, if any, asks for this scene or has words of these prompts."""
         if line := self._scenes.get(scene):
             return Hit(line, "scene")
         for length in sorted(self._lengths):
-            for gram in _grams(prompt, length, whole=False):
+            for gram in chain.from_iterable(_grams(prompt, length, whole=False) for prompt in prompts):
                 if line := self._grams.get(gram):
                     return Hit(line, "words")
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -22,6 +23,7 @@ from stages.alignment import AlignmentParams
 from stages.calibration import CalibrationParams
 from stages.candidates import CandidatesParams
 from stages.check import CheckParams
+from stages.compose import CATEGORIES, TooFewWords, compose
 from stages.conflict import ConflictParams
 from stages.critique import CritiqueParams
 from stages.draft import DraftParams
@@ -174,8 +176,12 @@ class Recipe(Strict):
 
 
 def templates_for(stage: Stage, by_task: Mapping[str, list[Template]]) -> dict[str, list[Template]]:
-    """What a stage renders, by task. Raises UserError where a task is left without a template."""
-    mine = {task: [t for t in by_task.get(task, []) if not t.stages or stage.name in t.stages] for task in stage.tasks}
+    """What a stage renders, by task. Raises UserError where a task is left without a template.
+
+    The judge is calibrated in the very words in which it is asked for critiques.
+    """
+    name = "critique" if stage.name == "calibration" else stage.name
+    mine = {task: [t for t in by_task.get(task, []) if not t.stages or name in t.stages] for task in stage.tasks}
     for task, templates in mine.items():
         if not templates:
             raise UserError(
@@ -250,9 +256,10 @@ def _check_named(recipe: Recipe, path: Path) -> None:
         if why := getattr(recipe.stages, name).problem():
             raise UserError(f"{path}: field stages.{name}.{why}")
     try:
-        recipe.words()
+        words = recipe.words()
     except (ValueError, OSError) as e:
         raise UserError(f"{path}: field vocabulary: {e}") from None
+    _check_categories(recipe, words, path)
     try:
         recipe.all_templates()
         recipe.benchmarks()
@@ -262,6 +269,21 @@ def _check_named(recipe: Recipe, path: Path) -> None:
         raise UserError(f"{path}: field decontaminate.lists: {e}") from None
     except ValueError as e:
         raise UserError(f"{path}: {e}") from None
+
+
+def _check_categories(recipe: Recipe, words: Vocabulary, path: Path) -> None:
+    """Every category can be composed of the vocabulary, and every quota can be met by one that is."""
+    prompts = recipe.stages.prompts
+    asked = list(CATEGORIES) if prompts.source else [c for c, share in prompts.shares.items() if share]
+    for category in [] if prompts.source else asked:
+        try:
+            compose(random.Random(0), category, words, prompts.capacity, prompts.attributes)
+        except TooFewWords as e:
+            raise UserError(f"{path}: field stages.prompts.shares.{category}: {e}; set its share to 0") from None
+    for subset, shares in recipe.quotas.categories.items():
+        for category in (c for c in shares if c not in asked):
+            why = "is in no prompt (stages.prompts.shares)" if category in CATEGORIES else "is no category"
+            raise UserError(f"{path}: field quotas.categories.{subset}.{category} {why}{_suggest(category, asked)}")
 
 
 def _load_vocabulary(path: Path) -> Vocabulary:

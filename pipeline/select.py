@@ -132,7 +132,9 @@ def short_of(selection: Selection, quota: Cells, lots: Mapping[str, int]) -> lis
             line = f"{cell_name(cell)}: {have} of {number} after {lots[branch]} lots"
             line += f" ({have / max(1, lots[branch]):.2f} a lot, of {selection.seen.get(cell, 0)} candidates)"
             reasons = {r: n for r, n in selection.rejected.get(cell[0], {}).items() if r != OVER}
-            found.append(line + "".join(f"; {n} {reason}" for reason, n in sorted(reasons.items())))
+            of = f" of all {cell[0]}" if cell[1] and reasons else ""
+            line += f"; refused{of}: " if reasons else ""
+            found.append(line + ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items())))
     return found
 
 

@@ -14,6 +14,7 @@ console = Console(soft_wrap=True)
 RecipeFile = Annotated[Path, typer.Argument(help="A recipe (YAML), e.g. recipes/miniature.yaml.", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder; runs/<recipe name> unless given.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Ray actors; the recipe's number unless given.")]
+ShipAnyway = Annotated[bool, typer.Option("--ship-anyway", help="Whatever the judge's calibration says.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 

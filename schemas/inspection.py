@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from schemas.compare import Difference, Kind, compare, match
+from schemas.compare import Difference, Kind, compare, look, match
 from schemas.critique import Critique, Finding, Judgement
 from schemas.edit import Edit, Op, apply, instruct
 from schemas.grammar import NUMBERS, article, capital, definite, enumerate_words, indefinite, name
@@ -57,13 +57,34 @@ def inspect_picture(
     """Judge a draft (what is seen in it, one by one) against its step's description."""
     observed = observed_scene(instances, background)
     faults = picture_faults(observed, wanted)
-    seen = [indefinite(o, vocabulary) for o in instances]
-    if background:
-        seen.append(f"a {background} background")
+    seen = picture_observations(instances, observed, wanted, faults, vocabulary)
     if not faults:
-        return _agreement(seen, seen, "The picture shows what the step asks for", Judgement.CONSISTENT)
+        names = [indefinite(o, vocabulary) for o in instances]
+        names += [f"{article(background)} background"] if background else []
+        return _agreement(seen, names, "The picture shows what the step asks for", Judgement.CONSISTENT)
     correction = _correct_picture(faults, instances, vocabulary)
     return _conflict(seen, faults, "The picture does not show what the step asks for", correction, vocabulary)
+
+
+def picture_observations(
+    instances: list[SceneObject], observed: SceneGraph, wanted: SceneGraph, faults: list[Difference],
+    vocabulary: Vocabulary,
+) -> list[str]:  # fmt: skip
+    """Everything that is seen, one by one, weighed against the description by itself; the verdict then follows.
+
+    ``a red car at the top left: as asked``  ``a blue cup at the top right: asked is a red cup at the top right``
+    ``a fish at the bottom left: not asked for``  ``the car is above the cup: not so``  ``a tree: missing``
+    """
+    asked = {look(mine): theirs for mine, theirs in match(observed.objects, wanted.objects)}
+    wrong = [look(d.subject) for d in faults if d.subject and d.kind in (Kind.WRONG_ATTRIBUTE, Kind.WRONG_COUNT)]
+    seen = []
+    for node in instances:
+        theirs = asked[look(node)]
+        seen.append(indefinite(node, vocabulary) + _how_asked(theirs, look(node) not in wrong, vocabulary))
+    seen += _background_weighed(observed, wanted)
+    seen += [f"{text}{NOT_SO}" for text, holds in _relations_weighed(observed, wanted, vocabulary) if not holds]
+    missing = [d.subject for d in faults if d.kind is Kind.MISSING_OBJECT and d.subject]
+    return seen + [f"{indefinite(o, vocabulary)}{NOT_THERE}" for o in missing]
 
 
 def _correct_picture(faults: list[Difference], instances: list[SceneObject], vocabulary: Vocabulary) -> str:
@@ -147,7 +168,8 @@ def inspect_text(
     return _conflict(seen, faults, "The step contradicts the prompt", correction, vocabulary)
 
 
-AS_ASKED, NOT_ASKED, NOT_SO, TO_COME = ": as asked", ": not asked for", ": not so", ": still to come"
+AS_ASKED, NOT_ASKED, NOT_SO = ": as asked", ": not asked for", ": not so"
+TO_COME, NOT_THERE = ": still to come", ": missing"
 
 
 def text_observations(
@@ -179,18 +201,26 @@ def _weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> l
     found = []
     unwanted = {d.subject.id: d.stated for d in compare(scene, prompt).faults if d.subject and not d.wanted}
     for mine, theirs in match(scene.objects, prompt.objects):
-        words = indefinite(mine, vocabulary)
-        if theirs is None:
-            words = another(mine, vocabulary, place=True) if unwanted.get(mine.id) else words
-            found.append((mine.id, words + NOT_ASKED))
-            continue
-        wrong = mine.count != theirs.count or any(mine.attributes.get(k, v) != v for k, v in theirs.attributes.items())
-        found.append((mine.id, words + (f": asked is {indefinite(theirs, vocabulary)}" if wrong else AS_ASKED)))
-    if scene.background:
-        asked = prompt.background in ("", scene.background)
-        how = AS_ASKED if asked else f": asked is {article(prompt.background)} background"
-        found.append(("", f"{article(scene.background)} background{how}"))
-    return found
+        words = another(mine, vocabulary, place=True) if unwanted.get(mine.id) else indefinite(mine, vocabulary)
+        right = theirs is not None and mine.count == theirs.count
+        right = right and all(mine.attributes.get(k, v) == v for k, v in theirs.attributes.items())
+        found.append((mine.id, words + _how_asked(theirs, right, vocabulary)))
+    return found + [("", text) for text in _background_weighed(scene, prompt)]
+
+
+def _how_asked(wanted: SceneObject | None, right: bool, vocabulary: Vocabulary) -> str:
+    """What an observed object is followed by; `wanted` is its counterpart, None where there is none."""
+    if wanted is None:
+        return NOT_ASKED
+    be = "is" if wanted.count == 1 else "are"
+    return AS_ASKED if right else f": asked {be} {indefinite(wanted, vocabulary)}"
+
+
+def _background_weighed(scene: SceneGraph, wanted: SceneGraph) -> list[str]:
+    """One item, none where the scene has no background."""
+    asked = wanted.background in ("", scene.background)
+    how = AS_ASKED if asked else f": asked is {article(wanted.background)} background"
+    return [f"{article(scene.background)} background{how}"] if scene.background else []
 
 
 def _relations_weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> list[tuple[str, bool]]:

@@ -29,7 +29,7 @@ _CRITIQUE = [
     # The share of the judge's answers on the verdict's side; those that do not count are on neither.
     pa.field("agreement", pa.float32(), nullable=False),
     pa.field("answers", pa.list_(pa.string()), nullable=False),  # raw, in order of attempt
-    *_text("arbiter", "decided_by"),  # the arbiter's raw answer, "" where it was not asked; judge or arbiter
+    *_text("arbiter", "decided_by"),  # the arbiter's raw answer, "" where it was not asked; judge, arbiter or grammar
 ]
 CRITIQUE_COLUMNS = tuple(f.name for f in _CRITIQUE)
 
@@ -95,7 +95,8 @@ SCORE = pa.schema(
 CANDIDATES = pa.schema(
     [
         *_ROLLOUT_STEP,  # rollout and step are 0 for a whole trajectory
-        *_text("kind", "category", "prompt", "scene"),  # kind: subset and polarity; scene: the scene's key
+        *_text("kind", "category", "scene"),  # kind: subset and polarity; scene: the scene's key
+        *_text("prompt", "short"),  # short: before it was enriched
         pa.field("pictures", pa.int16(), nullable=False),
         pa.field("content", pa.int64(), nullable=False),  # equal for duplicates
         *_text("fault"),  # why it cannot be shipped whatever the thresholds are; "" where it can

@@ -109,6 +109,7 @@ def _about(prompts: pa.Table) -> dict[int, Row]:
         r["sample"]: {
             "category": r["category"],
             "prompt": r["prompt"],
+            "short": r["short"],
             "scene": SceneGraph.model_validate_json(r["scene"]).key(),
         }
         for r in prompts.to_pylist()

@@ -7,17 +7,20 @@ the verdict is of use, the entailed one takes its place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from schemas.compare import compare
+from schemas.compare import MISSING, compare
 from schemas.critique import Critique, CritiqueError, Judgement, Side
 from schemas.edit import apply, read_instruction
 from schemas.grammar import GrammarError, read, read_object
-from schemas.inspection import inspect_picture, inspect_text
+from schemas.inspection import AS_ASKED, NOT_ASKED, NOT_SO, NOT_THERE, inspect_picture, inspect_text
+from schemas.mentions import find_mentions
 from schemas.scene import SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
 
 BLANK = "a blank canvas"  # what a template's `so_far` says before the first step
+_WEIGHED = re.compile(f"({AS_ASKED}|{NOT_ASKED}|: asked (is|are) .*)$")  # what may follow the name of a thing seen
 
 
 def read_scene(text: str, vocabulary: Vocabulary) -> SceneGraph:
@@ -25,14 +28,31 @@ def read_scene(text: str, vocabulary: Vocabulary) -> SceneGraph:
     return SceneGraph() if text == BLANK else read(text, vocabulary)
 
 
+def refuse_unpainted(critique: Critique, side: Side, variables: Mapping[str, str], vocabulary: Vocabulary) -> None:
+    """The paper's one rule: not painted yet is not wrong. Raises CritiqueError where a critique breaks it.
+
+    What a step does not name yet is no fault of its text; what its description does not name is none of its picture.
+    """
+    described = {m.noun for m in find_mentions(variables.get("description", ""), vocabulary).objects}
+    for missing in (f for f in critique.findings if f.kind in MISSING):
+        if side is Side.TEXT:
+            raise CritiqueError(f"findings: {missing.kind} is no fault of a text: not painted yet is not wrong")
+        named = [m.noun for m in find_mentions(missing.detail, vocabulary).objects]
+        if early := [noun for noun in named if noun not in described]:
+            why = f"the description names no {early[0]}, and not painted yet is not wrong"
+            raise CritiqueError(f"findings: {missing.detail!r} is no fault of the picture: {why}")
+
+
 def weigh_observations(
     how: str, side: Side, variables: Mapping[str, str], vocabulary: Vocabulary, critique: Critique
 ) -> Critique:
     """The critique that counts; `how` is a value of JudgeParams.observations.
 
-    Raises CritiqueError naming what the observations entail otherwise, where they are required to agree; and where a
-    critique is to be concluded from texts outside the grammar. Where agreement is required, such texts count as said.
+    Raises CritiqueError naming what the observations entail otherwise, where they are required to agree (texts outside
+    the grammar then count as said); where a critique is to be concluded from such texts; and as `refuse_unpainted`.
     """
+    if how != "conclude":
+        refuse_unpainted(critique, side, variables, vocabulary)
     if how == "ignore":
         return critique
     try:
@@ -66,10 +86,10 @@ def _entailed(critique: Critique, side: Side, variables: Mapping[str, str], voca
 
 
 def _observed(critique: Critique, vocabulary: Vocabulary) -> tuple[list[SceneObject], str]:
-    """The items one by one, and the background among them."""
+    """What is seen one by one, and the background among it; what the judge weighed it as is left out."""
     seen, background = [], ""
-    for i, item in enumerate(critique.observed):
-        name = item.removeprefix("a ").removesuffix(" background")
+    for i, item in enumerate(_WEIGHED.sub("", o) for o in critique.observed if not o.endswith((NOT_SO, NOT_THERE))):
+        name = re.sub(r"^an? ", "", item).removesuffix(" background")
         if item.endswith(" background") and name in vocabulary.backgrounds:
             background = name
         else:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from PIL import Image
 from pydantic import Field
 
-from schemas.compare import MISSING
 from schemas.critique import Critique, CritiqueError, Judgement, Side, parse_critique
-from stages.consequence import weigh_observations
+from schemas.vocabulary import Vocabulary
+from stages.consequence import refuse_unpainted, weigh_observations
 from stages.models.roles import AskRequest
 from stages.pictures import each
 from stages.stage import Context, Failure, Params
@@ -45,7 +45,7 @@ class Judged:
     template: Template
     answers: list[str]
     arbiter: str = ""
-    decided_by: Literal["judge", "arbiter"] = "judge"
+    decided_by: Literal["judge", "arbiter", "grammar"] = "judge"
 
     @property
     def conflict(self) -> bool:
@@ -66,7 +66,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Votes:
-    """The judge's answers to a question: those that count as `critiques`, and why the last of the others did not."""
+    """The judge's answers to a question: those that count as `critiques`, and why the last of the others did not.
+
+    `own` are the critiques of `critiques` in the judge's own words: where it was concluded for them, they may differ.
+    """
 
     question: Question
     template: Template
@@ -74,6 +77,7 @@ class Votes:
     texts: list[str]
     critiques: list[Critique]
     error: Exception | None
+    own: list[Critique]
 
     def on_side(self, conflict: bool) -> list[Critique]:
         return [c for c in self.critiques if (c.verdict is Judgement.CONFLICT) == conflict]
@@ -89,7 +93,8 @@ class Votes:
             return self._failure(tie if against else self.error or tie)
         majority = self.on_side(against > others)
         most = max(majority, key=majority.count)
-        return Judged(most, self.agreement(against > others), self.template, self.texts)
+        author: Literal["judge", "grammar"] = "judge" if most in self.own else "grammar"
+        return Judged(most, self.agreement(against > others), self.template, self.texts, decided_by=author)
 
     def _failure(self, error: Exception) -> Failure:
         unit = f"{self.question.unit}, {self.question.side.value} side"
@@ -131,7 +136,7 @@ def judge(context: Context, questions: Sequence[Question], params: JudgeParams) 
         for i in open_ones
     ]
     for i, said in zip(open_ones, each(context.models["arbiter"].ask, requests), strict=True):
-        found[i] = _arbitrated(votes[i], found[i], said)
+        found[i] = _arbitrated(votes[i], found[i], said, context.vocabulary)
     return found
 
 
@@ -166,31 +171,33 @@ def count_votes(
 ) -> Votes:  # fmt: skip
     """Sort the answers that count from those that do not: a model's own errors, what does not parse or follow."""
     critiques: list[Critique] = []
+    own: list[Critique] = []
     error: Exception | None = None
     for answer in said:
         try:
-            critiques.append(weigh(_critique(answer, question.side, template)))
+            critique = _critique(answer, template)
+            critiques.append(weigh(critique))
+            own.append(critique)
         except Exception as e:
             error = e
-    return Votes(question, template, request, [_text(a) for a in said], critiques, error)
+    return Votes(question, template, request, [_text(a) for a in said], critiques, error, own)
 
 
-def _critique(answer: str | Exception, side: Side, template: Template) -> Critique:
+def _critique(answer: str | Exception, template: Template) -> Critique:
     """Raises CritiqueError, and what the model itself raised."""
     if isinstance(answer, Exception):
         raise answer
-    critique = parse_critique(answer, template.kinds)
-    missing = next((f for f in critique.findings if side is Side.TEXT and f.kind in MISSING), None)
-    if missing:  # the paper's one rule: what a step does not name yet is no fault of its text
-        raise CritiqueError(f"findings: {missing.kind} is no fault of a text: not painted yet is not wrong")
-    return critique
+    return parse_critique(answer, template.kinds)
 
 
-def _arbitrated(votes: Votes, before: Judged | Failure, said: str | Exception) -> Judged | Failure:
+def _arbitrated(
+    votes: Votes, before: Judged | Failure, said: str | Exception, vocabulary: Vocabulary
+) -> Judged | Failure:
     """The arbiter's critique decides. Where it gives none that counts, what the judge said stands."""
     text = _text(said)
     try:
-        critique = _critique(said, votes.question.side, votes.template)
+        critique = _critique(said, votes.template)
+        refuse_unpainted(critique, votes.question.side, votes.question.variables, vocabulary)
     except Exception as e:
         if isinstance(before, Judged):
             return replace(before, arbiter=text)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from schemas import tables
 from schemas.edit import Edit, Op, instruct
@@ -22,9 +22,9 @@ from schemas.wordings import reword, wordings
 from stages.detour import PICTURES, Kind, PlannedStep, take
 from stages.layout import NoLayout, lay_out
 from stages.order import NoOrder, first_groups, paint_order, told_from
-from stages.stage import Context, Ledger, Outcome, Params, Stage, outcome
+from stages.stage import Context, Ledger, Outcome, Params, Stage, Weights, outcome
 
-MOST = 5  # pictures of a trajectory (paper)
+Pictures = Annotated[int, Field(ge=1, le=5)]  # of a trajectory (paper)
 
 
 class PlanParams(Params):
@@ -35,30 +35,11 @@ class PlanParams(Params):
     `reworded` is the share of instructions in another wording than the grammar's own ("diverse instructions").
     """
 
-    pictures: dict[int, float] = Field(default={1: 0.01, 2: 0.04, 3: 0.2, 4: 0.45, 5: 0.4}, min_length=1)
+    pictures: Weights[Pictures] = Field(default={1: 0.01, 2: 0.04, 3: 0.2, 4: 0.45, 5: 0.4})
     detour_share: float = Field(default=0.5, ge=0, le=1)
-    detours: dict[Kind, float] = Field(default={"modify": 1.0, "swap": 1.0, "remove": 1.0}, min_length=1)
+    detours: Weights[Kind] = Field(default={"modify": 1.0, "swap": 1.0, "remove": 1.0})
     background_first: float = Field(default=1.0, ge=0)
     reworded: float = Field(default=0.6, ge=0, le=1)
-
-    @field_validator("pictures")
-    @classmethod
-    def _numbers(cls, pictures: dict[int, float]) -> dict[int, float]:
-        for number, weight in pictures.items():
-            if not 1 <= number <= MOST:
-                raise ValueError(f"{number} pictures; a trajectory has 1 to {MOST}")
-            if weight < 0:
-                raise ValueError(f"the weight of {number} pictures is negative")
-        if sum(pictures.values()) == 0:
-            raise ValueError("all weights are 0")
-        return pictures
-
-    @field_validator("detours")
-    @classmethod
-    def _weights(cls, detours: dict[Kind, float]) -> dict[Kind, float]:
-        if any(weight < 0 for weight in detours.values()) or sum(detours.values()) == 0:
-            raise ValueError("the weights must not be negative, nor all be 0")
-        return detours
 
 
 class NoPlan(ValueError):

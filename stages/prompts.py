@@ -10,16 +10,17 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 
 from schemas import tables
+from schemas.compare import look
 from schemas.grammar import describe
-from schemas.scene import PLACE, SceneGraph
+from schemas.scene import SceneGraph
 from stages.compose import CATEGORIES, categorise, compose
 from stages.enriching import TASK as ENRICH
 from stages.enriching import Departs, Enriched, Enrichment, enrich_prompts
 from stages.layout import NoLayout, lay_out
 from stages.parsing import TASK as PARSE
-from stages.parsing import Parsed, parse_prompts
+from stages.parsing import Parsed, SceneError, parse_prompts
 from stages.prompt_source import PromptSource, SourceError, open_prompts, read_stream
-from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
+from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, Weights, outcome
 
 # The paper's prompts are long and its samples have 3.51 pictures: one object alone is seldom worth four steps.
 SHARES = {**dict.fromkeys(CATEGORIES, 1.0), "composition": 9.0}
@@ -32,7 +33,7 @@ class PromptParams(Params):
     `source` is the user's own list in place of composed prompts; `enrich` has the writer make them long.
     """
 
-    shares: dict[str, float] = Field(default_factory=lambda: dict(SHARES), min_length=1)
+    shares: Weights[str] = Field(default_factory=lambda: dict(SHARES))
     capacity: int = Field(default=4, ge=2, le=10)
     attributes: Literal["always", "asked"] = "always"
     source: PromptSource | None = None
@@ -41,13 +42,9 @@ class PromptParams(Params):
     @field_validator("shares")
     @classmethod
     def _known(cls, shares: dict[str, float]) -> dict[str, float]:
-        for category, share in shares.items():
+        for category in shares:
             if category not in CATEGORIES:
                 raise ValueError(f"unknown category {category!r}; there are {', '.join(CATEGORIES)}")
-            if share < 0:
-                raise ValueError(f"the share of {category!r} is negative")
-        if sum(shares.values()) == 0:
-            raise ValueError("all shares are 0")
         return shares
 
     def identity(self) -> dict[str, Any]:
@@ -77,7 +74,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     params: PromptParams = context.params
     ledger = Ledger()
     rows = _composed(context, ledger) if params.source is None else _own(context, params.source, ledger)
-    rows = [row for row in rows if _fits(row, context, ledger)]
+    rows = [row for row in rows if _fits(row, context, ledger, own=params.source is not None)]
     if params.enrich is not None:
         rows = _enriched(context, rows, ledger)
     ledger.keep(len(rows))
@@ -129,16 +126,19 @@ def _own(context: Context, source: PromptSource, ledger: Ledger) -> list[dict[st
     return rows
 
 
-def _fits(row: dict[str, Any], context: Context, ledger: Ledger) -> bool:
-    """Whether its scene can be painted in steps; else why not is counted."""
-    looks = [(o.noun, tuple(sorted(o.without(PLACE).attributes.items()))) for o in row["scene"].objects]
+def _fits(row: dict[str, Any], context: Context, ledger: Ledger, own: bool) -> bool:
+    """Whether its scene can be painted in steps; else why not is counted, and a user's own sentence is kept with it."""
+    looks = list(map(look, row["scene"].objects))
+    why = ""
     if len(set(looks)) < len(looks):
-        ledger.reject("two objects that look alike; no instruction can tell them apart")
-        return False
-    if not _laid_out(row["scene"], context.random_for(row["sample"], "layout"), context):
-        ledger.reject("no layout on which all relations hold")
-        return False
-    return True
+        why = "two objects that look alike; no instruction can tell them apart"
+    elif not _laid_out(row["scene"], context.random_for(row["sample"], "layout"), context):
+        why = "no layout on which all relations hold"
+    if why and own:
+        ledger.fail(Failure.of(f"sample {row['sample']}: {row['prompt']}", SceneError(why), row["prompt"]))
+    elif why:
+        ledger.reject(why)
+    return not why
 
 
 def _laid_out(scene: SceneGraph, rng: random.Random, context: Context) -> bool:

@@ -9,14 +9,26 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from schemas.vocabulary import Vocabulary
 from stages.seeds import derive_random, derive_seed
 from stages.templating import Template
+
+Key = TypeVar("Key")
+
+
+def _not_all_zero(weights: dict[Key, float]) -> dict[Key, float]:
+    if not any(weights.values()):
+        raise ValueError("all weights are 0")
+    return weights
+
+
+# Relative weights of a draw.
+Weights = Annotated[dict[Key, NonNegativeFloat], Field(min_length=1), AfterValidator(_not_all_zero)]
 
 
 class Params(BaseModel):

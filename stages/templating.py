@@ -134,7 +134,11 @@ def _parsed(file: str, raw: str) -> Template:
         first = e.errors()[0]
         field = ".".join(map(str, first["loc"])) or "examples"
         message = first["msg"].removeprefix("Value error, ")
-        raise error(line_of(lines, field), f"field {field!r}: {message}", "see docs/templates.md") from None
+        fix = "see docs/templates.md"
+        if first["type"] == "extra_forbidden":
+            known = [name for name in Template.model_fields if name not in ("body", "file", "body_line")]
+            message, fix = "there is no such field", f"there are {', '.join(known)}"
+        raise error(line_of(lines, field), f"field {field!r}: {message}", fix) from None
     try:
         ENVIRONMENT.parse(body)
     except jinja2.TemplateSyntaxError as e:

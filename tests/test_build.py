@@ -193,11 +193,12 @@ def test_an_impossible_quota_is_said_with_the_yields(
 ) -> None:
     recipe["models"]["renderer"]["fault_rate"] = 0.0  # a painter without errors yields no alignment negatives
     recipe["rounds"] = {"max_rounds": 2, "max_lots": 3}
-    recipe["quotas"]["categories"] = {"multi_turn": {"counting": 1, "unheard_of": 1}}
+    recipe["quotas"]["categories"] = {"multi_turn": {"counting": 1, "position": 1}}
+    recipe["stages"]["prompts"] = {"shares": {"counting": 1, "position": 1e-9}}
     done = underpaint("build", write_recipe(recipe), "--out", tmp_path / "run")
     assert done.returncode == 2
     assert "alignment_negative: 0 of 5 after 3 lots (0.00 a lot, of 0 candidates)" in done.stderr
-    assert "multi_turn, unheard_of: 0 of 8 after 3 lots (0.00 a lot, of 0 candidates)" in done.stderr
+    assert "multi_turn, position: 0 of 8 after 3 lots (0.00 a lot, of 0 candidates)" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from conftest import make_lot
 from rich.console import Console
+from typer.testing import CliRunner
 
 from pipeline.assemble import config_sha256
 from pipeline.build import build, calibrate
-from pipeline.calibration import figures, read_calibration, shortfalls
+from pipeline.calibration import calibration_lines, figures, read_calibration, shortfalls
+from pipeline.cli import app
 from pipeline.errors import BuildError, UserError
 from pipeline.graph import build_graph
 from pipeline.recipe import load_recipe
@@ -100,6 +102,13 @@ def test_the_figures_count_what_they_say() -> None:
     assert (attribute.caught, attribute.recall, attribute.precision) == (Share(1, 1), Share(1, 1), Share(1, 2))
     assert found.own_verdicts == Share(5 + 4, 21) and found.unanswered == 2
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_what_no_scene_graph_knows_is_put_aside() -> None:
+    rows = [row("", ["wrong_perspective"]), row("wrong_count", ["wrong_count", "wrong_perspective"]), row("", [])]
+    found = figures(rows)
+    assert (found.precision, found.complete_accepted, found.aside) == (Share(1, 1), Share(1, 1), 1)
+    assert any("put aside" in line for line in calibration_lines({Side.PICTURE: found}))
 
 
 def test_an_interval_is_wilson_s() -> None:
@@ -202,6 +211,8 @@ def test_a_judge_under_the_floor_ships_only_when_told(
     card = " ".join((run.corpus / "README.md").read_text().split())
     assert "Shipped under its own floor: conflict: the judge's recall" in card
     assert not verify(run.corpus).problems
+    refused_too = CliRunner().invoke(app, ["select", str(write_recipe(recipe)), "--out", str(run.root)])
+    assert isinstance(refused_too.exception, BuildError) and "recall on the text side" in str(refused_too.exception)
     write_report(run, 2)
     page = (run.root / "report.html").read_text()
     assert "The judge against known truth" in page and "floor, shipped all the same: conflict" in page

@@ -48,6 +48,7 @@ def test_other_lines_are_found_by_their_words(lists: list[Path], vocabulary: Voc
     hit = benchmarks.find("", "A picture of the OVAL decorations, that children look for in gardens!")
     assert hit and hit.by == "words" and hit.line.file == "wise.json"
     short = Benchmarks([_text(lists[0].parent, "a photo of a bench")], 8, vocabulary)
+    assert short.find("", "Words of many kinds.", "a photo of a bench")  # before it was enriched
     assert short.find("", "A photo of a bench by a lake") and not short.find("", "a photo of benches")
 
 
@@ -56,6 +57,12 @@ def test_a_list_without_prompts_is_refused(tmp_path: Path, name: str, body: str)
     (tmp_path / name).write_text(body)
     with pytest.raises(ListError, match=name):
         read_list(tmp_path / name)
+
+
+def test_a_bad_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('"fine"\n\n{"prompt": \n')
+    with pytest.raises(ListError, match=r"a\.jsonl, line 3: no valid JSON"):
+        read_list(tmp_path / "a.jsonl")
 
 
 def _text(folder: Path, line: str) -> Path:

@@ -17,13 +17,17 @@ from miniature.dialogues import (
     random_step,
     reworded,
     text_dialogue,
+    weighed,
     write_dialogue,
 )
+from miniature.trainers.reader import COLOURS, NOUNS
+from miniature.trainers.speaker import item_ends
 from miniature.world import cell_labels, lay_out, render, vocabulary
 from schemas.compare import Verdict, compare
 from schemas.critique import Judgement, parse_critique
 from schemas.edit import read_instruction
 from schemas.grammar import read
+from schemas.inspection import AS_ASKED, NOT_SO, NOT_THERE, TO_COME
 from schemas.scene import SceneGraph
 
 N = 150
@@ -73,8 +77,22 @@ def test_picture_critiques_flag_exactly_the_planted(fault: str) -> None:
         critique = parse_critique(d.answer)
         assert (critique.verdict is Judgement.CONFLICT) == bool(fault)
         assert d.picture is not None and d.picture.size == render(SceneGraph()).size
-        shown = len(d.shown.objects) + bool(d.shown.background)
-        assert len(critique.observed) == shown
+        seen = [o for o in critique.observed if not o.endswith((NOT_SO, NOT_THERE))]
+        assert len(seen) == len(d.shown.objects) + bool(d.shown.background)
+        assert any(item.wrong for item in weighed(d)) == bool(fault)
+
+
+def test_marks_stand_where_an_item_is_about_to_be_weighed() -> None:
+    rng = random.Random(9)
+    for d in [make(rng) for make in (text_dialogue, picture_dialogue) for _ in range(25)]:
+        assert d.critique is not None
+        ends = item_ends(d)
+        assert len(ends) == len(d.critique.observed)
+        for (end, (wrong, noun, colour, *wanted)), item in zip(ends, d.critique.observed, strict=True):
+            assert d.answer[:end].endswith(item.rpartition(": ")[0])
+            assert d.answer[end:].startswith((AS_ASKED, TO_COME)) != bool(wrong)
+            if item.endswith(AS_ASKED) and noun >= 0:
+                assert [noun, colour] == wanted and NOUNS[noun][:4] in item and COLOURS[colour] in item
 
 
 def test_verdicts_are_balanced() -> None:

@@ -85,6 +85,24 @@ def test_not_painted_yet_is_no_fault_of_a_text(vocabulary: Vocabulary) -> None:
     assert isinstance(draft, Judged) and draft.conflict
 
 
+def test_not_described_yet_is_no_fault_of_a_picture(vocabulary: Vocabulary) -> None:
+    """The description names a car: a missing cup is for a later step, a missing car is a fault."""
+    early, due = (UNPAINTED.replace('"two"', f'"a {noun} is missing"') for noun in ("cup", "car"))
+    failed = decide(vocabulary, [early] * 3, side=Side.PICTURE)
+    assert isinstance(failed, Failure) and "the description names no cup" in failed.message
+    judged = decide(vocabulary, [due] * 3, side=Side.PICTURE)
+    assert isinstance(judged, Judged) and judged.conflict
+    settled = decide(vocabulary, [AGREE, due, "?"], Says(early), side=Side.PICTURE)
+    assert isinstance(settled, Failure) and "not painted yet" in settled.message  # an arbiter is held to it too
+
+
+def test_what_was_concluded_for_the_judge_is_the_grammars(vocabulary: Vocabulary) -> None:
+    concluded = decide(vocabulary, [AGREE], side=Side.PICTURE, observations="conclude")
+    assert isinstance(concluded, Judged) and concluded.conflict and concluded.decided_by == "grammar"
+    again = decide(vocabulary, [concluded.critique.to_json()], side=Side.PICTURE, observations="conclude")
+    assert isinstance(again, Judged) and again.decided_by == "judge" and again.critique == concluded.critique
+
+
 def test_the_arbiter_decides_where_the_answers_disagree(vocabulary: Vocabulary) -> None:
     arbiter = Says(AGREE)
     judged = decide(vocabulary, [AGAINST, AGREE, AGAINST], arbiter)

@@ -30,6 +30,21 @@ def _trained(name: str) -> Path:
     return folder
 
 
+# ---- trainers -----------------------------------------------------------------------------------------
+
+
+def test_an_untrained_painter_copies() -> None:
+    """Whatever the text and the noise: what training adds is the edit."""
+    from miniature.trainers.painter import build
+
+    torch.manual_seed(0)
+    previous = 1.5 * torch.randn(4, 16, 8, 8)
+    with torch.no_grad():
+        noisy, words = torch.randn(4, 16, 8, 8), torch.randn(4, 48, 160)
+        painted = build(160, 0.7)(torch.cat([noisy, previous], 1), torch.tensor(999), words).sample
+    assert (painted - 0.7 * previous).abs().max() < 0.03
+
+
 # ---- painter ------------------------------------------------------------------------------------------
 
 

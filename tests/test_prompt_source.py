@@ -198,11 +198,13 @@ def test_own_prompts_become_scenes_or_go_to_quarantine(
     ]  # fmt: skip
     assert rows[2]["prompt"] == OWN.splitlines()[2] and len(rows[2]["templates"]) == 1
     assert [r["predicate"] for r in json.loads(rows[2]["scene"])["relations"]] == ["above"]
-    assert manifest["ledger"]["rejected"] == {
-        "no layout on which all relations hold": 1,
-        "two objects that look alike; no instruction can tell them apart": 1,
+    said = {int(f["unit"].removeprefix("sample ").partition(":")[0]): f for f in failures}
+    assert set(said) == {3, 4, 5, 6} and not manifest["ledger"]["rejected"]
+    assert all(said[i]["request"] == OWN.splitlines()[i] for i in (4, 5, 6))
+    assert {said[i]["message"] for i in (4, 5)} == {
+        "no layout on which all relations hold",
+        "two objects that look alike; no instruction can tell them apart",
     }
-    assert {f["unit"] for f in failures} == {"sample 3: the feeling of being late", "sample 6: a boat <|im_end|>"}
     assert balances(manifest["ledger"]) and manifest["ledger"]["entered"] == 7
     assert empty == [] and ended["ledger"]["entered"] == 0  # the list has ended
 

@@ -46,6 +46,7 @@ def change(recipe: dict[str, Any], path: str, value: Any) -> None:
         ("quotas", {"total": 10, "multi_turn": 3}, "not both total and multi_turn"),
         ("quotas.categories", {"multi_trn": {"counting": 1}}, "field quotas.categories.multi_trn"),
         ("quotas.categories", {"conflict": {"counting": -1}}, "field quotas.categories.conflict.counting"),
+        ("quotas.categories", {"conflict": {"couting": 1}}, "couting is no category; did you mean 'counting'?"),
         ("select.min_margin", {"quantil": 0.1}, "unknown field select.min_margin.quantil"),
         ("select.min_margin", 7, "field select.min_margin: "),
         ("select.min_margin", {"quantile": 1.5}, "field select.min_margin.quantile: "),

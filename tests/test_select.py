@@ -49,7 +49,8 @@ def rows(vocabulary: Vocabulary) -> list[dict[str, Any]]:
                 found.append(
                     {
                         "sample": sample, "rollout": 0, "step": 0, "kind": kind, "category": category,
-                        "prompt": describe(scene, vocabulary), "scene": scene.key(), "pictures": 1 + sample % 5,
+                        "prompt": describe(scene, vocabulary), "short": "", "scene": scene.key(),
+                        "pictures": 1 + sample % 5,
                         "content": derive_random(kind, scene.key(), rng.randint(0, 2)).getrandbits(60),
                         "fault": "a picture that the judge rejects" if sample % 7 == 0 else "",
                         "agreement": (1 + sample % 3) / 3, "picture_text": rng.random(),

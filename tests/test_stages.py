@@ -80,6 +80,10 @@ def test_a_ledger_that_does_not_balance_is_refused() -> None:
         (["a blue car at the top left", "a sand background"], "conflict", ""),
         (["a blue car at the top left", "a sand background"], "consistent", "its observations entail conflict"),
         (["a red car at the top left", "a sand background"], "conflict", "its observations entail consistent"),
+        (["a red car at the top left: as asked", "a sand background: as asked"], "consistent", ""),
+        (["a blue car at the top left: asked is a red car at the top left"], "conflict", ""),
+        (["a blue car at the top left: asked is a red car at the top left"], "consistent", "entail conflict"),
+        (["a sand background: as asked", "a red car at the top left: missing"], "consistent", "entail conflict"),
         (["something like a car"], "consistent", ""),  # outside the grammar: not checked, and nothing follows
     ],
 )

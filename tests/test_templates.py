@@ -92,7 +92,7 @@ def test_every_task_has_a_template_a_format_and_a_stage() -> None:
             "stages:",
             "the stage 'rollout' renders no critique_text",
         ),
-        ("picture: false", "picture: false\nwait: 1", "wait:", "field 'wait': Extra inputs are not permitted"),
+        ("picture: false", "picture: false\nwait: 1", "wait:", "field 'wait': there is no such field"),
         ("version: 1", "version: 1: 2", "version:", "the front matter is no YAML"),
         ('"findings": [], "verdict"', '"verdict"', "answer:", "the answer does not parse: findings: Field required"),
         ("refused: verdict", "expect: {}  # ", "answer:", "the answer does not parse: the whole: Value error, verdict"),
@@ -156,6 +156,7 @@ def test_a_folder_adds_and_replaces_and_the_recipe_reweights(
     assert used(write_recipe(recipe), "critique") == {"critique_text": 1.0, "mine": 0.5, "critique_picture": 1.0}
     after = build_graph(load_recipe(write_recipe(recipe)))
     changed = {name for name in STAGES if after[name].fingerprint != before[name].fingerprint}
+    changed.remove("calibration")  # the judge is measured in the words in which it is asked
     assert changed == {"critique", "conflict", "repair", "alignment", "score_alignment", "candidates_sampled"}
     recipe["template_weights"] = {"mine": 2, "critique_text": 0}
     assert used(write_recipe(recipe), "critique") == {"mine": 2.0, "critique_picture": 1.0}

@@ -1,7 +1,8 @@
 """The painter: an editor that conditions on the previous picture by channel concatenation.
 
 It is saved as a diffusers.StableDiffusionInstructPix2PixPipeline. Its first step edits the blank canvas, so one
-model generates and edits. Trained on latents encoded beforehand; v-prediction, zero terminal SNR.
+model generates and edits. Trained on latents encoded beforehand, to predict the clean picture. It starts as an exact
+copier of the previous picture (`copier`), so what it has to learn is the edit.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from miniature.world import blank, render
 
 BATCH = 32
 POOL = 6_000  # pairs encoded before training starts
-FRESH = 100  # steps after which 500 of them are replaced: a painter learns edits by heart otherwise
+FRESH = 150  # steps after which 500 of them are replaced: a painter learns edits by heart otherwise
 STEPS = 3
-EMPTY_TEXT, EMPTY_BOTH = 0.08, 0.03  # for classifier-free guidance
-CHANGED = 2.0  # how much more the latents count that the edit changes
-STALE = 0.08  # noise on the previous picture's latents: a painter's own drafts are never clean
+SAMPLED = 0.75  # share of the training times that are those of a sampling; the others are drawn from all
+WORN = 0.15  # share of the previous pictures that went through the autoencoder before, as a painter's own drafts have
+STALE = 0.04  # noise on the previous picture's latents
+SHARP = 0.1  # weight of the absolute error beside the squared one: it asks for exact copies
+CONSTANT = 32.0  # what the copier's channels are normalised by, in standard deviations of the latents
 
 
 class Painter(nn.Module):
@@ -42,17 +45,49 @@ class Painter(nn.Module):
         return self.unet(torch.cat([noisy, previous], 1), t, hidden).sample
 
 
-def build(width: int) -> UNet2DConditionModel:
-    return UNet2DConditionModel(
+def build(width: int, scale: float) -> UNet2DConditionModel:
+    """`width` is the text encoder's, `scale` the autoencoder's scaling factor."""
+    unet = UNet2DConditionModel(
         sample_size=8, in_channels=32, out_channels=16, layers_per_block=1, cross_attention_dim=width,
         block_out_channels=(128, 160), down_block_types=("CrossAttnDownBlock2D",) * 2,
         up_block_types=("CrossAttnUpBlock2D",) * 2, attention_head_dim=4, norm_num_groups=16,
     )  # fmt: skip
+    copier(unet, scale)
+    return unet
+
+
+@torch.no_grad()
+def copier(unet: UNet2DConditionModel, scale: float) -> None:
+    """Set weights so that the output is the previous picture's latents times `scale`, within 0.2%, whatever the text.
+
+    The latents go along the outermost skip connection, as they are and negated: silu(x) - silu(-x) = x. A large
+    constant beside them in every group makes the last normalisation a fixed factor.
+    """
+    n, width, side = unet.config.out_channels, unet.conv_in.out_channels, unet.conv_in.kernel_size[0] // 2
+    group = width // unet.conv_norm_out.num_groups
+    pairs = (group - 2) // 2  # latents a group; its last two channels are the constant
+    start = width - group * -(-n // pairs)
+    outer = unet.up_blocks[-1]
+    skip, added = outer.resnets[-1].conv_shortcut, (outer.resnets[-1].conv2, outer.attentions[-1].proj_out)
+    for layer in (skip, *added):
+        layer.weight[start:], layer.bias[start:] = 0, 0
+    unet.conv_in.weight[-n:], unet.conv_in.bias[-n:] = 0, 0
+    unet.conv_norm_out.weight[start:], unet.conv_norm_out.bias[start:] = CONSTANT / (group / 2) ** 0.5, 0
+    unet.conv_out.weight.zero_()
+    unet.conv_out.bias.zero_()
+    for i in range(n):
+        unet.conv_in.weight[i - n, n + i, side, side] = scale
+        block, k = divmod(i, pairs)
+        for sign, channel in ((1, start + block * group + 2 * k), (-1, start + block * group + 2 * k + 1)):
+            skip.weight[channel, i - n] = sign
+            unet.conv_out.weight[i, channel, side, side] = sign
+    for last in range(start + group - 1, width, group):
+        skip.bias[last - 1], skip.bias[last] = CONSTANT, -CONSTANT
 
 
 def scheduler() -> DDIMScheduler:
     return DDIMScheduler(
-        beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", rescale_betas_zero_snr=True,
+        beta_schedule="squaredcos_cap_v2", prediction_type="sample", rescale_betas_zero_snr=True,
         timestep_spacing="trailing", clip_sample=False, set_alpha_to_one=True,
     )  # fmt: skip
 
@@ -64,6 +99,11 @@ def _encode(vae: AutoencoderKL, x: Tensor) -> Tensor:
     return torch.cat([part.half() for part in parts])
 
 
+@torch.no_grad()
+def _decode(vae: AutoencoderKL, z: Tensor) -> Tensor:
+    return torch.cat([vae.decode(part.float()).sample.clamp(-1, 1) for part in z.split(16)])
+
+
 def _pool(
     vae: AutoencoderKL, words: PreTrainedTokenizerBase, rng: random.Random, n: int
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -73,6 +113,9 @@ def _pool(
         cases = [(random_edit(rng), rng.randrange(1 << 30)) for _ in range(min(512, n - start))]
         old = torch.stack([pixels(render(c.before, s) if c.before else blank()) for c, s in cases])
         new = torch.stack([pixels(render(c.after, s)) for c, s in cases])
+        for trips in range(3):  # a third of the worn ones made one trip, a third two, a third three
+            worn = slice(0, int(len(cases) * WORN * (3 - trips) / 3))
+            old[worn] = _decode(vae, _encode(vae, old[worn]))
         before.append(_encode(vae, old))
         after.append(_encode(vae, new))
         texts += [c.instruction for c, _ in cases]
@@ -124,9 +167,10 @@ def measure(cases: list[tuple[EditCase, int]], pictures: Tensor, eye: independen
 
 
 def _times(n: int) -> Tensor:
-    """Half of the times are pure noise, where every sampling starts: only there must a picture be made of the text and
-    the previous picture alone; later the noisy latents give away what they will be, and copying is not learnt."""
-    return torch.where(torch.rand(n) < 0.5, torch.tensor(999), torch.randint(1000, (n,)))
+    """Mostly the times that a sampling of STEPS steps visits: a small model has nothing to spare for others."""
+    plan = scheduler()
+    plan.set_timesteps(STEPS)
+    return torch.where(torch.rand(n) < SAMPLED, plan.timesteps[torch.randint(STEPS, (n,))], torch.randint(1000, (n,)))
 
 
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
@@ -137,17 +181,15 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     vae.to(memory_format=torch.channels_last)
     words = AutoTokenizer.from_pretrained(parts / "wording" if fresh else out / "tokenizer")
     text = CLIPTextModel.from_pretrained(parts / "wording" if fresh else out / "text_encoder").float()
-    unet = build(text.config.hidden_size)
+    unet = build(text.config.hidden_size, vae.config.scaling_factor)
     if resume and (out / "unet").exists():  # the state on disk, where there is one, replaces these weights
         unet = UNet2DConditionModel.from_pretrained(out / "unet").float()
     model = Painter(unet, text)
-    run = Run("painter", model, lr=7e-4 if resume else 1e-3, hours=hours, resume=resume, ema=0.995, warmup=100)
+    run = Run("painter", model, lr=7e-4 if resume else 1e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
     draw = random.Random(f"painter/{seed}/{run.step}")
     before, after, ids = _pool(vae, words, draw, POOL)
     print(f"{POOL} pairs encoded; {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters", flush=True)
-    empty = words("", padding="max_length", truncation=True, return_tensors="pt").input_ids
     alphas = scheduler().alphas_cumprod
-    moved = 0.05 / vae.config.scaling_factor**2
     eye = independent.load(parts / "reader")
     rng = HeldOut("painter/held out")
     cases = [(random_edit(rng), rng.randrange(1 << 30)) for _ in range(256)]
@@ -161,22 +203,17 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
             before[part], after[part], ids[part] = _pool(vae, words, draw, 500)
         pick = torch.randint(POOL, (BATCH,))
         previous, clean, tokens = before[pick].float(), after[pick].float(), ids[pick]
-        changed = 1 + (CHANGED - 1) * ((clean - previous).square().mean(1, keepdim=True) > moved).float()
         x = clean * vae.config.scaling_factor
-        drop = torch.rand(BATCH)
-        tokens = torch.where((drop < EMPTY_TEXT + EMPTY_BOTH)[:, None], empty, tokens)
         previous = previous + STALE * torch.rand(BATCH, 1, 1, 1) * torch.randn_like(previous)
-        previous = torch.where((drop < EMPTY_BOTH)[:, None, None, None], torch.zeros(()), previous)
         t = _times(BATCH)
-        noise = torch.randn_like(x)
         a = alphas[t].view(-1, 1, 1, 1)
-        noisy, v = a.sqrt() * x + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * x
-        guess = model(noisy, t, previous, tokens)  # in 32 bit, which is faster here than bfloat16
-        loss = (changed * (guess - v).square()).mean() / changed.mean()
+        noisy = a.sqrt() * x + (1 - a).sqrt() * torch.randn_like(x)
+        error = model(noisy, t, previous, tokens) - x  # in 32 bit, which is faster here than bfloat16
+        loss = (error.square() + SHARP * error.abs()).mean()
         run.update(loss, BATCH)
         if run.step % 100 == 0:
             print(run.step, round(float(loss), 4), flush=True)
-        if run.step % 500 == 0:
+        if run.step % 1000 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
             run.save()
             run.averaged(lambda: _save(model, vae, words, out))

@@ -32,11 +32,11 @@ from miniature.dialogue_checks import check
 from miniature.dialogues import (
     MAKERS,
     Dialogue,
-    doubtful,
-    expected,
+    Look,
     picture_dialogue,
     reworded,
     text_dialogue,
+    weighed,
     write_dialogue,
 )
 from miniature.loop import Run
@@ -53,14 +53,15 @@ LENGTH = 512
 TEXTS, PICTURES = 48, 32  # a batch
 WRITERS = 0.36  # of the text-only requests
 DECISIVE = 8.0  # weight of the token that says whether there are findings
+WEIGHING = 4.0  # weight of the token that says whether an observed item is as asked
 SEEING, COMPARING = 0.5, 1.0  # weights of the auxiliary losses
 REWORDED = 0.2
-EASY = 0.9  # share of small scenes at first, down to none
+EASY = 0.6  # share of small scenes at first, down to none
 VOCABULARY = 700
 
-Mark = tuple[int, int, int]
+Mark = tuple[int, int, int, int, int]  # wrong or not; its own noun and colour, the wanted ones: -1 where there is none
 Turn = tuple[list[int], list[float], list[Mark]]
-NO_MARK: Mark = (-1, -1, -1)
+NO_MARK: Mark = (-1, -1, -1, -1, -1)
 
 # One turn: the picture, where there is one, the request, and the place for the answer.
 CHAT = (
@@ -77,9 +78,10 @@ CHAT = (
 class Speaker(nn.Module):
     """The model and auxiliary heads, which are not saved.
 
-    `eye` reads every patch: its cell's noun and colour, the background. At the end of every observed item `wish`
-    says after three layers what should be there, and `doubt` after four whether the item is wrong. Whether two
-    things are equal is hard to learn from the verdict alone: neither of them tells anything by itself.
+    `eye` reads every patch: its cell's noun and colour, the background. Where an observed item is about to be weighed,
+    `looks` says after three layers what it is and what is wanted, and `doubt` after four whether the nouns differ,
+    the colours differ, the item is wrong. Whether two things are equal is hard to learn from the verdict alone:
+    neither of them tells anything by itself.
     """
 
     def __init__(self, model: LlavaForConditionalGeneration) -> None:
@@ -88,9 +90,9 @@ class Speaker(nn.Module):
         self.parts = [len(NOUNS), len(COLOURS), len(BACKGROUNDS)]
         self.eye = nn.Linear(SIGHT, sum(self.parts))
         width = model.config.text_config.hidden_size
-        self.wish, self.doubt = nn.Linear(width, len(NOUNS) + len(COLOURS)), nn.Linear(width, 1)
+        self.looks, self.doubt = nn.Linear(width, 2 * (len(NOUNS) + len(COLOURS))), nn.Linear(width, 3)
         self.after: dict[str, Tensor] = {}  # what the layers that the heads read from gave last
-        for name, layer in (("wish", 2), ("doubt", 3)):
+        for name, layer in (("looks", 2), ("doubt", 3)):
             model.model.language_model.layers[layer].register_forward_hook(self._keep(name))
 
     def _keep(self, name: str) -> Callable[[nn.Module, Any, Tensor], None]:
@@ -104,13 +106,15 @@ class Speaker(nn.Module):
         here = marks[..., 0] >= 0
         if not here.any():
             return torch.zeros(())
-        wrong, noun, colour = marks[here].unbind(-1)
-        doubt = self.doubt(self.after["doubt"][here]).float().squeeze(-1)
-        wish = self.wish(self.after["wish"][here]).float().split([len(NOUNS), len(COLOURS)], -1)
-        loss = F.binary_cross_entropy_with_logits(doubt, wrong.float())
-        if (noun >= 0).any():  # on the text side the items themselves say what is wanted
-            for guess, truth in zip(wish, (noun, colour), strict=True):
-                loss = loss + 0.5 * F.cross_entropy(guess, truth, ignore_index=-1)
+        wrong, *looks = marks[here].unbind(-1)
+        noun, colour, wanted_noun, wanted_colour = looks
+        doubt = self.doubt(self.after["doubt"][here])
+        differ = torch.stack([noun != wanted_noun, colour != wanted_colour, wrong > 0], -1).float()
+        loss = F.binary_cross_entropy_with_logits(doubt, differ)
+        guesses = self.looks(self.after["looks"][here]).split([len(NOUNS), len(COLOURS)] * 2, -1)
+        for guess, truth in zip(guesses, looks, strict=True):
+            if (truth >= 0).any():
+                loss = loss + 0.25 * F.cross_entropy(guess, truth, ignore_index=-1)
         return loss
 
     def seeing(self, x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
@@ -200,13 +204,14 @@ class Softener:
 def tokens(vocab: PreTrainedTokenizerFast, d: Dialogue, request: str) -> Turn:
     """Ids of the whole turn, the weight of each in the loss (zero before the answer), and its mark.
 
-    A mark is (wrong, noun wanted, colour wanted) where an observed item ends, -1 elsewhere.
+    Marks are those of `item_ends`, NO_MARK elsewhere.
     """
     seen = "<image>" * (SIZE // PATCH) ** 2 if d.picture is not None else ""
     asked = vocab.encode(f"<user>{seen}{request}<assistant>", add_special_tokens=False)
     answer = vocab(d.answer, add_special_tokens=False, return_offsets_mapping=True)
-    at = [m.end() for m in re.finditer(r'"findings":\[|"verdict":"', d.answer)]
-    weights = [DECISIVE if any(a <= i < b for i in at) else 1.0 for a, b in answer["offset_mapping"]]
+    weight_at = {m.end(): DECISIVE for m in re.finditer(r'"findings":\[|"verdict":"', d.answer)}
+    weight_at |= {m.end(): WEIGHING for m in re.finditer(r": (?=as asked|asked |not |missing|still )", d.answer)}
+    weights = [max([1.0, *(w for i, w in weight_at.items() if a <= i < b)]) for a, b in answer["offset_mapping"]]
     marks = [NO_MARK] * len(answer["input_ids"])
     for end, mark in item_ends(d):
         token = next((i for i, (a, b) in enumerate(answer["offset_mapping"]) if a < end <= b), None)
@@ -217,17 +222,19 @@ def tokens(vocab: PreTrainedTokenizerFast, d: Dialogue, request: str) -> Turn:
 
 
 def item_ends(d: Dialogue) -> list[tuple[int, Mark]]:
-    """For every observed item of a critique: where in the answer it ends, and its mark."""
+    """For every observed item of a critique: where in the answer its name ends, and its mark."""
     if d.critique is None:
         return []
     ends, at = [], len('{"observed":[')
-    for item, wrong, look in zip(d.critique.observed, doubtful(d), expected(d), strict=True):
-        at += len(item) + 2  # with its quotes
-        noun = -1 if look is None else NOUNS.index(look[0] or "nothing")
-        colour = -1 if look is None else COLOURS.index(look[1] or "none")
-        ends.append((at - 1, (int(wrong), noun, colour)))
-        at += 1  # the comma
+    for item, found in zip(d.critique.observed, weighed(d), strict=True):
+        mark = (int(found.wrong), *_indices(found.own), *_indices(found.wanted))
+        ends.append((at + 1 + len(item.rpartition(": ")[0]), mark))
+        at += len(item) + 3  # with its quotes and the comma
     return ends
+
+
+def _indices(look: Look | None) -> tuple[int, int]:
+    return (-1, -1) if look is None else (NOUNS.index(look[0] or "nothing"), COLOURS.index(look[1] or "none"))
 
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]  # ids, weights, marks, pictures, what they show
@@ -330,7 +337,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     for batch in batches(vocab, rng, 2, 0)[:3]:  # compiles before the clock starts
         sum(speaking(model, batch, batch[3])).backward()  # type: ignore[union-attr]
     model.zero_grad()
-    run = Run("speaker", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
+    run = Run("speaker", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.996, warmup=100)
     held_out = HeldOut("speaker/held out")
     cases = [make(held_out) for make in MAKERS.values() for _ in range(64)]
 

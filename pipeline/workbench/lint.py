@@ -6,6 +6,7 @@ A recipe refuses templates that are `unusable`; `lint_file` finds that too, and 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from stages.tasks import FORMATS, TASKS, Task, parse
 from stages.templating import ENVIRONMENT, Problem, Template, TemplateError, front_lines, line_of, load_template
 
 CLAUSE = "What is not painted yet is not a fault."
+NEGATED = re.compile(r"\b(not|no|never|nothing|without)\b|n't\b", re.IGNORECASE)
 
 
 def lint_files(files: Sequence[Path], stages: Mapping[str, tuple[str, ...]]) -> list[Problem]:
@@ -141,6 +143,8 @@ def _clause(found: _Finder, task: Task) -> Iterator[Problem]:
         yield found.field("incomplete", "no clause says that incomplete is not wrong", fix)
     elif " ".join(sentence.split()) not in " ".join(found.template.body.split()):
         yield found.field("incomplete", f"the words do not hold the clause {sentence!r}", "repeat it word by word")
+    elif not NEGATED.search(sentence):
+        yield found.field("incomplete", f"the clause {sentence!r} denies nothing", f"say e.g. {CLAUSE!r}")
 
 
 def _examples(found: _Finder, task: Task) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from schemas.critique import Critique, Judgement, Side
 from schemas.edit import read_instruction
 from schemas.grammar import GrammarError, read
 from schemas.inspection import inspect_picture, inspect_text
+from schemas.interval import Share
 from schemas.scene import SceneObject
 from stages.consequence import read_scene
 from stages.models.kinds import DrawnConfig
@@ -51,15 +52,11 @@ class Calibration:
 
     def lines(self) -> list[str]:
         return [
-            f"precision {_share(self.both, self.called)}",
-            f"recall {_share(self.both, self.faulty)}",
-            f"unfinished called wrong {_share(self.partial_called, self.partial)}",
+            f"precision {Share(self.both, self.called)}",
+            f"recall {Share(self.both, self.faulty)}",
+            f"unfinished called wrong {Share(self.partial_called, self.partial)}",
             *([f"{self.aside} conflicts aside, of kinds that no scene graph knows"] if self.aside else []),
         ]
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.3f} ({part} of {whole})" if whole else "unknown (0 of 0)"
 
 
 def known_truths(run: Run, side: Side, subjects: Sequence[Subject]) -> list[Truth | None]:
