@@ -202,8 +202,11 @@ def _weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> l
     unwanted = {d.subject.id: d.stated for d in compare(scene, prompt).faults if d.subject and not d.wanted}
     for mine, theirs in match(scene.objects, prompt.objects):
         words = another(mine, vocabulary, place=True) if unwanted.get(mine.id) else indefinite(mine, vocabulary)
-        right = theirs is not None and mine.count == theirs.count
-        right = right and all(mine.attributes.get(k, v) == v for k, v in theirs.attributes.items())
+        right = (
+            theirs is not None
+            and mine.count == theirs.count
+            and all(mine.attributes.get(k, v) == v for k, v in theirs.attributes.items())
+        )
         found.append((mine.id, words + _how_asked(theirs, right, vocabulary)))
     return found + [("", text) for text in _background_weighed(scene, prompt)]
 

@@ -33,12 +33,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         (folder / "t" / "critique_perspective.md.j2").write_text(template)
         recipe = {**structural_recipe(), "lot_size": 24, "templates": [str(folder / "t")]}
         recipe["models"]["purist"] = {"kind": "python", "factory": "poison:Purist"}
-        recipe["roles"]["judge"] = "purist"
+        recipe["roles"] |= {"judge": "purist", "renderer": "renderer"}
         (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
         opened = open_run(folder / "recipe.yaml", folder / "run")
         mark_run(opened)
         nodes = build_graph(opened.recipe)
-        for stage in ("prompts", "rollout"):
+        for stage in ("prompts", "rollout", "calibration"):
             stage_worker(opened.recipe, stage, str(opened.root), nodes[stage].fingerprint)(0)
     return opened
 
@@ -77,6 +77,8 @@ def test_a_comparison_counts_shows_and_knows_the_truth(run: Run) -> None:
     )
     assert purist.aside == sum(a.kinds == ("wrong_perspective",) for a in found.answered[1]) > 0
     assert purist.known + purist.aside == 60 and purist.both < purist.faulty  # what it cannot say is missed
+    cases, _ = found.case_calibrations  # half of them faulty
+    assert len(found.case_truths) == cases.known == 24 and cases.called == cases.both == cases.faulty == 12
     different = found.disagreements()
     assert len(different) == sum(n for (a, b), n in found.shifts.items() if a != b) > 0
     page = write_comparison(run, found).read_text()
@@ -120,7 +122,7 @@ def test_templates_about_prompts_are_previewed_once_a_prompt(run: Run) -> None:
 
 def test_the_list_knows_stages_and_shares(run: Run) -> None:
     drawn = {x.template.id: x.drawn for x in list_templates(run.recipe.all_templates(), None)}
-    assert drawn["critique_perspective"] == {"critique": pytest.approx(1 / 3), "repair": pytest.approx(1 / 3)}
+    assert drawn["critique_perspective"] == dict.fromkeys(("critique", "repair", "calibration"), pytest.approx(1 / 3))
     assert drawn["critique_picture"]["check"] == 1 and drawn["critique_picture"]["critique"] == pytest.approx(2 / 3)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.run import Run
 from pipeline.workbench.subjects import Subject
 from schemas.critique import Side
+from schemas.vocabulary import Vocabulary
 from stages.judging import Question, judge
 from stages.models.roles import AskRequest
 from stages.pictures import each, open_picture
@@ -41,20 +42,27 @@ def load_model(run: Run, template: Template) -> Any:
     return run.recipe.model_for(template.role).load()
 
 
-def ask(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
-    """One answer a subject, in order. No model is loaded but the one given; nothing is stored."""
-    return (_judge if TASKS[template.task].role == "judge" else _write)(run, model, template, subjects)
+def ask(
+    run: Run, model: Any, template: Template, subjects: Sequence[Subject], words: Vocabulary | None = None
+) -> list[Answered]:
+    """One answer a subject, in order. No model is loaded but the one given; nothing is stored.
+
+    `words` is the vocabulary of what is judged, the recipe's unless given.
+    """
+    if TASKS[template.task].role == "judge":
+        return _judge(run, model, template, subjects, words or run.recipe.words())
+    return _write(run, model, template, subjects)
 
 
 def _variables(template: Template, subject: Subject) -> dict[str, str]:
     return {k: v for k, v in subject.variables.items() if k in TASKS[template.task].known}
 
 
-def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
+def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject], words: Vocabulary) -> list[Answered]:
     params = run.recipe.stages.critique
     side = Side(template.task.removeprefix("critique_"))
     context = Context(
-        "critique", run.recipe.seed, Lot(0, run.recipe.lot_size), params, run.recipe.words(), {"judge": model},
+        "critique", run.recipe.seed, Lot(0, run.recipe.lot_size), params, words, {"judge": model},
         {template.task: [template]},
     )  # fmt: skip
     questions = []

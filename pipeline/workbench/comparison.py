@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from pipeline.errors import UserError
 from pipeline.run import Run
 from pipeline.workbench.asking import Answered, ask, load_model
 from pipeline.workbench.subjects import stored_subjects
-from pipeline.workbench.truth import Calibration, Truth, calibrate, known_truths
+from pipeline.workbench.truth import Calibration, Truth, calibrate, calibration_cases, known_truths
 from schemas.critique import Side
 from stages.tasks import TASKS
 from stages.templating import Template
@@ -20,11 +21,16 @@ VERDICTS = ("consistent", "incomplete", "conflict", "unread")
 
 @dataclass(frozen=True)
 class Comparison:
-    """`shifts` counts (A's verdict, B's verdict); `kinds` the kinds of finding that each names."""
+    """`shifts` counts (A's verdict, B's verdict); `kinds` the kinds of finding that each names.
+
+    `answered` are the stored steps; `tried` are the run's calibration cases, of which all is known.
+    """
 
     templates: tuple[Template, Template]
     answered: tuple[list[Answered], list[Answered]]
     truths: list[Truth | None]
+    tried: tuple[list[Answered], list[Answered]] = ([], [])
+    case_truths: Sequence[Truth | None] = ()
 
     @property
     def shifts(self) -> Counter[tuple[str, str]]:
@@ -44,6 +50,10 @@ class Comparison:
     def calibrations(self) -> tuple[Calibration, ...]:
         return tuple(calibrate(side, self.truths) for side in self.answered)
 
+    @property
+    def case_calibrations(self) -> tuple[Calibration, ...]:
+        return tuple(calibrate(side, self.case_truths) for side in self.tried)
+
     def disagreements(self) -> list[tuple[Answered, Answered, Truth | None]]:
         """The steps with different verdicts, those that differ about a fault first."""
         rows = [row for row in zip(*self.answered, self.truths, strict=True) if row[0].verdict != row[1].verdict]
@@ -56,7 +66,8 @@ class Comparison:
             "steps": len(self.truths), "agreeing": same, "read_by_both": both,
             "shifts": [{"a": a, "b": b, "steps": n} for (a, b), n in sorted(self.shifts.items())],
             "kinds": [dict(sorted(k.items())) for k in self.kinds],
-            "calibration": [asdict(c) for c in self.calibrations],
+            "calibration": [asdict(c) for c in self.calibrations], "cases": len(self.case_truths),
+            "calibration_of_cases": [asdict(c) for c in self.case_calibrations],
         }  # fmt: skip
 
 
@@ -67,7 +78,9 @@ def compare_templates(run: Run, a: Template, b: Template, number: int) -> Compar
     subjects, model = stored_subjects(run, a, number), load_model(run, a)
     side = Side(a.task.removeprefix("critique_"))
     answers = ask(run, model, a, subjects), ask(run, model, b, subjects)
-    return Comparison((a, b), answers, known_truths(run, side, subjects))
+    cases, truths, words = calibration_cases(run, side, number)
+    tried = ask(run, model, a, cases, words), ask(run, model, b, cases, words)
+    return Comparison((a, b), answers, known_truths(run, side, subjects), tried, truths)
 
 
 def comparison_lines(found: Comparison) -> list[str]:
@@ -84,6 +97,12 @@ def comparison_lines(found: Comparison) -> list[str]:
         lines += ["", f"{template.id}: findings: {named}"]
     known = sum(truth is not None for truth in found.truths)
     lines += ["", f"against known truth ({known} steps; the rest nobody can know)"]
-    for template, figures in zip(found.templates, found.calibrations, strict=True):
-        lines.append(f"  {template.id}: {', '.join(figures.lines())}")
+    lines += _calibrated(found.templates, found.calibrations)
+    if found.case_truths:
+        lines += ["", f"on {len(found.case_truths)} of the run's calibration cases"]
+        lines += _calibrated(found.templates, found.case_calibrations)
     return lines
+
+
+def _calibrated(templates: Sequence[Template], figures: Sequence[Calibration]) -> list[str]:
+    return [f"  {t.id}: {', '.join(f.lines())}" for t, f in zip(templates, figures, strict=True)]

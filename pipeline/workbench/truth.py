@@ -18,6 +18,7 @@ from schemas.grammar import GrammarError, read
 from schemas.inspection import inspect_picture, inspect_text
 from schemas.interval import Share
 from schemas.scene import SceneObject
+from schemas.vocabulary import Vocabulary
 from stages.consequence import read_scene
 from stages.models.kinds import DrawnConfig
 from stages.pictures import open_picture
@@ -84,6 +85,22 @@ def _truth(
         return None
     unfinished = compare(described, subject.scene).verdict is Verdict.INCOMPLETE
     return Truth(critique, unfinished and critique.verdict is not Judgement.CONFLICT)
+
+
+def calibration_cases(run: Run, side: Side, number: int) -> tuple[list[Subject], list[Truth | None], Vocabulary]:
+    """Up to `number` stored cases of the calibration, in order, their truths, and the words they are told in."""
+    node = run.store.newest(run.nodes["calibration"])
+    rows = [r for lot in run.store.done(node) for r in run.store.table(node, lot).to_pylist()] if node else []
+    mine = [r for r in rows if r["side"] == side.value][:number]
+    shown = side is Side.PICTURE and bool(mine)
+    words = run.recipe.model_for("renderer").load().vocabulary if shown else run.recipe.words()
+    subjects, truths = [], list[Truth | None]()
+    for row in mine:
+        variables = {name: row[name] for name in ("prompt", "so_far", "instruction", "description")}
+        unit = f"calibration, sample {row['sample']}"
+        subjects.append(Subject(unit, variables, read(row["prompt"], words), row["picture"], None))
+        truths.append(Truth(Critique.model_validate_json(row["truth"]), row["incomplete"] and not row["fault"]))
+    return subjects, truths, words
 
 
 def calibrate(answered: Sequence[Answered], truths: Sequence[Truth | None]) -> Calibration:
