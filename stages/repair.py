@@ -1,6 +1,7 @@
 """repair: a picture in place of every flawed draft. It is judged again, and the first that the judge accepts is kept.
 
-Every try is stored, accepted or not: the share repaired at the first, second, third try is a figure of the report.
+Every try is stored, accepted or not: the share repaired at the first, second, third try is a figure of the report. A
+draft whose last try the judge gave no verdict on is a failure, and so in quarantine; it is no rejection.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Flawed:
     siblings: list[Row]  # drafts of other rollouts, the most agreed upon first
     tries: list[Row] = field(default_factory=list)
     failed: bool = False
+    unjudged: Failure | None = None  # why the last try has no verdict, where it has none
 
     @property
     def key(self) -> Key:
@@ -84,6 +86,8 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     for f in flawed:
         if f.repaired:
             ledger.keep()
+        elif f.unjudged:
+            ledger.fail(f.unjudged)
         elif not f.failed:
             ledger.reject("no try was accepted" if f.tries else "nothing to try")
     return outcome(tables.REPAIR, [row for f in flawed for row in f.tries], ledger)
@@ -137,13 +141,14 @@ def _judge(
     for f, painted in zip(going, pictures, strict=True):
         if isinstance(painted, Exception):
             ledger.fail(Failure.of(f.unit, painted, f.correction if method == "edit" else f.step["instruction"]))
-            f.failed = True
+            f.failed, f.unjudged = True, None  # one failure a draft
             continue
         asked.append((f, painted))
         variables = {"prompt": f.prompt, **{k: f.step[k] for k in ("instruction", "description")}}
         questions.append(Question(f.unit, Side.PICTURE, variables, open_picture(painted.picture), f.template))
     for (f, painted), verdict in zip(asked, judge(context, questions, context.params), strict=True):
-        said = verdict if isinstance(verdict, Judged) else None  # an answer that does not parse accepts nothing
+        said = verdict if isinstance(verdict, Judged) else None  # where no answer counts, nothing is accepted
+        f.unjudged = None if isinstance(verdict, Judged) else verdict
         f.tries.append(
             {
                 **{k: f.step[k] for k in ("sample", "rollout", "step")},

@@ -142,6 +142,45 @@ def test_a_painter_that_breaks_is_a_failure_and_not_a_rejection(vocabulary: Voca
     assert summary["failed"] == {"RuntimeError": 1} and not summary["rejected"] and balances(summary)
 
 
+class Mute(Judge):
+    """Rejects everything, and breaks off the answers that `broken` says."""
+
+    def __init__(self, broken: Sequence[bool]) -> None:
+        super().__init__(256)
+        self.broken = iter(broken)
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        return ['{"observed": [' if next(self.broken) else answer for answer in super().ask(requests)]
+
+
+@pytest.mark.parametrize(
+    ("broken", "failed", "rejected"),
+    [
+        ([False, True], {"CritiqueError": 1}, {}),
+        ([True, False], {}, {"no try was accepted": 1}),  # the last try has a verdict
+    ],
+)
+def test_a_judge_without_a_verdict_is_a_failure_and_not_a_rejection(
+    vocabulary: Vocabulary, broken: list[bool], failed: dict[str, int], rejected: dict[str, int]
+) -> None:
+    used = context(vocabulary, siblings=0, edits=2, repaints=0)
+    made = repair.run(replace(used, models={**used.models, "judge": Mute(broken)}), inputs([WRONG]))
+    summary = made.ledger.summary()
+    assert (summary["failed"], summary["rejected"]) == (failed, rejected) and balances(summary)
+    assert [r["verdict"] for r in made.table.to_pylist()] == ["" if b else "conflict" for b in broken]
+    for failure in made.ledger.failures:  # what `retry` asks again
+        assert failure.request and failure.response == '{"observed": [' and "repair 2" in failure.unit
+
+
+def test_a_draft_fails_once_though_judge_and_painter_do(vocabulary: Vocabulary) -> None:
+    used = context(vocabulary, siblings=0, edits=1, repaints=1)
+    made = repair.run(
+        replace(used, models={**used.models, "judge": Mute([True])}), inputs([WRONG], instruction="Paint, and break.")
+    )
+    summary = made.ledger.summary()
+    assert summary["failed"] == {"RuntimeError": 1} and not summary["rejected"] and balances(summary)
+
+
 @pytest.mark.parametrize("drafts", [1, 4])
 def test_the_best_of_n_is_the_nearest(vocabulary: Vocabulary, drafts: int) -> None:
     used = context(vocabulary, drafts=drafts)
