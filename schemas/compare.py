@@ -7,8 +7,8 @@ satisfies     nothing is missing and nothing is wrong
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from itertools import permutations
 
 from pydantic import BaseModel, ConfigDict
 
@@ -97,16 +97,69 @@ def match(
 ) -> list[tuple[SceneObject, SceneObject | None]]:
     """Pair nodes of equal noun so that the fewest attributes and counts differ; None where none is left.
 
-    Exhaustive within a noun (graphs are small), so the answer does not depend on the order of the nodes.
+    Among pairings that differ equally little, the earlier of `mine` get the earlier of `theirs`.
     """
     pairs: dict[str, SceneObject | None] = {}
     for noun in {o.noun for o in mine}:
         left = [o for o in mine if o.noun == noun]
         right: list[SceneObject | None] = [o for o in theirs if o.noun == noun]
         right += [None] * max(0, len(left) - len(right))
-        best = min(permutations(right, len(left)), key=lambda p: sum(map(_distance, left, p)))
-        pairs.update({a.id: b for a, b in zip(left, best, strict=True)})
+        best = _assign([[_distance(a, b) for b in right] for a in left])
+        pairs.update({a.id: right[column] for a, column in zip(left, best, strict=True)})
     return [(o, pairs[o.id]) for o in mine]
+
+
+def _assign(costs: Sequence[Sequence[int]]) -> list[int]:
+    """For every row a column of its own, so that the sum is least; of equal sums the first in lexicographic order.
+
+    The Hungarian method, in n³ steps. There are no more rows than columns.
+    """
+    costs = _ordered(costs)
+    rows, entry = len(costs), len(costs[0])  # the column after the last is where a new row comes in
+    by_row, by_column = [0] * rows, [0] * (entry + 1)  # what is paid already: no cost is less than the two together
+    owner = [-1] * (entry + 1)  # the row that a column is given to
+    for row in range(rows):
+        owner[entry] = row
+        here, came_from = _nearest_free(costs, owner, by_row, by_column)
+        while here != entry:
+            owner[here] = owner[came_from[here]]
+            here = came_from[here]
+    taken = {row: column for column, row in enumerate(owner[:entry])}
+    return [taken[row] for row in range(rows)]
+
+
+def _ordered(costs: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The order made part of the costs: the chosen columns are digits, which decide where the sums are equal."""
+    rows, base = len(costs), len(costs[0])
+    digits = [base ** (rows - 1 - i) for i in range(rows)]
+    return [[cost * base**rows + j * digits[i] for j, cost in enumerate(row)] for i, row in enumerate(costs)]
+
+
+def _nearest_free(
+    costs: Sequence[Sequence[int]], owner: list[int], by_row: list[int], by_column: list[int]
+) -> tuple[int, dict[int, int]]:
+    """The cheapest column to free from the entry on, and by which column each was reached; renews what is paid."""
+    here = len(costs[0])
+    far = set(range(here))
+    came_from: dict[int, int] = {}
+    lacking: dict[int, tuple[int, int]] = {}  # of columns not reached: how much, and seen from which
+    while owner[here] != -1:
+        row = owner[here]
+        for j in far:
+            more = costs[row][j] - by_row[row] - by_column[j]
+            if j not in lacking or more < lacking[j][0]:
+                lacking[j] = more, here
+        reached = min(far, key=lambda j: lacking[j][0])
+        step = lacking[reached][0]
+        for j in (len(costs[0]), *came_from):
+            by_row[owner[j]] += step
+            by_column[j] -= step
+        for j in far:
+            lacking[j] = lacking[j][0] - step, lacking[j][1]
+        came_from[reached] = lacking[reached][1]
+        far.remove(reached)
+        here = reached
+    return here, came_from
 
 
 def _distance(mine: SceneObject, theirs: SceneObject | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from miniature.edits import another, random_edit
 from miniature.scenes import random_scene
 from miniature.world import vocabulary
-from schemas.compare import Kind, Verdict, compare
+from schemas.compare import Kind, Verdict, _assign, compare, match
 from schemas.edit import apply, instruct, read_instruction
 from schemas.grammar import GrammarError, describe, read
 from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
@@ -102,6 +103,32 @@ def test_an_instruction_reads_back_as_its_edit(seed: int) -> None:
     assert bare[0] == bare[1], case.instruction
     if case.kind != "one":  # those name one of several equal objects by its place
         assert instruct(before, case.edit, WORDS) == own_wording(case.instruction)
+
+
+costs = st.integers(1, 6).flatmap(
+    lambda n: st.lists(st.lists(st.integers(0, 3), min_size=n, max_size=n), min_size=1, max_size=n)
+)
+
+
+@given(costs)
+@settings(max_examples=300)
+def test_an_assignment_is_the_first_of_the_best(costs: list[list[int]]) -> None:
+    def total(columns: tuple[int, ...]) -> int:
+        return sum(row[j] for row, j in zip(costs, columns, strict=True))
+
+    assert _assign(costs) == list(min(permutations(range(len(costs[0])), len(costs)), key=total))
+
+
+def test_many_nodes_of_one_noun_are_paired_at_once() -> None:
+    """A writer that goes round in circles says "a red car" again and again; there are 12! ways to pair twelve."""
+    said = read("A red car, " * 11 + "a blue car on a sand background.", WORDS)
+    asked = read("A blue car" + ", a red car" * 11 + " on a sand background.", WORDS)
+    assert [theirs and theirs.attributes["colour"] for _, theirs in match(said.objects, asked.objects)] == [
+        *["red"] * 11, "blue",
+    ]  # fmt: skip
+    assert compare(said, asked).verdict is Verdict.SATISFIES
+    once = read("A red car on a sand background.", WORDS)
+    assert [d.kind for d in compare(said, once).differences] == [Kind.UNWANTED_OBJECT] * 11
 
 
 def test_places_decide_relations() -> None:
