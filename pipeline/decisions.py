@@ -37,7 +37,8 @@ Decisions = dict[tuple[str, int], Decision]  # by kind and content
 def load_decisions(root: Path) -> Decisions:
     """None where there is no file. Raises UserError naming the line that is no decision."""
     file, found = root / FILE, Decisions()
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.exists() else (), 1):
+    text = file.read_text(encoding="utf-8").removesuffix("\n") if file.exists() else ""
+    for number, line in enumerate(text.split("\n") if text else (), 1):  # splitlines ends lines within a reason too
         try:
             one = Decision.model_validate_json(line)
         except ValidationError as e:

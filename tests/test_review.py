@@ -61,6 +61,13 @@ def test_a_line_that_is_none_is_named(tmp_path: Path) -> None:
         load_decisions(tmp_path)
 
 
+def test_a_reason_may_hold_any_line_separator(tmp_path: Path) -> None:
+    said = "one\u2028two\u2029three\x85four\nfive"
+    for content in (1, 2):
+        add_decision(tmp_path, decided(content, "reject").model_copy(update={"reason": said}))
+    assert [d.reason for d in load_decisions(tmp_path).values()] == [said, said]
+
+
 class Shelf(Reviewed):
     """One sample, without a run behind it."""
 
