@@ -22,7 +22,9 @@ FIGURES = {
     "incomplete_accepted": "of the right but unfinished cases, those not called wrong",
     "complete_accepted": "of the right and finished cases, those not called wrong",
     "own_verdicts": "of the judge's single answers, those right by themselves, before observations are weighed",
+    "answered": "of all cases, those with an answer that counts",
 }
+SPOKEN = {"own_verdicts": "share of right single answers", "answered": "share of cases with an answer that counts"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class KindFigures:
 
 @dataclass(frozen=True)
 class SideFigures:
-    """One side of the judge. Cases without an answer that counts are in no share, only in `unanswered`.
+    """One side of the judge. Cases without an answer that counts are in no share but `answered`.
 
     Conflicts for findings of a template's own kinds alone are `aside`: no scene graph can tell whether they are right.
     """
@@ -46,6 +48,7 @@ class SideFigures:
     incomplete_accepted: Share
     complete_accepted: Share
     own_verdicts: Share  # of all single answers, those that are on the right side before observations are weighed
+    answered: Share  # of all cases, those put aside among them
     kinds: Mapping[str, KindFigures]
     unanswered: int
     aside: int = 0
@@ -77,6 +80,7 @@ def read_calibration(recipe: Recipe, nodes: Mapping[str, Node], store: Store) ->
 def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
     """Of rows of the calibration table (`schemas.tables`), all of one side."""
     known = [r for r in rows if not _beyond(_kinds(r["critique"]))]
+    answered = Share(len(rows), len(rows) + unanswered)
     aside, rows = len(rows) - len(known), known
     wrong = [r for r in rows if r["fault"]]
     right = [r for r in rows if not r["fault"]]
@@ -99,6 +103,7 @@ def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
             for r in rows
             for own in r["own_verdicts"]
         ),
+        answered=answered,
         kinds=kinds,
         unanswered=unanswered,
         aside=aside,
@@ -131,9 +136,9 @@ def shortfalls(recipe: Recipe, found: Mapping[Side, SideFigures]) -> list[str]:
         for name, least in recipe.calibration.floor.of(side) if subsets else ():
             share: Share = getattr(found[side], name) if side in found else Share(0, 0)
             if not share.value >= least:  # nan, where there was no case, falls short too
-                field = f"calibration.floor.{side.value}.{name}"
+                field, spoken = f"calibration.floor.{side.value}.{name}", SPOKEN.get(name, name.replace("_", " "))
                 short.append(
-                    f"{' and '.join(subsets)}: the judge's {name.replace('_', ' ')} on the {side.value} side"
+                    f"{' and '.join(subsets)}: the judge's {spoken} on the {side.value} side"
                     f" is {share}, the recipe asks for {least:.2f} (field {field})"
                 )
     return short

@@ -19,6 +19,8 @@ class SideFloor(Strict):
     precision: float | None = At
     recall: float | None = At
     incomplete_accepted: float | None = At
+    answered: float | None = At
+    own_verdicts: float | None = At
 
 
 class Floor(Strict):

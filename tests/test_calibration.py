@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from pipeline.assemble import config_sha256
 from pipeline.build import build, calibrate
-from pipeline.calibration import calibration_lines, figures, read_calibration, shortfalls
+from pipeline.calibration import FIGURES, calibration_lines, figures, read_calibration, shortfalls
 from pipeline.cli import app
 from pipeline.errors import BuildError, UserError
 from pipeline.graph import build_graph
@@ -101,6 +101,7 @@ def test_the_figures_count_what_they_say() -> None:
     assert (count.caught, count.recall, count.precision) == (Share(2, 3), Share(1, 3), Share(1, 2))
     assert (attribute.caught, attribute.recall, attribute.precision) == (Share(1, 1), Share(1, 1), Share(1, 2))
     assert found.own_verdicts == Share(5 + 4, 21) and found.unanswered == 2
+    assert found.answered == Share(7, 9) and found.to_dict()["answered"]["n"] == 9
     json.dumps(found.to_dict(), allow_nan=False)
 
 
@@ -164,6 +165,22 @@ def test_a_floor_counts_for_the_subsets_that_are_asked_for(recipe: dict[str, Any
     none = dict.fromkeys(("conflict_positive", "conflict_negative", "alignment_positive", "alignment_negative"), 0)
     recipe["quotas"] = {"multi_turn": 5, **none}
     assert [s.split(":")[0] for s in shortfalls(load_recipe(write_recipe(recipe)), found)] == ["multi_turn"] * 2
+
+
+def test_a_judge_that_hardly_answers_does_not_pass(recipe: dict[str, Any], write_recipe: Write) -> None:
+    floor = {"text": {"precision": 0.9, "recall": 0.9, "answered": 0.95, "own_verdicts": 0.9}}
+    rows = [row("wrong_count", ["wrong_count"]) | {"own_verdicts": ["conflict"]} for _ in range(5)]
+    made = load_recipe(write_recipe(calibrated(recipe, floor=floor)))
+    assert not shortfalls(made, {Side.TEXT: figures(rows)})
+    found = {Side.TEXT: figures(rows, unanswered=195)}
+    (short,) = shortfalls(made, found)
+    assert "share of cases with an answer that counts on the text side is 0.03" in short
+    assert short.endswith("the recipe asks for 0.95 (field calibration.floor.text.answered)")
+    assert any(line.split()[:2] == ["answered", "0.03"] for line in calibration_lines(found))
+    assert "answered" in FIGURES
+    wrong = [r | {"own_verdicts": ["consistent"]} for r in rows]
+    (short,) = shortfalls(made, {Side.TEXT: figures(wrong)})
+    assert "share of right single answers on the text side is 0.00" in short
 
 
 def test_the_judge_is_calibrated_as_it_is_asked(recipe: dict[str, Any], write_recipe: Write) -> None:
