@@ -20,7 +20,7 @@ from pipeline.progress import stage_bar
 from pipeline.quotas import lots_wanted, of_kinds
 from pipeline.run import Run, claim
 from pipeline.runner import Pool, StartError, pool
-from pipeline.select import Selection, select, short_of, to_json
+from pipeline.select import Selection, select, short_of
 from pipeline.store import atomic_write
 from pipeline.worker import stage_worker
 from pipeline.write_shards import write_shards
@@ -52,7 +52,6 @@ def build(run: Run, console: Console, workers: int | None = None, ship_anyway: b
             lots, selection = _rounds(run, console, actors, counts)
             console.print(f"  lots: {counts.made} made, {counts.reused} reused", highlight=False)
             _check_ledgers(run, lots)
-            atomic_write(run.root / "selection.jsonl", to_json(selection.chosen).encode())
             write_shards(run, selection, console, actors)
     except OSError as e:
         raise disk_full(run.root, e) or e from None

@@ -80,10 +80,7 @@ def _change(text: str) -> tuple[str, str]:
 def _apply(run: Any, selection: Any) -> None:
     from pipeline.run import claim
     from pipeline.runner import pool
-    from pipeline.select import to_json
-    from pipeline.store import atomic_write
     from pipeline.write_shards import write_shards
 
     with claim(run), pool(run.recipe.run.workers, run.recipe.run.cpus) as actors:
-        atomic_write(run.root / "selection.jsonl", to_json(selection.chosen).encode())
         write_shards(run, selection, console, actors)

@@ -1,4 +1,7 @@
-"""From the selection to the corpus: shards written in parallel, then the whole folder swapped in by rename."""
+"""From the selection to the corpus: shards written in parallel, then the whole folder swapped in by rename.
+
+``selection.jsonl`` lists the samples of the corpus that is there, so it is swapped in with it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from rich.console import Console
 from pipeline.assemble import Assembler, Built, code_commit, config_sha256, model_names
 from pipeline.calibration import read_calibration, shortfalls
 from pipeline.card_facts import model_notes
+from pipeline.code_digest import code_digest
 from pipeline.corpus import CorpusInfo, begin_corpus, finish_corpus
 from pipeline.corpus_facts import read_facts
 from pipeline.errors import BuildError, UserError, disk_full
@@ -25,26 +29,33 @@ from pipeline.recipe import Recipe
 from pipeline.repairs import repairs
 from pipeline.run import Run
 from pipeline.runner import Pool
-from pipeline.select import Reference, Selection
+from pipeline.select import Reference, Selection, to_json
 from pipeline.shard import Ref, ShardPlan, ShardResult, plan_shards, write_shard
-from pipeline.store import Store
+from pipeline.store import Store, atomic_write
+
+SELECTION = "selection.jsonl"
+CHOSEN = f".{SELECTION}.part"  # the same for a corpus that is not there yet; the name is one that `gc` clears away
+WRITERS = ("assemble", "card", "card_facts", "corpus", "corpus_facts", "quotas", "repairs", "shard", "write_shards")
 
 
 def write_shards(run: Run, selection: Selection, console: Console, actors: Pool) -> None:
-    """Write ``corpus/``. A corpus that is there stays readable until the new one is whole.
+    """Write ``corpus/`` and its selection. A corpus that is there stays readable until the new one is whole.
 
     Nothing is written where the corpus there is the one this selection makes.
     """
     info = _info(run, selection)
     if not selection.chosen:
         raise UserError("the quotas ask for no sample at all (field quotas); there is nothing to write")
+    chosen = to_json(selection.chosen).encode()
     if _published(run.corpus) == (info.recipe_sha256, info.pipeline_commit):
+        atomic_write(run.root / SELECTION, chosen)  # a build may have been killed between the two renames
         console.print("  shards           up to date", highlight=False)
         return
     fresh = run.root / "corpus.new"
     shutil.rmtree(fresh, ignore_errors=True)
     staging = begin_corpus(fresh)
     plans = shard_plans(run.recipe, selection.chosen)
+    atomic_write(run.root / CHOSEN, chosen)
     arguments = run.recipe, str(run.root.resolve()), str(staging.resolve())
     with stage_bar(console, "shards", len(plans), 0, "shards") as advance:
         report = actors.run(shard_worker, arguments, range(len(plans)), on_done=lambda *_: advance())
@@ -56,12 +67,13 @@ def write_shards(run: Run, selection: Selection, console: Console, actors: Pool)
     if run.corpus.exists():
         run.corpus.rename(former)
     fresh.rename(run.corpus)
+    (run.root / CHOSEN).replace(run.root / SELECTION)
     shutil.rmtree(former, ignore_errors=True)
 
 
 def shard_worker(recipe: Recipe, root: str, staging: str) -> Callable[[int], ShardResult]:
-    """Runs in an actor: reads the selection from the run's folder; the function returned writes shard number n."""
-    lines = (Path(root) / "selection.jsonl").read_text().splitlines()
+    """Runs in an actor: reads the new selection from the run's folder; the function returned writes shard number n."""
+    lines = (Path(root) / CHOSEN).read_text().splitlines()
     plans = shard_plans(recipe, [Reference(**json.loads(line)) for line in lines])
     assembler = Assembler(recipe, build_graph(recipe), Store(Path(root)))
 
@@ -86,7 +98,8 @@ def _info(run: Run, selection: Selection) -> CorpusInfo:
     short = "".join(f" {s}." for s in shortfalls(recipe, read_calibration(recipe, run.nodes, run.store)))
     licenses = " ".join([recipe.license, *(m.license for m in models)])
     tables = "".join(sorted(_tables(run, selection.chosen)))
-    whole = config_sha256(recipe, run.nodes) + chosen + tables + licenses + short
+    code = "".join(code_digest(f"pipeline.{name}") for name in WRITERS)  # a commit does not tell of uncommitted edits
+    whole = config_sha256(recipe, run.nodes) + chosen + tables + licenses + short + code
     identity = hashlib.sha256(whole.encode()).hexdigest()
     return CorpusInfo(
         name=f"underpaint-{recipe.name}", recipe_sha256=identity, pipeline_commit=code_commit(),
