@@ -20,17 +20,20 @@ from pipeline.recipe import Recipe
 from pipeline.select import SUBSETS, Reference
 from pipeline.store import Store
 from schemas.critique import Critique
-from schemas.edit import Op
+from schemas.edit import Op, read_instruction
+from schemas.grammar import GrammarError
 from schemas.markup import plan_text, refine_text
 from schemas.picture import decode_picture, encode_picture
-from schemas.sample import Sample, Score, Segment
+from schemas.sample import OpName, Sample, Score, Segment
 from schemas.sample_builder import NewPicture, build_sample, image_segment, text_segment
+from schemas.vocabulary import Vocabulary
+from stages.consequence import read_scene
 
 Row = dict[str, Any]
 Built = tuple[Sample, list[bytes]]
 STORED_AS = "webp-lossless"
 GRAMMAR = "grammar"  # the author of texts that no model wrote
-PAINTED_BY = {"self_sample": "sketcher"}  # picture's origin → role; all others are the painter's
+PAINTERS = ("painter", "sketcher")  # the roles that paint what is shipped
 
 
 class Assembler:
@@ -42,9 +45,12 @@ class Assembler:
         self.config = config_sha256(recipe, nodes)
         self.read: dict[str, tuple[int, list[Row]]] = {}  # the rows of one sample, by stage: several parts need them
         self.names = model_names(recipe) | {GRAMMAR: (GRAMMAR, "")}
+        self.settings = {role: _settings(recipe, role) for role in PAINTERS}  # once: an identity reads a checkpoint
+        self.words = recipe.words()
+        self.checked: set[tuple[str, int]] = set()  # stage and lot of the tables found to be as they were written
 
     def __call__(self, reference: Reference) -> Built:
-        """Raises schemas.sample_builder.SampleError where the parts make no valid sample."""
+        """Raises SampleError where the parts make no valid sample, StoreError where a table has changed."""
         make = {"multi_turn": self._multi_turn, "conflict": self._conflict, "alignment": self._alignment}
         return make[reference.subset](reference)
 
@@ -52,9 +58,15 @@ class Assembler:
         sample, rows = self.read.get(stage, (-1, []))
         if sample != reference.sample:
             lot = reference.sample // self.recipe.lot_size
+            self._check(stage, lot)
             rows = self.store.table(self.nodes[stage], lot, samples=[reference.sample]).to_pylist()
             self.read[stage] = reference.sample, rows
         return [r for r in rows if all(r[k] == v for k, v in where.items())]
+
+    def _check(self, stage: str, lot: int) -> None:
+        if (stage, lot) not in self.checked:
+            self.store.check(self.nodes[stage], lot)
+            self.checked.add((stage, lot))
 
     def _prompt(self, reference: Reference) -> tuple[Row, Segment]:
         row = self._rows("prompts", reference)[0]
@@ -75,18 +87,16 @@ class Assembler:
         return Score(name="judge_agreement", model=model, revision=revision, value=float(row["agreement"]))
 
     def _picture(self, row: Row, origin: str, scores: list[Score]) -> NewPicture:
-        painter = PAINTED_BY.get(origin, "painter")
+        painter = painted_by(row, origin)
         model, revision = self.names[painter]
-        settings = self.recipe.model_for(painter).identity()
-        settings.pop("checkpoint", None)  # it is the revision
         data, encoding = row["picture"], self.recipe.shards.encoding
         if encoding != STORED_AS:
             data = encode_picture(decode_picture(data), encoding)
-        return NewPicture(data, origin, model, revision, row["seed"], settings, scores)  # type: ignore[arg-type]
+        return NewPicture(data, origin, model, revision, row["seed"], self.settings[painter], scores)  # type: ignore[arg-type]
 
     def _sketch(self, number: int, row: Row, origin: str) -> Segment:
         """The policy's own drafts are context; what the painter made is a target."""
-        model, revision = self.names[PAINTED_BY.get(origin, "painter")]
+        model, revision = self.names[painted_by(row, origin)]
         stage, loss = "repaint" if origin == "correction" else "sketch", int(origin != "self_sample")
         return image_segment(stage, row["step"], number, loss=loss, model=model, revision=revision, seed=row["seed"])  # type: ignore[arg-type]
 
@@ -94,8 +104,9 @@ class Assembler:
         """A step the policy wrote."""
         model, revision = self.names["writer"]
         text = plan_text(row["instruction"], row["description"])
+        op = read_op(row["instruction"], row["so_far"], self.words)
         return text_segment(
-            "plan", row["step"], text, loss=loss, op="add", verdict=verdict, model=model,  # type: ignore[arg-type]
+            "plan", row["step"], text, loss=loss, op=op, verdict=verdict, model=model,  # type: ignore[arg-type]
             revision=revision, seed=row["writer_seed"],
         )  # fmt: skip
 
@@ -110,8 +121,7 @@ class Assembler:
         segments, pictures = [first], []
         for number, (step, draft) in enumerate(zip(plan, drafts, strict=True)):
             text = plan_text(step["instruction"], step["description"])
-            op = "add" if step["op"] == Op.PAINT.value else step["op"]
-            segments.append(text_segment("plan", step["step"], text, loss=1, op=op, model=GRAMMAR))  # type: ignore[arg-type]
+            segments.append(text_segment("plan", step["step"], text, loss=1, op=op_name(step["op"]), model=GRAMMAR))
             origin = "edit" if number else "t2i"
             segments.append(self._sketch(number, draft, origin))
             scores = self._scored("score_drafts", reference, step["step"], ("picture_text", "neighbour"))
@@ -179,6 +189,29 @@ class Assembler:
             config_sha256=self.config, extra=extra,
         )  # fmt: skip
         return sample, [p.data for p in pictures]
+
+
+def painted_by(row: Row, origin: str) -> str:
+    """The role whose picture a row holds. A repair by a sibling is a draft of another rollout."""
+    return "sketcher" if origin == "self_sample" or row.get("method") == "sibling" else "painter"
+
+
+def read_op(instruction: str, so_far: str, vocabulary: Vocabulary) -> OpName:
+    """What a step in the policy's words does to the picture so far; "" where the grammar cannot read it."""
+    try:
+        return op_name(read_instruction(instruction, read_scene(so_far, vocabulary), vocabulary).op)
+    except (GrammarError, LookupError):
+        return ""
+
+
+def op_name(op: str) -> OpName:
+    """As samples call it: there the first picture adds to a blank canvas."""
+    return "add" if op == Op.PAINT else Op(op).value  # type: ignore[return-value]
+
+
+def _settings(recipe: Recipe, role: str) -> Row:
+    """A model's identity without its checkpoint, which is the revision."""
+    return {k: v for k, v in recipe.model_for(role).identity().items() if k != "checkpoint"}
 
 
 def _trajectory(reference: Reference) -> str:

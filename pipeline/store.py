@@ -102,8 +102,9 @@ class Store:
 
     def check(self, node: Node, lot: int) -> None:
         """Raises StoreError where a table's bytes are not those its manifest was written for."""
-        data = self._table(node, lot).read_bytes()
-        if hashlib.sha256(data).hexdigest() != self.manifest(node, lot)["sha256"]:
+        with self._table(node, lot).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != self.manifest(node, lot)["sha256"]:
             raise StoreError(f"{self._table(node, lot)} has changed since it was written; delete its .json to redo it")
 
     def failures(self, node: Node, lot: int) -> list[dict[str, Any]]:
