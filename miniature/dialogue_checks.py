@@ -11,6 +11,7 @@ from miniature.world import NoRoom, lay_out, vocabulary
 from schemas.compare import Verdict, compare
 from schemas.critique import Critique, CritiqueError, Judgement, parse_critique
 from schemas.grammar import read
+from schemas.inspection import seen_items
 from schemas.scene import SceneGraph
 
 
@@ -37,7 +38,8 @@ def _judged(case: Dialogue, answer: str) -> dict[str, bool]:
         f"{side}/parses": got is not None,
         f"{side}/verdict": right,
         f"{side}/verdict of {truth.verdict.value}": right,
-        f"{side}/observed exact": got is not None and got.observed == truth.observed,
+        f"{side}/observed exact": got is not None and seen_items(got.observed) == seen_items(truth.observed),
+        f"{side}/weighed exact": got is not None and got.observed == truth.observed,
         f"{side}/whole answer exact": got == truth,
     }
     if case.fault:

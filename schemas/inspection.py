@@ -5,6 +5,8 @@ It is the truth that judges are trained and calibrated on, and the paper's symbo
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from itertools import permutations
 
 from schemas.compare import Difference, Kind, compare, look, match
@@ -170,6 +172,14 @@ def inspect_text(
 
 AS_ASKED, NOT_ASKED, NOT_SO = ": as asked", ": not asked for", ": not so"
 TO_COME, NOT_THERE = ": still to come", ": missing"
+
+
+_WEIGHED = re.compile(f"({AS_ASKED}|{NOT_ASKED}|: asked (is|are) .*)$")  # what may follow the name of a thing seen
+
+
+def seen_items(observed: Iterable[str]) -> list[str]:
+    """What a judge says that it saw, without how it weighed each, and without what it says is not there or not so."""
+    return [_WEIGHED.sub("", item) for item in observed if not item.endswith((NOT_SO, TO_COME, NOT_THERE))]
 
 
 def text_observations(

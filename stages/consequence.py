@@ -14,13 +14,12 @@ from schemas.compare import MISSING, compare
 from schemas.critique import Critique, CritiqueError, Judgement, Side
 from schemas.edit import apply, read_instruction
 from schemas.grammar import GrammarError, read, read_object
-from schemas.inspection import AS_ASKED, NOT_ASKED, NOT_SO, NOT_THERE, inspect_picture, inspect_text
+from schemas.inspection import inspect_picture, inspect_text, seen_items
 from schemas.mentions import find_mentions
 from schemas.scene import SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
 
 BLANK = "a blank canvas"  # what a template's `so_far` says before the first step
-_WEIGHED = re.compile(f"({AS_ASKED}|{NOT_ASKED}|: asked (is|are) .*)$")  # what may follow the name of a thing seen
 
 
 def read_scene(text: str, vocabulary: Vocabulary) -> SceneGraph:
@@ -88,7 +87,7 @@ def _entailed(critique: Critique, side: Side, variables: Mapping[str, str], voca
 def _observed(critique: Critique, vocabulary: Vocabulary) -> tuple[list[SceneObject], str]:
     """What is seen one by one, and the background among it; what the judge weighed it as is left out."""
     seen, background = [], ""
-    for i, item in enumerate(_WEIGHED.sub("", o) for o in critique.observed if not o.endswith((NOT_SO, NOT_THERE))):
+    for i, item in enumerate(seen_items(critique.observed)):
         name = re.sub(r"^an? ", "", item).removesuffix(" background")
         if item.endswith(" background") and name in vocabulary.backgrounds:
             background = name
