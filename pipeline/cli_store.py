@@ -44,7 +44,7 @@ def retry(
         return
     if dry_run:
         return
-    with claim(run):
+    with claim(run, building=False):
         undo(run, lots)
     build(run, console, workers)
     for line in funnel_lines(status(run)):
@@ -85,7 +85,7 @@ def gc(
     from pipeline.run import claim, open_run
 
     run = open_run(recipe, out)
-    with claim(run):
+    with claim(run, building=False):
         found = sweep.leftovers(run)
         if delete:
             sweep.delete(found)

@@ -82,12 +82,15 @@ def open_run(recipe_path: Path, out: Path | None, changes: Sequence[tuple[str, s
 
 
 @contextlib.contextmanager
-def claim(run: Run) -> Iterator[None]:
+def claim(run: Run, building: bool = True) -> Iterator[None]:
     """The folder is the recipe's (`mark_run`), and no other process changes what is in it meanwhile.
 
-    Raises UserError where one does. A process that was killed holds nothing.
+    Raises UserError where one does, and where one that is `building` has no room. A process that was killed holds
+    nothing.
     """
     mark_run(run)
+    if building:
+        check_room(run)
     try:
         with FileLock(run.root / ".lock", timeout=0):
             yield
@@ -96,20 +99,30 @@ def claim(run: Run) -> Iterator[None]:
 
 
 def mark_run(run: Run) -> None:
-    """Claim the folder for the recipe. Raises UserError where it cannot be written or the disk has no room."""
-    wanted = bytes_wanted(run.recipe)
+    """Claim the folder for the recipe. Raises UserError where it cannot be written."""
     try:
         run.root.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(run.root).free
-        if free < wanted:
-            raise UserError(
-                f"{run.root}: the disk has {free / 2**30:.2f} GiB free, and this recipe may need"
-                f" {wanted / 2**30:.2f} GiB; free some, give another --out, or lower the quotas"
-            )
         if not (run.root / "run.json").exists():
             atomic_write(run.root / "run.json", json.dumps({"recipe": run.recipe.name}).encode())
     except OSError as e:
         raise UserError(f"{run.root} cannot be written: {e.strerror or e}") from None
+
+
+def check_room(run: Run) -> None:
+    """Raises UserError where the disk has no room for what the build has yet to write."""
+    wanted = bytes_wanted(run.recipe) - bytes_held(run)
+    free = shutil.disk_usage(run.root).free
+    if free < wanted:
+        raise UserError(
+            f"{run.root}: the disk has {free / 2**30:.2f} GiB free, and this recipe may need"
+            f" {wanted / 2**30:.2f} GiB more; free some, give another --out, or lower the quotas"
+        )
+
+
+def bytes_held(run: Run) -> int:
+    """What the folder holds of this recipe already; what former recipes left in it makes nothing smaller."""
+    folders = [run.corpus, *(run.root / "lots" / node.folder for node in run.nodes.values())]
+    return sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
 
 
 def bytes_wanted(recipe: Recipe) -> int:
