@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -16,10 +17,25 @@ def is_folder(checkpoint: str) -> bool:
 
 def folder_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of a folder's files."""
+    return files_digest(folder, (p for p in folder.rglob("*") if p.is_file()))
+
+
+def files_digest(folder: Path, files: Iterable[Path]) -> str:
+    """SHA-256 over the names (from `folder` on) and contents of files; they are read again only after a change."""
+    return _digest(folder, tuple(_stamp(folder, file) for file in sorted(files)))
+
+
+def _stamp(folder: Path, file: Path) -> tuple[str, int, int]:
+    known = file.stat()
+    return file.relative_to(folder).as_posix(), known.st_mtime_ns, known.st_size
+
+
+@lru_cache(maxsize=64)
+def _digest(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
     total = hashlib.sha256()
-    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-        total.update(f"{file.relative_to(folder).as_posix()}\0".encode())
-        with file.open("rb") as f:
+    for name, *_ in stamps:
+        total.update(f"{name}\0".encode())
+        with (folder / name).open("rb") as f:
             total.update(hashlib.file_digest(f, "sha256").digest())
     return total.hexdigest()
 

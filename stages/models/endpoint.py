@@ -36,16 +36,17 @@ class Endpoint:
     """One model behind `base_url`, asked `concurrency` requests at a time.
 
     Codes 408, 409, 429 and 5xx are tried again, `retries` times, after the wait that the server asks for. `extra` is
-    sent with every request. `size` is the side of painted pictures in pixels. `key` names the environment variable
-    that holds the key; "" sends none.
+    sent with every request, a temperature only where `send_temperature` says so. `size` is the side of painted pictures
+    in pixels. `key` names the environment variable that holds the key; "" sends none.
     """
 
     def __init__(
         self, *, base_url: str, model: str, key: str = "", max_tokens: int = 1024, size: int = 1024,
         concurrency: int = 16, timeout: float = 120.0, retries: int = 4, extra: Mapping[str, Any] | None = None,
+        send_temperature: bool = True,
     ) -> None:  # fmt: skip
         self.model, self.max_tokens, self.size, self.concurrency = model, max_tokens, size, concurrency
-        self.extra = dict(extra or {})
+        self.extra, self.send_temperature = dict(extra or {}), send_temperature
         self._key = os.environ.get(key, "") if key else ""
         self._client = openai.OpenAI(
             base_url=base_url, api_key=self._key or "none", timeout=timeout, max_retries=retries
@@ -81,9 +82,9 @@ class Endpoint:
         if request not in self.memory:
             try:
                 self.memory[request] = send()
-            except GONE as e:
-                return ModelUnavailable(f"{self.model} at {self._client.base_url}: {self._bare(e)}")
             except (openai.OpenAIError, EndpointError) as e:
+                if _gone(e):
+                    return ModelUnavailable(f"{self.model} at {self._client.base_url}: {self._bare(e)}")
                 self._failed[request] = EndpointError(f"{self.model}: {self._bare(e)}")
                 return self._failed[request]
         return self.memory[request]
@@ -104,7 +105,8 @@ class Endpoint:
             content.insert(0, {"type": "image_url", "image_url": {"url": url}})
         answer: Any = self._client.chat.completions.create(
             model=self.model, messages=[{"role": "user", "content": content}],  # type: ignore[misc,list-item]
-            temperature=r.temperature, seed=r.seed % SEEDS, max_completion_tokens=self.max_tokens,
+            temperature=r.temperature if self.send_temperature else openai.omit,
+            seed=r.seed % SEEDS, max_completion_tokens=self.max_tokens,
             extra_body=self.extra or None,
         )  # fmt: skip
         choice = answer.choices[0] if answer.choices else None
@@ -136,6 +138,12 @@ class Endpoint:
         """Raises schemas.picture.PictureError."""
         picture, wanted = decode_picture(data), (self.size, self.size)
         return picture if picture.size == wanted else picture.resize(wanted, Image.Resampling.LANCZOS)
+
+
+def _gone(error: Exception) -> bool:
+    """Whether no request would be answered: no server, no access, or an account that is used up (a 402, or a 429)."""
+    spent = getattr(error, "status_code", 0) == 402 or getattr(error, "code", "") == "insufficient_quota"
+    return spent or isinstance(error, GONE)
 
 
 def _png(picture: Image.Image) -> bytes:

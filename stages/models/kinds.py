@@ -14,7 +14,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from stages.models.checkpoint import folder_digest, folder_fault, is_folder
+from stages.models.checkpoint import files_digest, folder_digest, folder_fault, is_folder
+
+HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
+# What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
+OPEN_CLIP_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
 class ModelConfig(BaseModel, ABC):
@@ -67,9 +71,7 @@ class CheckpointConfig(ModelConfig):
     def missing(self) -> str:
         if is_folder(self.checkpoint):
             return folder_fault(Path(self.checkpoint), self.needs)
-        if not self.revision:
-            return f"the hub checkpoint {self.checkpoint!r} needs a revision (a commit), or its pixels may change"
-        return ""
+        return _unpinned(self.checkpoint, self.revision)
 
     def options(self) -> dict[str, Any]:
         return {k: v for k, v in self.model_dump().items() if k not in ("kind", "checkpoint", "license")}
@@ -109,13 +111,17 @@ class TransformersConfig(CheckpointConfig):
 
 
 class OpenClipConfig(ModelConfig):
-    """A scorer: a folder with its own config, or an OpenCLIP model name with its `pretrained` tag."""
+    """A scorer: a folder with its own config, or an OpenCLIP model name with its `pretrained` tag.
+
+    A name that begins with "hf-hub:" is a model of the hub; it needs its commit as `revision`.
+    """
 
     serves: ClassVar[tuple[str, ...]] = ("scorer",)
     module: ClassVar[str] = "stages.models.scorer"
     kind: Literal["open_clip"]
     checkpoint: str = Field(min_length=1)
     pretrained: str | None = None
+    revision: str | None = None
     device: str = "auto"
     batch: int = Field(default=64, ge=1, le=4096)
 
@@ -128,14 +134,25 @@ class OpenClipConfig(ModelConfig):
     def missing(self) -> str:
         if is_folder(self.checkpoint):
             return folder_fault(Path(self.checkpoint), ("open_clip_config.json",))
-        if self.pretrained is None and ":" not in self.checkpoint:
+        if self.checkpoint.startswith(HUB):
+            return _unpinned(self.checkpoint, self.revision)
+        if self.pretrained is None:
             return f"the OpenCLIP model {self.checkpoint!r} needs `pretrained`, the tag of its weights"
         return ""
 
     def load(self) -> Any:
         from stages.models.scorer import OpenClipScorer
 
-        return OpenClipScorer(self.checkpoint, pretrained=self.pretrained, device=self.device, batch=self.batch)
+        return OpenClipScorer(self._source(), pretrained=self.pretrained, device=self.device, batch=self.batch)
+
+    def _source(self) -> str:
+        """What OpenCLIP is given; it takes no commit, so a model of the hub is fetched at its own, as a folder."""
+        if not self.checkpoint.startswith(HUB):
+            return self.checkpoint
+        from huggingface_hub import snapshot_download
+
+        name = self.checkpoint.removeprefix(HUB)
+        return snapshot_download(name, revision=self.revision, allow_patterns=list(OPEN_CLIP_FILES))
 
 
 class DrawnConfig(ModelConfig):
@@ -179,7 +196,9 @@ class OpenAIConfig(ModelConfig):
 
     `revision` says which weights answer, since a name does not ("gpt-5-2025-08-07", the hub commit that vLLM serves);
     it is identity. `base_url` is not: the same weights may move to another machine. `key` is the name of an environment
-    variable, on every machine that runs workers; the key itself is never written anywhere.
+    variable, on every machine that runs workers; the key itself is never written anywhere. Models that refuse any
+    temperature but their own, as reasoning ones do, need `send_temperature: false`; `max_tokens` counts what they
+    think, too.
     """
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "writer", "judge")
@@ -198,6 +217,7 @@ class OpenAIConfig(ModelConfig):
     base_url: str = "https://api.openai.com/v1"
     key: str = ""
     max_tokens: int = Field(default=1024, ge=1, le=65536)
+    send_temperature: bool = True
     size: int = Field(default=1024, ge=16, le=4096, multiple_of=16)
     concurrency: int = Field(default=16, ge=1, le=1024)
     timeout: float = Field(default=120.0, gt=0)
@@ -258,9 +278,33 @@ AnyModel = Annotated[
 KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "openai", "python")
 
 
+def _unpinned(checkpoint: str, revision: str | None) -> str:
+    """Why a model of the hub may change under a recipe, "" where it cannot: a branch or a tag can be moved."""
+    if not revision:
+        return f"the hub checkpoint {checkpoint!r} needs a revision (a commit), or its answers may change"
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        return (
+            f"the revision {revision!r} of the hub checkpoint {checkpoint!r} is no commit; give its 40 hex digits, as"
+            " the hub's page of commits shows them"
+        )
+    return ""
+
+
 def _module_digest(module: str) -> str:
-    file = inspect.getsourcefile(import_module(module))
-    return hashlib.sha256(Path(file).read_bytes() if file else module.encode()).hexdigest()
+    """SHA-256 over the module's code: its file, its whole package, and the module that it names as `icons`.
+
+    A drawn world takes its drawings from there, and an environment variable may name another.
+    """
+    found = import_module(module)
+    file = inspect.getsourcefile(found)
+    if not file:
+        return hashlib.sha256(module.encode()).hexdigest()
+    folder = Path(file).parent
+    digests = [files_digest(folder, folder.rglob("*.py") if found.__package__ else [Path(file)])]
+    icons = getattr(found, "icons", None)
+    if inspect.ismodule(icons) and (drawings := inspect.getsourcefile(icons)):
+        digests.append(files_digest(Path(drawings).parent, [Path(drawings)]))
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _unimportable(module: str, *names: str) -> str:
