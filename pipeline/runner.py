@@ -30,6 +30,7 @@ from ray.exceptions import (
 )
 
 from pipeline.errors import BuildError, UserError
+from stages.models.roles import ModelUnavailable
 
 MACHINE_TROUBLE = (
     RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError, RaySystemError,
@@ -38,12 +39,13 @@ IN_FLIGHT = 2  # lots handed to an actor at a time, so that it never waits for t
 ATTEMPTS = 2  # of a lot whose stage raises
 REQUEUES = 20  # of a lot whose machine fails
 START_FAILURES = 3  # of actors in a row: the models do not load
+UNAVAILABLE = 3  # actors in a row whose model gives no answers at all, no lot done between them
 POLL = 5.0  # seconds without news, after which the nodes are looked at
 NOTICE = 60.0  # seconds without any worker, after which a person is told
 
 
 class StartError(BuildError):
-    """No actor becomes ready: the models do not load, or there is no node left to run on."""
+    """No actor is of use: the models do not load or give no answers, or there is no node left to run on."""
 
 
 Say = Callable[[str], None]
@@ -129,33 +131,36 @@ class Pool:
     ) -> Report:  # fmt: skip
         """Call ``factory(*arguments)(job)`` for every job, in any order.
 
-        Raises StartError where no actor becomes ready, UserError where this machine has no such GPUs.
+        Raises StartError where no actor is of use, UserError where this machine has no such GPUs.
         """
         self._turn(gpus)
         pending, flying, report = deque(jobs), dict[Any, tuple[Any, int]](), Report()
         raised, crashed = Counter[int](), Counter[int]()
-        failed_starts = 0
+        failed_starts, unavailable = Counter[bool](), 0
         while flying or pending:
             self._prepare(factory, arguments, len(flying) + len(pending))
             self._feed(pending, flying)
             for ref in self._news([*flying, *self.starting]):
                 if ref in self.starting:
-                    error = self._started(ref)
-                    failed_starts = failed_starts + 1 if error else 0
-                    if error and failed_starts >= START_FAILURES:
-                        raise StartError(f"no worker could start: {type(error).__name__}: {error}") from error
+                    self._count_start(self._started(ref), failed_starts)
                     continue
                 actor, job = flying.pop(ref)
                 if actor in self.load:
                     self.load[actor] -= 1
                 try:
                     report.results[job] = ray.get(ref)
+                    unavailable = 0
                     if on_done:
                         on_done(job, report.results[job])
                 except RayTaskError as e:  # the stage's own exception: bounded attempts
+                    error = _cause(e)
+                    if isinstance(error, ModelUnavailable) and self._dismiss(actor):
+                        unavailable += 1
+                        if unavailable >= UNAVAILABLE:
+                            raise StartError(f"no worker's model answers: {error}") from error
                     raised[job] += 1
                     if raised[job] >= ATTEMPTS:
-                        report.errors[job] = _cause(e)
+                        report.errors[job] = error
                     else:
                         pending.append(job)
                 except MACHINE_TROUBLE as e:  # requeued at the front; the actor is forgotten
@@ -197,6 +202,26 @@ class Pool:
             return _cause(e)
         except MACHINE_TROUBLE as e:
             return e
+
+    def _count_start(self, error: Exception | None, failed: Counter[bool]) -> None:
+        """Raises StartError after too many failures in a row; `failed` counts them by whether the machine was at fault.
+
+        Where nodes come and go, actors that die with theirs say nothing about the models, so many more may.
+        """
+        if error is None:
+            failed.clear()
+            return
+        machine = isinstance(error, MACHINE_TROUBLE)
+        failed[machine] += 1
+        if failed[machine] >= (REQUEUES * self.workers if machine and self.elastic else START_FAILURES):
+            raise StartError(f"no worker could start: {type(error).__name__}: {error}") from error
+
+    def _dismiss(self, actor: Any) -> bool:
+        """End an actor whose model gives no answers; whether it was not ended yet. Its other lots are redone."""
+        if self.load.pop(actor, None) is None:
+            return False
+        ray.kill(actor)
+        return True
 
     def _feed(self, pending: deque[int], flying: dict[Any, tuple[Any, int]]) -> None:
         while pending and self.load:

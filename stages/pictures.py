@@ -11,6 +11,7 @@ from schemas.picture import decode_picture, encode_picture
 from stages.models.roles import ModelUnavailable, Painter, PaintRequest
 
 T = TypeVar("T")
+ALIKE = 4  # requests that fail alike, every one of a call, before the model is blamed: two or three may earn it
 
 
 def paint_all(painter: Painter, requests: Sequence[PaintRequest]) -> list[bytes | Exception]:
@@ -30,7 +31,11 @@ def _encoded(picture: Image.Image) -> bytes | Exception:
 
 
 def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
-    """`call` on all requests; where that raises, on each alone. Answers or exceptions, in order."""
+    """`call` on all requests; where that raises, on each alone. Answers or exceptions, in order.
+
+    Raises ModelUnavailable where every one of at least `ALIKE` requests fails with the same class of error: a broken
+    GPU or an exhausted account is no row's fault.
+    """
     try:
         answers = call(requests) if requests else []
         if len(answers) != len(requests):
@@ -41,7 +46,12 @@ def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
     except Exception as whole:
         if len(requests) == 1:
             return [whole]
-        return [each(call, [r])[0] for r in requests]
+        alone = [each(call, [r])[0] for r in requests]
+        if len(alone) >= ALIKE and all(isinstance(a, Exception) and type(a) is type(alone[0]) for a in alone):
+            raise ModelUnavailable(
+                f"each of {len(alone)} requests failed: {type(alone[0]).__name__}: {alone[0]}"
+            ) from alone[0]
+        return alone
 
 
 def open_picture(data: bytes) -> Image.Image:
