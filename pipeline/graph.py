@@ -74,7 +74,7 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
     by_task = recipe.all_templates()
     cast = recipe.cast(type(recipe.roles).model_fields)
     identity = {role: _model_identity(recipe.models[name]) for role, name in cast.items()}
-    words = canonical(recipe.words().model_dump(mode="json"))
+    words = canonical(recipe.words().identity())
     nodes: dict[str, Node] = {}
     for declared in STAGES.values():
         params = recipe.params_of(declared.name)

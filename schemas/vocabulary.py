@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -32,6 +33,10 @@ class Vocabulary(BaseModel):
                 if word not in self.nouns:
                     raise ValueError(f"{field} speaks of {word!r}, which is not among the nouns")
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """The words in their order: draws go through them, so other words first are other scenes."""
+        return {k: list(v.items()) if isinstance(v, dict) else v for k, v in self.model_dump(mode="json").items()}
 
     def kind_of(self, word: str) -> str | None:
         """Which kind of attribute a word is a value of, or None."""

@@ -21,20 +21,20 @@ from stages.templating import Template
 Key = TypeVar("Key")
 
 
-def _not_all_zero(weights: dict[Key, float]) -> dict[Key, float]:
+def _weights(weights: dict[Any, float]) -> dict[Any, float]:
     if not any(weights.values()):
         raise ValueError("all weights are 0")
-    return weights
+    return dict(sorted(weights.items()))
 
 
-# Relative weights of a draw.
-Weights = Annotated[dict[Key, NonNegativeFloat], Field(min_length=1), AfterValidator(_not_all_zero)]
+# Relative weights of a draw, in the order of their keys: a draw depends on it, and must not on how they are written.
+Weights = Annotated[dict[Key, NonNegativeFloat], Field(min_length=1), AfterValidator(_weights)]
 
 
 class Params(BaseModel):
     """Base of every stage's parameters: strict, frozen, unknown fields refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     def identity(self) -> dict[str, Any]:
         """What the stage's fingerprint depends on; a file counts by its content, not by where it lies."""

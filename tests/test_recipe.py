@@ -18,8 +18,10 @@ from pipeline.errors import UserError, disk_full
 from pipeline.explain import explain_plan
 from pipeline.quotas import PAPER, shard_numbers
 from pipeline.recipe import load_recipe
-from pipeline.run import claim, mark_run, open_run
-from stages.models.kinds import OpenClipConfig
+from pipeline.run import bytes_wanted, check_room, claim, mark_run, open_run
+from stages.models.kinds import DiffusersConfig, OpenClipConfig
+from stages.plan import PlanParams
+from stages.prompts import PromptParams
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -124,6 +126,47 @@ def test_a_model_of_openclip_needs_its_tag() -> None:
     assert "needs `pretrained`" in OpenClipConfig(kind="open_clip", checkpoint="ViT-B-32").missing()
 
 
+COMMIT = "af58063aa431f4d2bbc11ae46f57451d4416a170"
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "revision", "said"),
+    [
+        ("hf-hub:org/clip", None, "needs a revision"),
+        ("hf-hub:org/clip", "main", "'main' of the hub checkpoint 'hf-hub:org/clip' is no commit"),
+        ("hf-hub:org/clip", COMMIT, ""),
+        ("org/brush", "main", "give its 40 hex digits"),
+        ("org/brush", COMMIT[:12], "is no commit"),
+        ("org/brush", COMMIT, ""),
+    ],
+)
+def test_a_model_of_the_hub_is_pinned_by_its_commit(checkpoint: str, revision: str | None, said: str) -> None:
+    kind = ("open_clip", OpenClipConfig) if checkpoint.startswith("hf-hub:") else ("diffusers", DiffusersConfig)
+    why = kind[1](kind=kind[0], checkpoint=checkpoint, revision=revision).missing()
+    assert said in why and bool(why) == bool(said)
+
+
+def test_openclip_loads_a_model_of_the_hub_at_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def fetch(name: str, revision: str, allow_patterns: list[str]) -> str:
+        asked.append((name, revision))
+        return "/nowhere/snapshot"
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    with pytest.raises(FileNotFoundError, match="/nowhere/snapshot"):
+        OpenClipConfig(kind="open_clip", checkpoint="hf-hub:org/clip", revision=COMMIT).load()
+    assert asked == [("org/clip", COMMIT)]
+
+
+def test_the_order_in_which_weights_are_written_does_not_matter() -> None:
+    """A draw goes through them in their order, and they are one in the fingerprint."""
+    one, other = ({"counting": 1.0, "composition": 2.0}, {"composition": 2.0, "counting": 1.0})
+    assert list(PromptParams(shares=one).shares) == list(PromptParams(shares=other).shares)
+    written = PlanParams.model_validate({"detours": {"swap": 1, "remove": 1, "modify": 1}})
+    assert list(PlanParams().detours) == list(written.detours)  # as the default, which is not written
+
+
 def test_paths_are_relative_to_the_recipe(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
     shutil.copy(recipe["vocabulary"], tmp_path / "words.yaml")
     loaded = load_recipe(write_recipe({**recipe, "vocabulary": "words.yaml"}))
@@ -168,11 +211,33 @@ def test_a_disk_without_room_is_said(
     recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
-    with pytest.raises(UserError, match=r"the disk has 0\.00 GiB free"):
-        mark_run(open_run(write_recipe(recipe), tmp_path / "run"))
+    run = open_run(write_recipe(recipe), tmp_path / "run")
+    with pytest.raises(UserError, match=r"the disk has 0\.00 GiB free"), claim(run):
+        pass
     full = OSError(errno.ENOSPC, "No space left on device")
     assert "free some room and build again" in str(disk_full(tmp_path, full))
     assert disk_full(tmp_path, OSError(errno.EIO, "broken")) is None
+
+
+def test_what_is_stored_needs_no_room_again_and_only_a_build_asks_for_any(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run(write_recipe(recipe), tmp_path / "run")
+    mark_run(run)
+    wanted = bytes_wanted(run.recipe)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=wanted - 10**6))
+    former = run.root / "lots" / "draft-0123456789abcdef" / "lot-00000000.parquet"
+    former.parent.mkdir(parents=True)
+    former.write_bytes(bytes(2 * 10**6))
+    with pytest.raises(UserError, match="the disk has"):
+        check_room(run)
+    with claim(run, building=False):  # `gc --delete` is how room is made
+        pass
+    lot = run.root / "lots" / run.nodes["draft"].folder / "lot-00000000.parquet"
+    lot.parent.mkdir(parents=True)
+    lot.write_bytes(bytes(10**6))
+    with claim(run):
+        pass
 
 
 # All but the one whose policy has to be trained first (tests/test_writer.py).
