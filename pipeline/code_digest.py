@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,36 +16,47 @@ PROJECT = ("schemas", "stages")
 APART = ("stages.models.kinds",)
 
 
-@cache
 def code_digest(module: str) -> str:
-    """SHA-256 over the syntax trees of a module and of every project module it imports, however deep."""
+    """SHA-256 over the syntax trees of a module and of every project module it imports, however deep.
+
+    The files are read each time, so that an edit during a build is noticed; only parsing is remembered.
+    """
     total = hashlib.sha256()
-    for name in sorted(_closure(module)):
-        total.update(f"{name}\0{_meaning(name)}\0".encode())
+    for name, meaning in sorted(_closure(module).items()):
+        total.update(f"{name}\0{meaning}\0".encode())
     return total.hexdigest()
 
 
-def _closure(module: str) -> set[str]:
-    seen: set[str] = set()
+def _closure(module: str) -> dict[str, str]:
+    """Every module concerned, and the meaning of its code."""
+    found: dict[str, str] = {}
     todo = [module]
     while todo:
         name = todo.pop()
-        if name not in seen and name not in APART:
-            seen.add(name)
-            todo += _imports(name)
-    return seen
+        if name not in found and name not in APART:
+            found[name], imports = _parsed(_file(name).read_text(encoding="utf-8"))
+            todo += imports
+    return found
 
 
 @cache
-def _tree(module: str) -> ast.Module:
+def _file(module: str) -> Path:
     spec = find_spec(module)
     assert spec is not None and spec.origin is not None, module
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return Path(spec.origin)
 
 
-def _imports(module: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def _parsed(source: str) -> tuple[str, tuple[str, ...]]:
+    """What the source means, as a digest, and the project modules it imports."""
+    tree = ast.parse(source)
+    imports = tuple(_imports(tree))  # first: the docstrings are cut out of the tree
+    return hashlib.sha256(_meaning(tree).encode()).hexdigest(), imports
+
+
+def _imports(tree: ast.Module) -> list[str]:
     found = []
-    for node in ast.walk(_tree(module)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PROJECT:
             children = (f"{node.module}.{alias.name}" for alias in node.names)
             modules = [c for c in children if node.module in PROJECT and find_spec(c)]
@@ -55,8 +66,7 @@ def _imports(module: str) -> list[str]:
     return found
 
 
-def _meaning(module: str) -> str:
-    tree = _tree(module)
+def _meaning(tree: ast.Module) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body[:1] = [] if len(node.body) > 1 else [ast.Pass()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pipeline.journal import Journal
 from pipeline.recipe import Recipe, templates_for
 from pipeline.store import Store
 from pipeline.yields import kept_by_category
+from stages.seeds import derive_seed
 from stages.stage import Context, Lot
 
 
@@ -42,7 +44,7 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
         if store.is_done(node, lot):
             return store.manifest(node, lot)
         # A model that draws from a global generator still gives the same bytes for the same lot.
-        _seed_globals(lot)
+        _seed_globals(derive_seed(recipe.seed, stage, lot))
         journal = Journal(store.journal(node, lot))
         for model in remembering:
             model.remember(journal)
@@ -57,6 +59,8 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
     return work
 
 
-def _seed_globals(lot: int) -> None:
-    random.seed(lot)
-    np.random.seed(lot)
+def _seed_globals(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    if torch := sys.modules.get("torch"):  # not imported for this: few stages need it
+        torch.manual_seed(seed)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import make_lot
 
-from pipeline.graph import STAGES
+from pipeline import worker
+from pipeline.graph import STAGES, build_graph
+from pipeline.recipe import load_recipe
 from pipeline.select import select
 from schemas.compare import Kind
 from schemas.critique import Critique, CritiqueError, Finding, Judgement, Side
 from schemas.vocabulary import Vocabulary
 from stages.consequence import weigh_observations
+from stages.models.roles import ModelUnavailable
+from stages.pictures import each
 from stages.stage import Ledger, balances, outcome
 
 Write = Callable[[dict[str, Any]], Path]
@@ -63,6 +69,48 @@ def test_bad_rows_go_to_quarantine_with_what_explains_them(
     assert mumbled and all("cup" in f["request"] and '{"observed": [' in f["response"] for f in mumbled)
     assert all(balances(store.manifest(node, 0)["ledger"]) for node in nodes.values())
     assert store.table(nodes["check"], 0).num_rows > 0  # and the lot went on
+
+
+def test_a_model_that_fails_every_row_alike_is_to_blame_itself() -> None:
+    def broken(requests: Sequence[int]) -> list[int]:
+        if any(r >= 0 for r in requests):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return list(requests)
+
+    with pytest.raises(ModelUnavailable, match="each of 4 requests failed: RuntimeError: CUDA error"):
+        each(broken, [0, 1, 2, 3])
+    assert [type(a) for a in each(broken, [0, 1, 2, -3])] == [RuntimeError] * 3 + [int]
+    assert [type(a) for a in each(broken, [0, 1])] == [RuntimeError] * 2  # so few may be refused for their own sake
+
+    def confused(requests: Sequence[int]) -> list[int]:
+        raise ValueError("odd") if requests[0] % 2 else RuntimeError("even")
+
+    assert [type(a) for a in each(confused, [0, 1, 2, 3])] == [RuntimeError, ValueError] * 2
+
+
+def test_global_generators_are_seeded_for_recipe_stage_and_lot(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    drawn: set[tuple[float, float, float]] = set()
+    seed = worker._seed_globals
+
+    def seed_and_draw(number: int) -> None:
+        seed(number)
+        drawn.add((random.random(), np.random.random(), torch.rand(1).item()))
+
+    monkeypatch.setattr(worker, "_seed_globals", seed_and_draw)
+    for number in (3, 4):
+        loaded = load_recipe(write_recipe({**recipe, "seed": number}))
+        nodes, root = build_graph(loaded), str(tmp_path / f"{number}")
+        for stage, lots in (("prompts", (0, 1)), ("plan", (0,))):
+            for lot in lots:
+                worker.stage_worker(loaded, stage, root, nodes[stage].fingerprint)(lot)
+    assert len(drawn) == 6 and all(len(set(column)) == 6 for column in zip(*drawn, strict=True))
+    seed_and_draw(7)
+    seed_and_draw(7)
+    assert len(drawn) == 7
 
 
 def test_a_ledger_that_does_not_balance_is_refused() -> None:

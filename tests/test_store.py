@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from conftest import ROOT
 
 from pipeline import code_digest as code
 from pipeline.graph import build_graph, canonical
 from pipeline.recipe import load_recipe
 from pipeline.store import Store, StoreError, atomic_write
+from pipeline.worker import CodeChanged, stage_worker
 from schemas import tables
+from stages.models.checkpoint import folder_digest
+from stages.models.kinds import DrawnConfig
 from stages.stage import Ledger, Outcome, outcome
 
 Write = Callable[[dict[str, Any]], Path]
@@ -96,6 +103,64 @@ def test_the_seed_makes_everything_stale(recipe: dict[str, Any], write_recipe: W
     assert all(before[n].fingerprint != after[n].fingerprint for n in before)
 
 
+def test_other_words_first_are_another_vocabulary(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
+    """Scenes are drawn by going through the words in their order."""
+    words = yaml.safe_load(Path(recipe["vocabulary"]).read_text())
+    before = build_graph(load_recipe(write_recipe(recipe)))
+    recipe["vocabulary"] = str(tmp_path / "words.yaml")
+    for nouns, same in ((list(words["nouns"].items()), True), (list(words["nouns"].items())[::-1], False)):
+        (tmp_path / "words.yaml").write_text(yaml.safe_dump({**words, "nouns": dict(nouns)}, sort_keys=False))
+        after = build_graph(load_recipe(write_recipe(recipe)))
+        assert all((before[n].fingerprint == after[n].fingerprint) == same for n in before)
+
+
+def test_a_worker_notices_code_that_changes_while_the_build_runs(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model's code is imported when its stage begins, maybe hours after the actor's first digest."""
+    loaded = load_recipe(write_recipe(recipe))
+    fingerprint = build_graph(loaded)["check"].fingerprint
+    stage_worker(loaded, "check", str(tmp_path), fingerprint)
+    edited = tmp_path / "judging.py"
+    edited.write_text((ROOT / "stages" / "judging.py").read_text() + "\nEDITED = 1\n")
+    files = code._file
+    monkeypatch.setattr(code, "_file", lambda module: edited if module == "stages.judging" else files(module))
+    with pytest.raises(CodeChanged, match="changed while the build ran"):
+        stage_worker(loaded, "check", str(tmp_path), fingerprint)
+
+
+def test_a_folder_is_read_again_only_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "inner").mkdir()
+    file = tmp_path / "inner" / "weights"
+    file.write_bytes(b"one")
+    read: list[Any] = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda f, how: read.append(f) or digest(f, how))
+    first = folder_digest(tmp_path)
+    assert folder_digest(tmp_path) == first and len(read) == 1
+    file.write_bytes(b"other")
+    assert folder_digest(tmp_path) != first and len(read) == 2
+    os.utime(file, ns=(1, 1))
+    folder_digest(tmp_path)
+    assert len(read) == 3
+
+
+def test_a_worlds_drawings_are_part_of_what_identifies_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "a_world"
+    package.mkdir()
+    for name in ("__init__", "brush", "other_icons"):
+        (package.parent if name == "other_icons" else package).joinpath(f"{name}.py").write_text("")
+    source = "from importlib import import_module\nicons = import_module('other_icons')\n"
+    (package / "world.py").write_text(source + "vocabulary = render = None\n")
+    world = DrawnConfig(kind="drawn", world="a_world.world")
+    seen = [world.identity()["source"]]
+    for changed in (package / "brush.py", tmp_path / "other_icons.py"):
+        changed.write_text("WIDTH = 3\n")
+        seen.append(world.identity()["source"])
+    assert len(set(seen)) == 3 and world.identity()["source"] == seen[-1]
+
+
 def test_what_has_no_identity_is_refused() -> None:
     with pytest.raises(TypeError, match="no stable identity"):
         canonical({"f": object()})
@@ -113,8 +178,6 @@ def test_code_counts_and_comments_do_not(tmp_path: Path, monkeypatch: pytest.Mon
     def digest(source: str, helper: str) -> str:
         (package / "one.py").write_text(source)
         (package / "two.py").write_text(helper)
-        code.code_digest.cache_clear()
-        code._tree.cache_clear()
         return code.code_digest("stages_like.one")
 
     plain = "from stages_like.two import g\ndef f():\n    return g()\n"
