@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipeline.errors import UserError, did_you_mean
 from pipeline.graph import Node
 from pipeline.journal import Journal
 from pipeline.run import Run
+
+UNANSWERED = ("EndpointError",)  # such a row has no answer in the journal
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,20 @@ def failed_lots(run: Run, stage: str = "", error: str = "") -> list[FailedLot]:
 def undo(run: Run, lots: Sequence[FailedLot]) -> None:
     """Let these lots count as not done, with what was made from them; the last made goes first, should it be killed."""
     for failed in lots:
-        asked = {f["request"] for f in failed.failures}
         journal = Journal(run.store.journal(failed.node, failed.lot))
-        journal.forget(lambda request, asked=asked: json.loads(request)["text"] in asked)  # type: ignore[misc]
+        journal.forget(partial(_is_at_fault, failed.failures, journal))
         for name in reversed([failed.node.name, *_descendants(run, failed.node.name)]):
             run.store.undo(run.nodes[name], failed.lot)
+
+
+def _is_at_fault(failures: Sequence[Mapping[str, Any]], journal: Mapping[str, str], request: str) -> bool:
+    """Whether a request's answer is one that failed a row; other rows may have asked in the same words.
+
+    A failure keeps all answers of its row, a line each; that of a picture keeps none, so there the words decide.
+    """
+    mine = [f for f in failures if f["request"] == json.loads(request)["text"]]
+    answer = f"\n{journal[request]}\n"
+    return any(answer in f"\n{f['response']}\n" or not (f["response"] or f["error"] in UNANSWERED) for f in mine)
 
 
 def _descendants(run: Run, stage: str) -> list[str]:

@@ -20,6 +20,8 @@ from miniature.world import vocabulary
 from pipeline.errors import UserError
 from pipeline.journal import Journal
 from pipeline.recipe import load_recipe
+from pipeline.retry import FailedLot, undo
+from pipeline.run import open_run
 from stages.models.endpoint import Endpoint, EndpointError
 from stages.models.kinds import OpenAIConfig
 from stages.models.roles import AskRequest, ModelUnavailable, PaintRequest
@@ -86,6 +88,25 @@ def test_a_refused_key_stops_the_lot_and_is_not_repeated(status: int, monkeypatc
     assert "sk-secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(("status", "code"), [(429, "insufficient_quota"), (402, "")])
+def test_an_account_that_is_used_up_stops_the_lot(status: int, code: str) -> None:
+    refusal = {"error": {"message": "no credit", "code": code}}
+    with serving(lambda path, body: (status, refusal)) as server, pytest.raises(ModelUnavailable, match="no credit"):
+        each(config(server.url).load().ask, [ask("a")])
+
+
+def test_a_temperature_is_left_out_for_a_model_that_takes_none() -> None:
+    with serving(lambda path, body: (200, said("x"))) as server:
+        quiet = config(server.url, send_temperature=False)
+        quiet.load().ask([ask("a", temperature=0.5)])
+        config(server.url).load().ask([ask("a", temperature=0.5)])
+        first, second = (body for _, _, body in server.seen)
+    assert "temperature" not in first and second["temperature"] == 0.5
+    assert quiet.identity() != config(server.url).identity()
+    judge = load_recipe(ROOT / "recipes" / "bagel_self_sampling.yaml").model_for("judge")
+    assert not judge.send_temperature and judge.max_tokens > 10_000  # gpt-5 refuses any temperature but its own
+
+
 def test_no_server_is_no_rows_fault() -> None:
     with serving(lambda path, body: (200, said("x"))) as server:
         url = server.url
@@ -130,6 +151,25 @@ def test_a_lot_begun_again_asks_only_for_the_rest(tmp_path: Path) -> None:
         assert len(server.seen) == 3
         assert journal.forget(lambda request: json.loads(request)["text"] == "b") == 1
         assert sorted(Journal(file).values()) == ["A", "C"]
+
+
+def test_a_retry_asks_nothing_again_that_did_not_fail(
+    recipe: dict[str, Any], write_recipe: Write, tmp_path: Path
+) -> None:
+    """Many rows ask in the same words: of a step's picture, and of every vote about it."""
+    run = open_run(write_recipe(recipe), tmp_path / "run")
+    node = run.nodes["critique"]
+    journal = Journal(run.store.journal(node, 0))
+    for seed, (text, answer) in enumerate([("q", "good"), ("q", "{"), ("q", "[\n1"), ("q", "1"), ("other", "{")]):
+        journal[json.dumps({"text": text, "seed": seed})] = answer
+    failures = [
+        {"error": "CritiqueError", "request": "q", "response": "{\n[\n1\nEndpointError: 503"},
+        {"error": "EndpointError", "request": "other", "response": ""},
+    ]
+    undo(run, [FailedLot(node, 0, failures)])
+    assert sorted(Journal(journal.path).values()) == ["good", "{"]  # "1" is a line of the failed row's answers, too
+    undo(run, [FailedLot(node, 0, [{"error": "PictureError", "request": "other", "response": ""}])])
+    assert list(Journal(journal.path).values()) == ["good"]
 
 
 @pytest.mark.parametrize(
