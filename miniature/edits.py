@@ -16,8 +16,8 @@ from schemas.wordings import reword
 # How often each kind is drawn: "first" paints one node on the blank canvas, "paint" a whole scene, "one" changes one
 # of several equal objects; "background" and "relate" are instructions that only corrections have.
 SHARES = {
-    "first": 0.09, "paint": 0.2, "empty": 0.02, "add": 0.24, "modify": 0.12, "swap": 0.14, "remove": 0.08,
-    "move": 0.04, "one": 0.04, "background": 0.02, "relate": 0.02,
+    "first": 0.06, "paint": 0.2, "empty": 0.02, "add": 0.16, "modify": 0.16, "swap": 0.2, "remove": 0.12,
+    "move": 0.04, "one": 0.06, "background": 0.02, "relate": 0.02,
 }  # fmt: skip
 
 

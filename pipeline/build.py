@@ -69,7 +69,8 @@ def calibrate(run: Run, console: Console, workers: int | None = None) -> dict[Si
     if not run.recipe.calibration.cases:
         raise UserError("the recipe asks for no calibration; set calibration.cases to 200 or so")
     _check_ready(run)
-    with claim(run), pool(workers or run.recipe.run.workers, run.recipe.run.cpus, console.print) as actors:
+    settings = run.recipe.run
+    with claim(run, building=False), pool(workers or settings.workers, settings.cpus, console.print) as actors:
         _run_stages(run, console, _calibration_lots(run), actors, Counts())
     return read_calibration(run.recipe, run.nodes, run.store)
 

@@ -82,5 +82,5 @@ def _apply(run: Any, selection: Any) -> None:
     from pipeline.runner import pool
     from pipeline.write_shards import write_shards
 
-    with claim(run), pool(run.recipe.run.workers, run.recipe.run.cpus) as actors:
+    with claim(run, building=False), pool(run.recipe.run.workers, run.recipe.run.cpus) as actors:
         write_shards(run, selection, console, actors)

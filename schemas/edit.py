@@ -114,7 +114,7 @@ def read_instruction(text: str, graph: SceneGraph, vocabulary: Vocabulary) -> Ed
         fresh += "x"
     if words.startswith("Paint "):
         scene = words.removeprefix("Paint ")
-        return Edit(op=Op.PAINT, scene=read(scene[0].upper() + scene[1:] + ".", vocabulary))
+        return Edit(op=Op.PAINT, scene=read(scene[:1].upper() + scene[1:] + ".", vocabulary))
     if words.startswith("Remove "):
         return Edit(op=Op.REMOVE, target=find(graph.objects, words.removeprefix("Remove "), vocabulary).id)
     if words.startswith("Add "):

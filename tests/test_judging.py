@@ -175,4 +175,5 @@ def test_who_drew_and_who_decided_travels_into_the_sample(
     by_origin = {(p.origin, p.model) for sample in found for p in sample.images}
     assert by_origin == {
         ("t2i", "renderer"), ("edit", "renderer"), ("self_sample", "pencil"), ("correction", "renderer"),
+        ("correction", "pencil"),  # a sibling draft
     }  # fmt: skip

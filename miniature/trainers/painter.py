@@ -8,9 +8,12 @@ copier of the previous picture (`copier`), so what it has to learn is the edit.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInstructPix2PixPipeline, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
@@ -20,7 +23,9 @@ from miniature.loop import Run
 from miniature.scenes import HeldOut
 from miniature.trainers import reader as independent
 from miniature.trainers.autoencoder import pixels
+from miniature.trainers.reader import COLOURS, NOUNS
 from miniature.world import blank, render
+from schemas.scene import SceneGraph
 
 BATCH = 32
 POOL = 6_000  # pairs encoded before training starts
@@ -29,16 +34,47 @@ STEPS = 3
 SAMPLED = 0.75  # share of the training times that are those of a sampling; the others are drawn from all
 WORN = 0.15  # share of the previous pictures that went through the autoencoder before, as a painter's own drafts have
 STALE = 0.04  # noise on the previous picture's latents
+FINDING = 0.02  # weight of the auxiliary losses
 SHARP = 0.1  # weight of the absolute error beside the squared one: it asks for exact copies
 CONSTANT = 32.0  # what the copier's channels are normalised by, in standard deviations of the latents
 
 
 class Painter(nn.Module):
-    """Denoiser and text encoder, trained together."""
+    """Denoiser and text encoder, trained together, and auxiliary heads, which are not saved.
+
+    On its way down the denoiser must say what each cell holds (`sees`), at its middle which cells change (`edits`) and
+    what they shall hold (`plans`): to find "the purple tree" in a picture is the hardest part of an edit, and the
+    painted error tells little about it.
+    """
 
     def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel) -> None:
         super().__init__()
         self.unet, self.text = unet, text
+        width = unet.config.block_out_channels[-1]
+        self.sees, self.plans = (nn.Linear(width, len(NOUNS) + len(COLOURS)) for _ in range(2))
+        self.edits = nn.Linear(width, 1)
+        self.after: dict[str, Tensor] = {}  # what the blocks that the heads read from gave last
+        unet.down_blocks[-1].register_forward_hook(self._keep("down"))
+        unet.mid_block.register_forward_hook(self._keep("mid"))
+
+    def _keep(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(_: nn.Module, __: Any, out: Any) -> None:
+            hidden = out[0] if isinstance(out, tuple) else out
+            self.after[name] = F.adaptive_avg_pool2d(hidden, 2).flatten(2).transpose(1, 2)  # (N, 4 cells, width)
+
+        return hook
+
+    def finding(self, cells: Tensor) -> Tensor:
+        """Loss of the heads after a forward pass; `cells` as `_cells` gives them, (N, 2, 8)."""
+        before, after = cells.unbind(1)
+        changed = (before[:, :4] != after[:, :4]) | (before[:, 4:] != after[:, 4:])
+        found = self.edits(self.after["mid"]).squeeze(-1)
+        loss = F.binary_cross_entropy_with_logits(found, changed.float())
+        for head, name, truth in ((self.sees, "down", before), (self.plans, "mid", after)):
+            noun, colour = head(self.after[name]).split([len(NOUNS), len(COLOURS)], -1)
+            loss = loss + F.cross_entropy(noun.flatten(0, 1), truth[:, :4].flatten())
+            loss = loss + F.cross_entropy(colour.flatten(0, 1), truth[:, 4:].flatten())
+        return loss
 
     def forward(self, noisy: Tensor, t: Tensor, previous: Tensor, ids: Tensor) -> Tensor:
         hidden = self.text(ids).last_hidden_state
@@ -106,9 +142,9 @@ def _decode(vae: AutoencoderKL, z: Tensor) -> Tensor:
 
 def _pool(
     vae: AutoencoderKL, words: PreTrainedTokenizerBase, rng: random.Random, n: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Latents before and after, and token ids, of `n` edits; unscaled, as the pipeline hands them on."""
-    before, after, texts = [], [], []
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Latents before and after, token ids, and cells of `n` edits; latents unscaled, as the pipeline hands them on."""
+    before, after, texts, cells = [], [], [], []
     for start in range(0, n, 512):
         cases = [(random_edit(rng), rng.randrange(1 << 30)) for _ in range(min(512, n - start))]
         old = torch.stack([pixels(render(c.before, s) if c.before else blank()) for c, s in cases])
@@ -119,8 +155,14 @@ def _pool(
         before.append(_encode(vae, old))
         after.append(_encode(vae, new))
         texts += [c.instruction for c, _ in cases]
+        cells += [_cells(c) for c, _ in cases]
     ids = words(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
-    return torch.cat(before), torch.cat(after), ids
+    return torch.cat(before), torch.cat(after), ids, torch.tensor(cells)
+
+
+def _cells(case: EditCase) -> list[list[int]]:
+    """Nouns and colours of the four cells before and after, as indices: (2, 8)."""
+    return [independent.labels(scene or SceneGraph())[:8] for scene in (case.before, case.after)]
 
 
 def pipeline(
@@ -187,7 +229,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     model = Painter(unet, text)
     run = Run("painter", model, lr=7e-4 if resume else 1e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
     draw = random.Random(f"painter/{seed}/{run.step}")
-    before, after, ids = _pool(vae, words, draw, POOL)
+    before, after, ids, cells = _pool(vae, words, draw, POOL)
     print(f"{POOL} pairs encoded; {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters", flush=True)
     alphas = scheduler().alphas_cumprod
     eye = independent.load(parts / "reader")
@@ -200,7 +242,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     while not run.over():
         if run.step % FRESH == FRESH - 1:
             part = slice(start := run.step // FRESH * 500 % POOL, start + 500)
-            before[part], after[part], ids[part] = _pool(vae, words, draw, 500)
+            before[part], after[part], ids[part], cells[part] = _pool(vae, words, draw, 500)
         pick = torch.randint(POOL, (BATCH,))
         previous, clean, tokens = before[pick].float(), after[pick].float(), ids[pick]
         x = clean * vae.config.scaling_factor
@@ -210,9 +252,10 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         noisy = a.sqrt() * x + (1 - a).sqrt() * torch.randn_like(x)
         error = model(noisy, t, previous, tokens) - x  # in 32 bit, which is faster here than bfloat16
         loss = (error.square() + SHARP * error.abs()).mean()
-        run.update(loss, BATCH)
+        finding = model.finding(cells[pick])
+        run.update(loss + FINDING * finding, BATCH)
         if run.step % 100 == 0:
-            print(run.step, round(float(loss), 4), flush=True)
+            print(run.step, round(float(loss), 4), round(float(finding), 3), flush=True)
         if run.step % 1000 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
             run.save()

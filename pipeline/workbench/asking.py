@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.errors import BuildError
 from pipeline.run import Run
 from pipeline.workbench.subjects import Subject
 from schemas.critique import Side
 from schemas.vocabulary import Vocabulary
 from stages.judging import Question, judge
-from stages.models.roles import AskRequest
+from stages.models.roles import AskRequest, ModelUnavailable
 from stages.pictures import each, open_picture
 from stages.stage import Context, Failure, Lot
 from stages.tasks import TASKS, parse
@@ -47,11 +48,14 @@ def ask(
 ) -> list[Answered]:
     """One answer a subject, in order. No model is loaded but the one given; nothing is stored.
 
-    `words` is the vocabulary of what is judged, the recipe's unless given.
+    `words` is the vocabulary of what is judged, the recipe's unless given. Raises BuildError.
     """
-    if TASKS[template.task].role == "judge":
-        return _judge(run, model, template, subjects, words or run.recipe.words())
-    return _write(run, model, template, subjects)
+    try:
+        if TASKS[template.task].role == "judge":
+            return _judge(run, model, template, subjects, words or run.recipe.words())
+        return _write(run, model, template, subjects)
+    except ModelUnavailable as e:
+        raise BuildError(f"the {template.role} cannot answer: {e}") from None
 
 
 def _variables(template: Template, subject: Subject) -> dict[str, str]:
