@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.code_digest import code_digest
 from pipeline.recipe import Recipe, templates_for
 from stages import (
     alignment,
@@ -24,6 +23,7 @@ from stages import (
     rollout,
     score,
 )  # fmt: skip
+from stages.code_digest import code_digest
 from stages.models.kinds import ModelConfig
 from stages.stage import Stage
 

@@ -18,7 +18,6 @@ from rich.console import Console
 from pipeline.assemble import Assembler, Built, code_commit, config_sha256, model_names
 from pipeline.calibration import read_calibration, shortfalls
 from pipeline.card_facts import model_notes
-from pipeline.code_digest import code_digest
 from pipeline.corpus import CorpusInfo, begin_corpus, finish_corpus
 from pipeline.corpus_facts import read_facts
 from pipeline.errors import BuildError, UserError, disk_full
@@ -32,6 +31,7 @@ from pipeline.runner import Pool
 from pipeline.select import Reference, Selection, to_json
 from pipeline.shard import Ref, ShardPlan, ShardResult, plan_shards, write_shard
 from pipeline.store import Store, atomic_write
+from stages.code_digest import code_digest
 
 SELECTION = "selection.jsonl"
 CHOSEN = f".{SELECTION}.part"  # the same for a corpus that is not there yet; the name is one that `gc` clears away

@@ -12,12 +12,12 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from pipeline import code_digest as code
 from pipeline.graph import build_graph, canonical
 from pipeline.recipe import load_recipe
 from pipeline.store import Store, StoreError, atomic_write
 from pipeline.worker import CodeChanged, stage_worker
 from schemas import tables
+from stages import code_digest as code
 from stages.models.checkpoint import folder_digest
 from stages.models.kinds import DrawnConfig
 from stages.stage import Ledger, Outcome, outcome
@@ -151,7 +151,7 @@ def test_a_worlds_drawings_are_part_of_what_identifies_it(tmp_path: Path, monkey
     package.mkdir()
     for name in ("__init__", "brush", "other_icons"):
         (package.parent if name == "other_icons" else package).joinpath(f"{name}.py").write_text("")
-    source = "from importlib import import_module\nicons = import_module('other_icons')\n"
+    source = "from importlib import import_module\nfrom a_world import brush\nicons = import_module('other_icons')\n"
     (package / "world.py").write_text(source + "vocabulary = render = None\n")
     world = DrawnConfig(kind="drawn", world="a_world.world")
     seen = [world.identity()["source"]]
@@ -159,6 +159,8 @@ def test_a_worlds_drawings_are_part_of_what_identifies_it(tmp_path: Path, monkey
         changed.write_text("WIDTH = 3\n")
         seen.append(world.identity()["source"])
     assert len(set(seen)) == 3 and world.identity()["source"] == seen[-1]
+    (package / "trainer.py").write_text("STEPS = 3\n")  # the world does not import it
+    assert world.identity()["source"] == seen[-1]
 
 
 def test_what_has_no_identity_is_refused() -> None:
@@ -173,12 +175,11 @@ def test_code_counts_and_comments_do_not(tmp_path: Path, monkeypatch: pytest.Mon
     package = tmp_path / "stages_like"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    monkeypatch.setattr(code, "PROJECT", ("stages_like",))
 
     def digest(source: str, helper: str) -> str:
         (package / "one.py").write_text(source)
         (package / "two.py").write_text(helper)
-        return code.code_digest("stages_like.one")
+        return code.code_digest("stages_like.one", ("stages_like",))
 
     plain = "from stages_like.two import g\ndef f():\n    return g()\n"
     first = digest(plain, "def g():\n    return 1\n")

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from stages.models.checkpoint import files_digest, folder_digest, folder_fault, is_folder
+from stages.code_digest import PROJECT, code_digest
+from stages.models.checkpoint import folder_digest, folder_fault, is_folder
 
 HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
 # What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
@@ -291,19 +292,16 @@ def _unpinned(checkpoint: str, revision: str | None) -> str:
 
 
 def _module_digest(module: str) -> str:
-    """SHA-256 over the module's code: its file, its whole package, and the module that it names as `icons`.
+    """SHA-256 over the code of a module, of what it imports from its package or this project, and of its `icons`.
 
-    A drawn world takes its drawings from there, and an environment variable may name another.
+    A drawn world takes its drawings from a module of that name in it, which an environment variable may choose.
     """
     found = import_module(module)
-    file = inspect.getsourcefile(found)
-    if not file:
-        return hashlib.sha256(module.encode()).hexdigest()
-    folder = Path(file).parent
-    digests = [files_digest(folder, folder.rglob("*.py") if found.__package__ else [Path(file)])]
     icons = getattr(found, "icons", None)
-    if inspect.ismodule(icons) and (drawings := inspect.getsourcefile(icons)):
-        digests.append(files_digest(Path(drawings).parent, [Path(drawings)]))
+    parts = [found, *([icons] if inspect.ismodule(icons) else [])]
+    if not all(getattr(part, "__file__", None) for part in parts):  # compiled: its name is all there is
+        return hashlib.sha256(module.encode()).hexdigest()
+    digests = [code_digest(p.__name__, (*PROJECT, p.__name__.split(".")[0])) for p in parts]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

@@ -16,25 +16,25 @@ PROJECT = ("schemas", "stages")
 APART = ("stages.models.kinds",)
 
 
-def code_digest(module: str) -> str:
-    """SHA-256 over the syntax trees of a module and of every project module it imports, however deep.
+def code_digest(module: str, packages: tuple[str, ...] = PROJECT) -> str:
+    """SHA-256 over the syntax trees of a module and of every module of these packages that it imports, however deep.
 
     The files are read each time, so that an edit during a build is noticed; only parsing is remembered.
     """
     total = hashlib.sha256()
-    for name, meaning in sorted(_closure(module).items()):
+    for name, meaning in sorted(_closure(module, packages).items()):
         total.update(f"{name}\0{meaning}\0".encode())
     return total.hexdigest()
 
 
-def _closure(module: str) -> dict[str, str]:
+def _closure(module: str, packages: tuple[str, ...]) -> dict[str, str]:
     """Every module concerned, and the meaning of its code."""
     found: dict[str, str] = {}
     todo = [module]
     while todo:
         name = todo.pop()
         if name not in found and name not in APART:
-            found[name], imports = _parsed(_file(name).read_text(encoding="utf-8"))
+            found[name], imports = _parsed(_file(name).read_text(encoding="utf-8"), packages)
             todo += imports
     return found
 
@@ -47,22 +47,22 @@ def _file(module: str) -> Path:
 
 
 @lru_cache(maxsize=1024)
-def _parsed(source: str) -> tuple[str, tuple[str, ...]]:
-    """What the source means, as a digest, and the project modules it imports."""
+def _parsed(source: str, packages: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """What the source means, as a digest, and the modules of the packages that it imports."""
     tree = ast.parse(source)
-    imports = tuple(_imports(tree))  # first: the docstrings are cut out of the tree
+    imports = tuple(_imports(tree, packages))  # first: the docstrings are cut out of the tree
     return hashlib.sha256(_meaning(tree).encode()).hexdigest(), imports
 
 
-def _imports(tree: ast.Module) -> list[str]:
+def _imports(tree: ast.Module, packages: tuple[str, ...]) -> list[str]:
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PROJECT:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in packages:
             children = (f"{node.module}.{alias.name}" for alias in node.names)
-            modules = [c for c in children if node.module in PROJECT and find_spec(c)]
+            modules = [c for c in children if node.module in packages and find_spec(c)]
             found += modules or [node.module]
         elif isinstance(node, ast.Import):
-            found += [a.name for a in node.names if a.name.split(".")[0] in PROJECT]
+            found += [a.name for a in node.names if a.name.split(".")[0] in packages]
     return found
 
 
