@@ -79,29 +79,5 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     model.eval()
     with torch.no_grad():
         z = torch.cat([model.encode(x).latent_dist.mode() for x in held_out.split(50)])
-    whiten(model, z)
+    model.register_to_config(scaling_factor=round(1 / float(z.std()), 4), shift_factor=0.0)
     model.to(torch.float16).save_pretrained(out, safe_serialization=True)
-
-
-@torch.no_grad()
-def whiten(model: AutoencoderKL, latents: Tensor, floor: float = 0.02) -> tuple[Tensor, Tensor]:
-    """Turn the latents so that they vary alike in all directions, within the model's own first and last convolution.
-
-    As trained, their variance differs ten-thousandfold between directions, and what is small is learnt late; whether
-    that is why painters lose colours is open (docs/miniatures.md). `latents` (N, C, H, W) are samples; directions that
-    vary less than `floor` of the average are noise and stay small. Gives W (C, C) and m (C,): the new latents are
-    W (z - m).
-    """
-    z = latents.double().transpose(0, 1).flatten(1)
-    mean = z.mean(1)
-    variance, axes = torch.linalg.eigh(torch.cov(z))
-    turn = (variance + floor * variance.mean()).rsqrt()[:, None] * axes.T
-    back = torch.linalg.inv(turn)
-    first, last, n = model.quant_conv, model.post_quant_conv, len(mean)
-    first.bias[:n] = (turn @ (first.bias[:n].double() - mean)).to(first.bias)
-    first.weight[:n] = torch.einsum("oc,cikl->oikl", turn, first.weight[:n].double()).to(first.weight)
-    weight = last.weight.double()
-    last.bias += torch.einsum("oikl,i->o", weight, mean).to(last.bias)
-    last.weight.copy_(torch.einsum("oikl,ij->ojkl", weight, back))
-    model.register_to_config(scaling_factor=1.0, shift_factor=0.0)
-    return turn, mean
