@@ -148,6 +148,8 @@ def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | N
     return f"Remove {definite(one, vocabulary)}" + (f" {extra[-1]}." if extra else ".")
 
 
+DEAD_END = "Leave the picture as it is: what is missing has no place left."  # no one instruction leads on
+
 # ---- the text side ------------------------------------------------------------------------------------
 
 
@@ -304,16 +306,24 @@ def _make_room(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabu
             scene = before.replace_node(moved)
             if _fits(moved, prompt, rest) and _fits(_fitting_place(node, prompt, scene), prompt, scene):
                 return instruct(before, Edit(op=Op.MODIFY, target=other.id, node=moved), vocabulary)
-    return "Leave the picture as it is."
+    return DEAD_END
 
 
 def _fits(node: SceneObject, prompt: SceneGraph, others: SceneGraph) -> bool:
     """Whether the node stands on a place of its own, and no relation is wrong with it there."""
     rest = [o for o in others.objects if o.id != node.id]
-    if node.attributes.get(PLACE) in [o.attributes[PLACE] for o in rest if PLACE in o.attributes]:
+    if any(_overlap(node, o) for o in rest):
         return False
     trial = SceneGraph(objects=(*rest, node.model_copy(update={"id": "joining"})), background=others.background)
     return not any(d.kind is Kind.WRONG_RELATION for d in compare(trial, prompt).differences)
+
+
+def _overlap(node: SceneObject, other: SceneObject) -> bool:
+    """Whether both stand on one place, or the node within the side that several equal objects fill."""
+    here, there = node.attributes.get(PLACE, ""), other.attributes.get(PLACE, "")
+    if other.count > 1 and here in PLACES and there in PLACES:
+        return lies_within(PLACES[here], PLACES[there])
+    return bool(here) and here == there
 
 
 def _mended(

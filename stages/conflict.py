@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from schemas import tables
 from schemas.critique import Critique, Judgement, Side
+from schemas.inspection import DEAD_END
 from stages.stage import Context, Ledger, Outcome, Params, Stage, outcome
 
 
@@ -30,6 +31,9 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
         negative = critique.verdict is Judgement.CONFLICT
         if negative and critique.correction.strip() == instructions[key].strip():
             ledger.reject("the correction repeats the instruction")
+            continue
+        if negative and critique.correction == DEAD_END:
+            ledger.reject("no correction leads on")
             continue
         ledger.keep()
         kept = {k: row[k] for k in ("sample", "rollout", "step", *tables.CRITIQUE_COLUMNS)}

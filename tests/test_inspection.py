@@ -13,7 +13,7 @@ from miniature.world import read_picture, render, vocabulary
 from schemas.critique import Critique, Judgement, parse_critique
 from schemas.edit import Edit, Op, apply, read_instruction
 from schemas.grammar import read
-from schemas.inspection import inspect_picture, inspect_text, observed_scene
+from schemas.inspection import DEAD_END, inspect_picture, inspect_text, observed_scene
 from schemas.scene import PLACE, SceneGraph
 
 WORDS = vocabulary()
@@ -63,6 +63,25 @@ def test_critiques_survive_json(seed: int) -> None:
     critique = inspect_picture(seen, background, scene, WORDS)
     assert parse_critique(critique.to_json()) == critique
     assert Critique.model_validate_json(critique.to_json()) == critique
+
+
+def test_a_correction_puts_nothing_where_several_stand() -> None:
+    prompt = read(
+        "Two purple flowers, a green tree and a blue tree on a meadow background."
+        " The blue tree is to the left of the green tree.", WORDS,
+    )  # fmt: skip
+    before = read("Two purple flowers on the right and a blue tree at the top left on a meadow background.", WORDS)
+    step = read_instruction("Add a green tree at the bottom left, to the left of the blue tree.", before, WORDS)
+    critique = inspect_text(prompt, before, step, apply(before, step), WORDS)
+    assert critique.verdict is Judgement.CONFLICT
+    assert critique.correction == DEAD_END  # the right is full, and so is what one move could free
+    roomy = read("Two purple flowers at the top and a blue tree at the bottom right on a meadow background.", WORDS)
+    step = read_instruction("Add a green tree at the bottom left.", roomy, WORDS)
+    found = inspect_text(prompt, roomy, step, apply(roomy, step), WORDS)
+    assert found.correction == "Move the blue tree to the bottom left."
+        inspect_text(prompt, roomy, step, apply(roomy, step), WORDS).correction
+        == "Move the blue tree to the bottom left."
+    )
 
 
 def test_what_is_there_too_often_becomes_what_is_missing() -> None:
