@@ -79,9 +79,6 @@ def test_a_correction_puts_nothing_where_several_stand() -> None:
     step = read_instruction("Add a green tree at the bottom left.", roomy, WORDS)
     found = inspect_text(prompt, roomy, step, apply(roomy, step), WORDS)
     assert found.correction == "Move the blue tree to the bottom left."
-        inspect_text(prompt, roomy, step, apply(roomy, step), WORDS).correction
-        == "Move the blue tree to the bottom left."
-    )
 
 
 def test_what_is_there_too_often_becomes_what_is_missing() -> None:
