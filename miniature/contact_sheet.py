@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from miniature.edits import EditCase, random_edit
 from miniature.evaluate import STEPS
-from miniature.measure.painter import EDITS, GROUPS, paint, painting, read_looks
+from miniature.measure.painter import EDITS, GROUPS, Look, paint, painting, read_looks
 from miniature.scenes import HeldOut
 from miniature.train import CHECKPOINTS
 from miniature.world import SIZE, cell_labels, render
@@ -35,8 +35,10 @@ def cases(n: int) -> list[tuple[EditCase, int]]:
     return found
 
 
-def sheet(shown: list[tuple[EditCase, int]], painted: list[Image.Image], wrong: list[bool]) -> Image.Image:
-    """A tile a case: before (where there is one), after, the words; a red frame where the reader finds an error."""
+def sheet(
+    shown: list[tuple[EditCase, int]], painted: list[Image.Image], wrong: list[bool], words: list[str]
+) -> Image.Image:
+    """A tile a case: before (where there is one), after, its words; a red frame where the reader finds an error."""
     page = Image.new("RGB", (COLUMNS * WIDTH, -(-len(shown) // COLUMNS) * HEIGHT), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=11)
     for i, ((case, seed), picture, error) in enumerate(zip(shown, painted, wrong, strict=True)):
@@ -47,7 +49,7 @@ def sheet(shown: list[tuple[EditCase, int]], painted: list[Image.Image], wrong: 
         page.paste(picture.resize((SIDE, SIDE), Image.Resampling.NEAREST), at)
         if error:
             draw.rectangle([at[0], y, at[0] + SIDE - 1, y + SIDE - 1], outline="red", width=2)
-        draw.text((x, y + SIDE + 2), textwrap.fill(f"{i + 1}. {case.instruction}", 42), "black", font)
+        draw.text((x, y + SIDE + 2), textwrap.fill(f"{i + 1}. {words[i]}", 42), "black", font)
     return page
 
 
@@ -55,6 +57,7 @@ def main(
     out: Annotated[Path, typer.Option(help="The picture.")] = Path("docs/painter.png"),
     number: Annotated[int, typer.Option(help="How many.")] = 48,
     checkpoints: Annotated[Path, typer.Option(help="Folder of the checkpoints.")] = CHECKPOINTS,
+    readings: Annotated[bool, typer.Option(help="Say what the reader reads, not what was asked: to check it.")] = False,
 ) -> None:
     """Paint the first of the held-out list and show them all."""
     from miniature.trainers import reader
@@ -66,8 +69,14 @@ def main(
         cells != cell_labels(case.after) or back != case.after.background
         for (case, _), (cells, back) in zip(shown, seen, strict=True)
     ]
-    sheet(shown, painted, wrong).quantize(256).save(out, optimize=True)
+    words = [_reading(*look) if readings else case.instruction for look, (case, _) in zip(seen, shown, strict=True)]
+    sheet(shown, painted, wrong, words).quantize(256).save(out, optimize=True)
     print(f"{out}: {number} pictures, {sum(wrong)} of them with an error by the reader: {_numbers(wrong)}")
+
+
+def _reading(cells: list[Look], background: str) -> str:
+    """The four cells in reading order, and the background."""
+    return ", ".join([*(" ".join(reversed(look)) if look else "nothing" for look in cells), background])
 
 
 def _numbers(wrong: list[bool]) -> str:
