@@ -101,6 +101,8 @@ def _correct_picture(faults: list[Difference], instances: list[SceneObject], voc
         if old.count == new.count:
             graph = SceneGraph(objects=(old,))
             return instruct(graph, Edit(op=Op.SWAP, target=old.id, node=new), vocabulary)
+    if odd := _odd_ones(kinds, vocabulary):
+        return odd
     subject = fault.subject
     if fault.kind is Kind.WRONG_BACKGROUND:
         return f"Change the background to {fault.expected}."
@@ -118,6 +120,20 @@ def _correct_picture(faults: list[Difference], instances: list[SceneObject], voc
     node, other = fault.wanted, fault.other
     assert node and other
     return f"Move {definite(node, vocabulary)} so that it is {fault.expected} {definite(other, vocabulary)}."
+
+
+def _odd_ones(kinds: dict[Kind, Difference], vocabulary: Vocabulary) -> str:
+    """Where just as many of a noun are too few as look otherwise than asked: these get the look. "" elsewhere."""
+    other, short = kinds.get(Kind.UNWANTED_OBJECT), kinds.get(Kind.WRONG_COUNT)
+    if other is None or short is None or not (other.subject and short.subject and short.wanted):
+        return ""
+    odd, wanted = other.subject, short.wanted
+    place = {PLACE: odd.attributes[PLACE]} if PLACE in odd.attributes else {}
+    new = odd.model_copy(update={"attributes": {**wanted.without(PLACE).attributes, **place}})
+    differing = [k for k, v in new.attributes.items() if odd.attributes.get(k) != v]
+    if odd.noun != wanted.noun or odd.count != wanted.count - short.subject.count or len(differing) != 1:
+        return ""
+    return instruct(SceneGraph(objects=(odd,)), Edit(op=Op.MODIFY, target=odd.id, node=new), vocabulary)
 
 
 def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | None, vocabulary: Vocabulary) -> str:

@@ -65,6 +65,13 @@ def test_critiques_survive_json(seed: int) -> None:
     assert Critique.model_validate_json(critique.to_json()) == critique
 
 
+def test_the_odd_one_of_several_gets_their_look() -> None:
+    wanted = read("Two purple boats at the top on a meadow background.", WORDS)
+    flawed = read("A blue boat at the top left and a purple boat at the top right on a meadow background.", WORDS)
+    critique = inspect_picture(list(flawed.objects), flawed.background, wanted, WORDS)
+    assert critique.correction == "Make the blue boat purple."
+
+
 def test_a_correction_puts_nothing_where_several_stand() -> None:
     prompt = read(
         "Two purple flowers, a green tree and a blue tree on a meadow background."
