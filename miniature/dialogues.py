@@ -368,7 +368,7 @@ def weighed(d: Dialogue) -> list[Weighed]:
 
 def _look(words: str) -> Look:
     """The noun and the colour of "step: two red cars at the top"."""
-    names = {form: noun for noun, plural in vocabulary().nouns.items() for form in (noun, plural)}
+    names = dict(vocabulary().noun_forms)
     parts = words.split()
     noun = next(names[w] for w in parts if w in names)
     return noun, next(w for w in parts if w in vocabulary().attributes["colour"])

@@ -79,7 +79,7 @@ def read_calibration(recipe: Recipe, nodes: Mapping[str, Node], store: Store) ->
 
 def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
     """Of rows of the calibration table (`schemas.tables`), all of one side."""
-    known = [r for r in rows if not _beyond(_kinds(r["critique"]))]
+    known = [r for r in rows if not beyond(_kinds(r["critique"]))]
     answered = Share(len(rows), len(rows) + unanswered)
     aside, rows = len(rows) - len(known), known
     wrong = [r for r in rows if r["fault"]]
@@ -114,7 +114,8 @@ def _called_wrong(row: Row) -> bool:
     return bool(row["verdict"] == Judgement.CONFLICT.value)
 
 
-def _beyond(kinds: set[str]) -> bool:
+def beyond(kinds: set[str]) -> bool:
+    """Whether all findings are of a template's own kinds, of which no scene graph knows."""
     return bool(kinds) and not kinds & set(Kind)
 
 

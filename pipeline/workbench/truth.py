@@ -8,10 +8,11 @@ from importlib import import_module
 
 from PIL import Image
 
+from pipeline.calibration import beyond
 from pipeline.run import Run
 from pipeline.workbench.asking import Answered
 from pipeline.workbench.subjects import Subject
-from schemas.compare import Kind, Verdict, compare
+from schemas.compare import Verdict, compare
 from schemas.critique import Critique, Judgement, Side
 from schemas.edit import read_instruction
 from schemas.grammar import GrammarError, read
@@ -106,7 +107,7 @@ def calibration_cases(run: Run, side: Side, number: int) -> tuple[list[Subject],
 def calibrate(answered: Sequence[Answered], truths: Sequence[Truth | None]) -> Calibration:
     """What the answers say against what is true."""
     known = [(a, t) for a, t in zip(answered, truths, strict=True) if t is not None]
-    pairs = [(a.verdict == "conflict", t) for a, t in known if not _beyond(a)]
+    pairs = [(a.verdict == "conflict", t) for a, t in known if not beyond(set(a.kinds))]
     return Calibration(
         known=len(pairs),
         aside=len(known) - len(pairs),
@@ -116,7 +117,3 @@ def calibrate(answered: Sequence[Answered], truths: Sequence[Truth | None]) -> C
         partial=sum(t.partial for _, t in pairs),
         partial_called=sum(called and t.partial for called, t in pairs),
     )
-
-
-def _beyond(answer: Answered) -> bool:
-    return bool(answer.kinds) and not set(answer.kinds) & set(Kind)
