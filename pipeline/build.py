@@ -6,9 +6,11 @@ Reads top to bottom as the story of a run.
 from __future__ import annotations
 
 import json
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 
@@ -35,6 +37,7 @@ class Counts:
     made: int = 0
     reused: int = 0
     seen: Counter[str] = field(default_factory=Counter)  # lots of each stage that a former round asked for
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # by stage, on the clock
 
 
 def build(run: Run, console: Console, workers: int | None = None, ship_anyway: bool = False) -> Selection:
@@ -44,18 +47,31 @@ def build(run: Run, console: Console, workers: int | None = None, ship_anyway: b
     stays under the recipe's floor, unless told to `ship_anyway`.
     """
     _check_ready(run)
-    counts = Counts()
+    counts, number, start = Counts(), workers or run.recipe.run.workers, time.monotonic()
     try:
-        with claim(run), pool(workers or run.recipe.run.workers, run.recipe.run.cpus, console.print) as actors:
+        with claim(run), pool(number, run.recipe.run.cpus, console.print) as actors:
             _run_stages(run, console, _calibration_lots(run), actors, counts)
             check_floor(run.recipe, run.nodes, run.store, ship_anyway)  # first of all: it costs no picture
             lots, selection = _rounds(run, console, actors, counts)
             console.print(f"  lots: {counts.made} made, {counts.reused} reused", highlight=False)
             _check_ledgers(run, lots)
             write_shards(run, selection, console, actors)
+            _note(run, builds=[*run.builds(), _account(counts, number, time.monotonic() - start)])
     except OSError as e:
         raise disk_full(run.root, e) or e from None
     return selection
+
+
+def _note(run: Run, **known: Any) -> None:
+    """Keep in ``build.json`` what is known of the build now."""
+    atomic_write(run.root / "build.json", json.dumps({**run.state(), **known}).encode())
+
+
+def _account(counts: Counts, workers: int, seconds: float) -> dict[str, Any]:
+    """One build in ``build.json``: its work, and its time as a person waited for it."""
+    stages = {stage: round(took, 1) for stage, took in counts.seconds.items()}
+    done = {"workers": workers, "made": counts.made, "reused": counts.reused}
+    return {**done, "seconds": round(seconds, 1), "stages": stages}
 
 
 def _check_ready(run: Run) -> None:
@@ -99,7 +115,7 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
             break
         console.print(f"round {round}: " + ", ".join(f"{wanted[b]} lots {b}" for b in YIELDS), highlight=False)
         lots = wanted
-        atomic_write(run.root / "build.json", json.dumps({"lots": lots, "rounds": round}).encode())
+        _note(run, lots=lots, rounds=round)
         _run_stages(run, console, lots, actors, counts)
         selection = select(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
         if selection.met(quota):
@@ -129,7 +145,9 @@ def _run_stages(run: Run, console: Console, lots: Mapping[str, int], actors: Poo
         counts.made += len(todo)
         counts.seen[stage] = number
         if todo:
+            start = time.monotonic()
             _run_stage(run, console, node, todo, number - len(todo), actors)
+            counts.seconds[stage] += time.monotonic() - start
 
 
 def _run_stage(run: Run, console: Console, node: Node, todo: list[int], reused: int, actors: Pool) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.select import SUBSETS
+from schemas.interval import Share
 from schemas.sample import Sample
 from schemas.webdataset import decode
 
@@ -36,9 +37,9 @@ class Facts:
     def mean_pictures(self) -> float:
         return sum(n * count for n, count in self.pictures.items()) / max(1, self.pictures.total())
 
-    def finding_shares(self, side: str) -> dict[str, float]:
+    def finding_shares(self, side: str) -> dict[str, Share]:
         """Of the negatives of a side, the share that names a fault of each kind, the most frequent first."""
-        return {kind: n / self.judged[side] for kind, n in self.findings[side].most_common()}
+        return {kind: Share(n, self.judged[side]) for kind, n in self.findings[side].most_common()}
 
 
 def read_facts(corpus: Path, show: int = 0) -> Facts:

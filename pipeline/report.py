@@ -18,6 +18,7 @@ from pipeline.run import Run
 from pipeline.select import select
 from pipeline.store import atomic_write
 from pipeline.threshold_grid import yields
+from schemas.interval import Share
 from schemas.markup import parse_plan
 from schemas.sample import Sample
 
@@ -41,7 +42,7 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
     selection = select(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
     pool, contaminated = open_pool(candidates.table(lots), benchmarks, load_decisions(run.root))
     page = render_page(
-        "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, state=run.state(),
+        "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, state=run.state(), builds=run.builds(),
         status=status(run, selection), titles=TITLES, facts=facts,
         samples={kind: [view_sample(*whole) for whole in shown] for kind, shown in facts.shown.items()},
         repairs=repairs(run.nodes["repair"], run.store, lots["sampled"]), grid=yields(pool, run.recipe.select),
@@ -63,7 +64,7 @@ def corpus_of(place: Path) -> Path:
 
 
 def _errors(name: str, facts: Facts, against: Path | None) -> list[dict[str, Any]]:
-    """For each side: the corpora with their negatives, and for each kind of fault the shares that name it."""
+    """For each side: the corpora with their negatives, and for each kind of fault the Shares that name it."""
     corpora = {name: facts}
     if against is not None:
         corpora[against.stem if against.stem != name else str(against)] = read_facts(corpus_of(against))
@@ -71,8 +72,12 @@ def _errors(name: str, facts: Facts, against: Path | None) -> list[dict[str, Any
     for side in ("text", "picture"):
         shares = [f.finding_shares(side) for f in corpora.values()]
         kinds = dict.fromkeys(kind for mine in shares for kind in mine)
-        rows = [(kind, [mine.get(kind, 0.0) for mine in shares]) for kind in kinds]
-        found.append({"side": side, "corpora": {n: f.judged[side] for n, f in corpora.items()}, "rows": rows})
+        judged = {n: f.judged[side] for n, f in corpora.items()}
+        rows = [
+            (kind, [mine.get(kind, Share(0, of)) for mine, of in zip(shares, judged.values(), strict=True)])
+            for kind in kinds
+        ]
+        found.append({"side": side, "corpora": judged, "rows": rows})
     return found
 
 

@@ -25,11 +25,12 @@ SPARE = 200 * 2**20
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe opened on a folder."""
+    """A recipe opened on a folder. `file` is where it was read."""
 
     recipe: Recipe
     root: Path
     nodes: dict[str, Node]
+    file: Path
 
     @property
     def store(self) -> Store:
@@ -49,9 +50,14 @@ class Run:
         return {branch: leading(done[branch], asked.get(branch, 0)) for branch in LAST}
 
     def state(self) -> dict[str, Any]:
-        """What the last build has come to: lots by branch and rounds; empty before the first."""
+        """What the last build has come to: lots by branch and rounds, and all `builds`; empty before the first."""
         file = self.root / "build.json"
         found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return found
+
+    def builds(self) -> list[dict[str, Any]]:
+        """The builds that came to their end, the oldest first: workers, lots made and reused, seconds, by stage too."""
+        found: list[dict[str, Any]] = self.state().get("builds", [])
         return found
 
 
@@ -78,7 +84,23 @@ def open_run(recipe_path: Path, out: Path | None, changes: Sequence[tuple[str, s
         raise UserError(f"{root} is no folder; give another --out")
     elif root.exists() and any(root.iterdir()):
         raise UserError(f"{root} is not empty and holds no run of underpaint; give another --out")
-    return Run(recipe, root, build_graph(recipe))
+    return Run(recipe, root, build_graph(recipe), recipe_path.resolve())
+
+
+def find_run(place: Path) -> Run:
+    """The run of a recipe, in ``runs/<name>``, or that of a run's folder, under the recipe as its file is now.
+
+    Raises UserError.
+    """
+    mark = place / "run.json"
+    if not place.is_dir():
+        return open_run(place, None)
+    if not mark.exists():
+        raise UserError(f"{place} holds no run of underpaint; give a run's folder, or a recipe that was built")
+    file = json.loads(mark.read_text()).get("file")
+    if file is None or not Path(file).exists():
+        raise UserError(f"{place}: its recipe is no longer at {file or 'the place it was built from'}; build it again")
+    return open_run(Path(file), place)
 
 
 @contextlib.contextmanager
@@ -102,8 +124,8 @@ def mark_run(run: Run) -> None:
     """Claim the folder for the recipe. Raises UserError where it cannot be written."""
     try:
         run.root.mkdir(parents=True, exist_ok=True)
-        if not (run.root / "run.json").exists():
-            atomic_write(run.root / "run.json", json.dumps({"recipe": run.recipe.name}).encode())
+        mark = {"recipe": run.recipe.name, "file": str(run.file)}
+        atomic_write(run.root / "run.json", json.dumps(mark).encode())
     except OSError as e:
         raise UserError(f"{run.root} cannot be written: {e.strerror or e}") from None
 

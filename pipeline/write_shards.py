@@ -99,6 +99,7 @@ def _info(run: Run, selection: Selection) -> CorpusInfo:
     licenses = " ".join([recipe.license, *(m.license for m in models)])
     tables = "".join(sorted(_tables(run, selection.chosen)))
     code = "".join(code_digest(f"pipeline.{name}") for name in WRITERS)  # a commit does not tell of uncommitted edits
+    code += (Path(__file__).parent / "card.md.j2").read_text()
     whole = config_sha256(recipe, run.nodes) + chosen + tables + licenses + short + code
     identity = hashlib.sha256(whole.encode()).hexdigest()
     return CorpusInfo(

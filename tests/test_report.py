@@ -66,7 +66,8 @@ def test_the_figures_are_those_of_the_shards(run: Run) -> None:
     assert {c: sum(k.values()) for c, k in facts.categories.items()} == index["totals"]["category"]
     assert facts.pictures.total() == facts.detours.total() == 16 and 1 <= facts.mean_pictures <= 5
     assert facts.judged == {"text": 4, "picture": 5}
-    assert all(facts.finding_shares(side) and max(facts.finding_shares(side).values()) <= 1 for side in facts.judged)
+    assert all(0 < s.value <= 1 for side in facts.judged for s in facts.finding_shares(side).values())
+    assert all(facts.finding_shares(side) for side in facts.judged)
     assert all(len(shown) == 2 for shown in facts.shown.values()) and len(facts.shown) == 5
 
 
@@ -87,9 +88,14 @@ def test_every_try_at_a_repair_is_counted(run: Run) -> None:
 
 def test_the_page_says_it_all(run: Run, tmp_path: Path) -> None:
     page = write_report(run, 2, against=run.root).read_text()
-    for id in ("quotas", "composition", "repairs", "errors", "thresholds", "contamination", "funnel"):
+    for id in ("quotas", "composition", "repairs", "errors", "thresholds", "contamination", "time", "funnel"):
         assert f'<h2 id="{id}">' in page
     assert page.count("<article>") == 10
+    (took,) = run.builds()
+    assert took["made"] == sum(run.store.is_done(n, i) for n in run.nodes.values() for i in run.store.done(n))
+    assert (
+        set(took["stages"]) == set(run.nodes) - {"calibration"} and sum(took["stages"].values()) <= took["seconds"] + 1
+    )
     assert "among the 3 that the recipe" in page and "0.200" in page
     with pytest.raises(UserError, match="no corpus in"):
         corpus_of(tmp_path)

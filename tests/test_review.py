@@ -72,7 +72,8 @@ class Shelf(Reviewed):
     """One sample, without a run behind it."""
 
     def __init__(self, root: Path) -> None:
-        self.run = Run(load_recipe(ROOT / "recipes" / "structural.yaml"), root, {})
+        file = ROOT / "recipes" / "structural.yaml"
+        self.run = Run(load_recipe(file), root, {}, file)
         self._lock, self.references, self.decisions = threading.Lock(), {}, {}
 
     def _key(self, id: str) -> tuple[str, int]:

@@ -13,7 +13,7 @@ from test_walk import walk
 from pipeline.cli import main
 from pipeline.errors import UserError
 from pipeline.graph import build_graph
-from pipeline.run import Run, mark_run, open_run
+from pipeline.run import Run, find_run, mark_run, open_run
 from pipeline.workbench.asking import ask, load_model
 from pipeline.workbench.comparison import compare_templates, comparison_lines
 from pipeline.workbench.listing import every_template, list_templates
@@ -147,3 +147,26 @@ def test_lint_and_test_exit_with_1_where_something_is_wrong(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2 and "neither a template nor a folder" in capsys.readouterr().err
+
+
+def test_a_run_is_found_by_its_folder_under_the_recipe_as_it_is_now(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    assert find_run(run.root).nodes["rollout"].fingerprint == run.nodes["rollout"].fingerprint
+    mine = tmp_path / "mine.md.j2"  # no recipe names it
+    mine.write_text(
+        Path(every_template(run.recipe)["critique_picture"].file).read_text().replace("id: critique_", "id: m")
+    )
+    monkeypatch.setattr(
+        "sys.argv", ["underpaint", "templates", "preview", str(mine), "--run", str(run.root), "--samples", "2"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert (run.root / "templates" / "preview-mpicture.html").exists() and "== sample" in capsys.readouterr().out
+    with pytest.raises(UserError, match="holds no run of underpaint"):
+        find_run(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({"recipe": "gone", "file": str(tmp_path / "gone.yaml")}))
+    with pytest.raises(UserError, match="its recipe is no longer at"):
+        find_run(tmp_path)

@@ -52,6 +52,7 @@ SIGHT = 160  # width of the vision tower
 LENGTH = 512
 TEXTS, PICTURES = 48, 32  # a batch
 WRITERS = 0.36  # of the text-only requests
+RARE, RARELY = ("again", "background", "place", "count"), 0.25  # faults of texts, drawn oftener than they occur
 DECISIVE = 8.0  # weight of the token that says whether there are findings
 WEIGHING = 4.0  # weight of the token that says whether an observed item is as asked
 SEEING, COMPARING = 0.5, 1.0  # weights of the auxiliary losses
@@ -249,9 +250,13 @@ def small(rng: random.Random, make: Callable[[random.Random], Dialogue], easy: f
     return d
 
 
+def _taught_text(rng: random.Random) -> Dialogue:
+    return text_dialogue(rng, rng.choice(RARE) if rng.random() < RARELY else None)
+
+
 def batches(vocab: PreTrainedTokenizerFast, rng: random.Random, rounds: int, easy: float) -> list[Batch]:
     """A few batches of either sort, each of requests of similar length."""
-    makers = [write_dialogue if rng.random() < WRITERS else text_dialogue for _ in range(TEXTS * rounds)]
+    makers = [write_dialogue if rng.random() < WRITERS else _taught_text for _ in range(TEXTS * rounds)]
     texts = [small(rng, make, easy) for make in makers]
     pictures = [small(rng, picture_dialogue, easy) for _ in range(PICTURES * rounds)]
     made = []
@@ -346,9 +351,9 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         _save(twin.llava, vocab, out)
         return check(twin.llava, processor(vocab), cases)
 
-    start = time.time()
+    start, easy = time.time(), 0.0 if resume else EASY
     while not run.over():
-        for batch in batches(vocab, rng, 6, EASY * max(0.0, 1 - (time.time() - start) / (hours * 3600))):
+        for batch in batches(vocab, rng, 6, easy * max(0.0, 1 - (time.time() - start) / (hours * 3600))):
             x, truth = batch[3:]
             sight, right = torch.zeros(()), torch.zeros(())  # in 32 bit, which is faster here than bfloat16
             if x is not None and truth is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.errors import UserError, did_you_mean
-from pipeline.terminal import AsJson, Out, RecipeFile, show
+from pipeline.terminal import AsJson, Out, show
 
 if TYPE_CHECKING:
     from pipeline.recipe import Recipe
@@ -24,7 +24,13 @@ Sources = Annotated[
     typer.Argument(help="Template files, folders of them, or recipes; the built-in ones unless given."),
 ]
 Samples = Annotated[int, typer.Option(min=1, help="Stored steps to ask about.")]
-Id = Annotated[str, typer.Argument(help="A template's id, e.g. critique_picture.", show_default=False)]
+Id = Annotated[
+    str,
+    typer.Argument(help="A template's id, e.g. critique_picture, or a file (*.j2).", show_default=False),
+]
+RunOption = Annotated[
+    Path, typer.Option("--run", help="A recipe that was built, or the folder of its run.", show_default=False)
+]
 
 
 @templates.command(name="list")
@@ -101,51 +107,56 @@ def test(sources: Sources = None, json: AsJson = False) -> None:
 
 
 @templates.command()
-def preview(recipe: RecipeFile, name: Id, out: Out = None, samples: Samples = 8, json: AsJson = False) -> None:
+def preview(name: Id, run: RunOption, samples: Samples = 8, json: AsJson = False) -> None:
     """Ask a template's model about stored steps: request, picture, answer and what is read of it. Nothing is painted.
 
     Prints text and writes a page into the run's folder.
-    Example: [bold]underpaint templates preview recipes/miniature.yaml critique_picture --samples 8[/bold]
+    Example: [bold]underpaint templates preview critique_picture --run runs/miniature --samples 8[/bold]
     """
-    from pipeline.run import open_run
+    from pipeline.run import find_run
     from pipeline.workbench.asking import ask, load_model
     from pipeline.workbench.pages import preview_lines, write_preview
     from pipeline.workbench.subjects import stored_subjects
 
-    run = open_run(recipe, out)
-    template = _named(run.recipe, name)
-    subjects = stored_subjects(run, template, samples)
-    answered = ask(run, load_model(run, template), template, subjects)
-    page = write_preview(run, template, answered)
+    found = find_run(run)
+    template = _named(found.recipe, name)
+    subjects = stored_subjects(found, template, samples)
+    answered = ask(found, load_model(found, template), template, subjects)
+    page = write_preview(found, template, answered)
     rows = [
         {"unit": a.subject.unit, "request": a.request, "answers": a.answers, "parsed": a.parsed, "error": a.error}
         for a in answered
     ]
-    show({"template": name, "page": str(page), "steps": rows}, json, [*preview_lines(answered), f"page: {page}"])
+    show({"template": template.id, "page": str(page), "steps": rows}, json, [*preview_lines(answered), f"page: {page}"])
 
 
 @templates.command()
-def compare(
-    recipe: RecipeFile, a: Id, b: Id, out: Out = None, samples: Samples = 64, json: AsJson = False
-) -> None:  # fmt: skip
+def compare(a: Id, b: Id, run: RunOption, samples: Samples = 64, json: AsJson = False) -> None:
     """Ask two critiques of one task about the same stored steps: agreement, shifts, calibration, disagreements.
 
     Prints the figures and writes a page with every disagreement, side by side.
-    Example: [bold]underpaint templates compare recipes/miniature.yaml critique_picture mine --samples 64[/bold]
+    Example: [bold]underpaint templates compare critique_picture mine.md.j2 --run runs/miniature --samples 64[/bold]
     """
-    from pipeline.run import open_run
+    from pipeline.run import find_run
     from pipeline.workbench.comparison import compare_templates, comparison_lines
     from pipeline.workbench.pages import write_comparison
 
-    run = open_run(recipe, out)
-    found = compare_templates(run, _named(run.recipe, a), _named(run.recipe, b), samples)
-    page = write_comparison(run, found)
+    opened = find_run(run)
+    found = compare_templates(opened, _named(opened.recipe, a), _named(opened.recipe, b), samples)
+    page = write_comparison(opened, found)
     show({**found.to_json(), "page": str(page)}, json, [*comparison_lines(found), f"page: {page}"])
 
 
 def _named(recipe: Recipe, id: str) -> Template:
+    """The recipe's template of this id; that of a file, whether the recipe names it or not. Raises UserError."""
     from pipeline.workbench.listing import every_template
+    from stages.templating import TemplateError, load_template
 
+    if id.endswith(".j2"):
+        try:
+            return load_template(Path(id))
+        except TemplateError as e:
+            raise UserError(str(e)) from None
     every = every_template(recipe)
     if id not in every:
         raise UserError(f"the recipe has no template {id!r}; {did_you_mean(id, every)}")

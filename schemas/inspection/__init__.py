@@ -1,0 +1,15 @@
+"""The critique that is right by construction, where the scenes are known: the symbolic judge's thinking.
+
+It is the truth that judges are trained and calibrated on, and the paper's symbolic baseline. `picture` and `text`
+judge a side each, `picture_correction` and `text_correction` say how to mend it.
+"""
+
+from schemas.inspection.picture import inspect_picture, observed_scene
+from schemas.inspection.text import inspect_text
+from schemas.inspection.text_correction import DEAD_END
+from schemas.inspection.weighing import AS_ASKED, NOT_ASKED, NOT_SO, NOT_THERE, TO_COME, seen_items
+
+__all__ = [
+    "AS_ASKED", "DEAD_END", "NOT_ASKED", "NOT_SO", "NOT_THERE", "TO_COME", "inspect_picture", "inspect_text",
+    "observed_scene", "seen_items",
+]  # fmt: skip
