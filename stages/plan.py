@@ -7,8 +7,9 @@ background alone, or several objects at once; every further one adds one object,
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -25,17 +26,19 @@ from stages.order import NoOrder, first_groups, paint_order, told_from
 from stages.stage import Context, Ledger, Outcome, Params, Stage, Weights, outcome
 
 Pictures = Annotated[int, Field(ge=1, le=5)]  # of a trajectory (paper)
+Choice = TypeVar("Choice", Kind, int)
+Made = Counter[str | int]  # plans of a lot, by kind of detour and by number of pictures
 
 
 class PlanParams(Params):
-    """`pictures` are relative weights of the number of pictures, among the numbers that a scene allows.
+    """`pictures` are relative weights of the number of pictures, `detours` of the kinds of detour.
 
-    A plan takes at most one detour, with probability `detour_share`; `detours` are the relative weights of their
-    kinds. `background_first` is the weight of beginning with the background alone, against 1 for any other way.
-    `reworded` is the share of instructions in another wording than the grammar's own ("diverse instructions").
+    Both are kept within a lot, as far as its scenes have room. A plan takes at most one detour, with probability
+    `detour_share`. `background_first` is the weight of beginning with the background alone, against 1 for any other
+    way. `reworded` is the share of instructions in another wording than the grammar's own ("diverse instructions").
     """
 
-    pictures: Weights[Pictures] = Field(default={1: 0.01, 2: 0.04, 3: 0.2, 4: 0.45, 5: 0.4})
+    pictures: Weights[Pictures] = Field(default={1: 0.03, 2: 0.13, 3: 0.25, 4: 0.38, 5: 0.21})
     detour_share: float = Field(default=0.5, ge=0, le=1)
     detours: Weights[Kind] = Field(default={"modify": 1.0, "swap": 1.0, "remove": 1.0})
     background_first: float = Field(default=1.0, ge=0)
@@ -46,17 +49,24 @@ class NoPlan(ValueError):
     """No layout, no order in which all relations can be told, or no number of pictures that the recipe allows."""
 
 
-def plan(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary, params: PlanParams) -> list[PlannedStep]:
-    """The steps that lead from the blank canvas to the scene, laid out. Raises NoPlan."""
+def plan(
+    scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary, params: PlanParams, made: Made | None = None
+) -> list[PlannedStep]:
+    """The steps that lead from the blank canvas to the scene, laid out. Raises NoPlan.
+
+    `made` counts the lot's plans so far, by number of pictures and by detour; this one is added.
+    """
+    made = Counter() if made is None else made
     try:
         goal = lay_out(scene, rng, vocabulary)
         order = paint_order(goal, rng, vocabulary)
     except (NoLayout, NoOrder) as e:
         raise NoPlan(str(e)) from None
-    for kind in _detours(rng, params):
-        chain = _chain(goal, order, PICTURES[kind], rng, params)
+    for kind in _detours(rng, params, made):
+        chain = _chain(goal, order, PICTURES[kind], rng, params, made)
         steps = take(chain, goal, kind, rng, vocabulary) if chain and kind else chain
         if steps:
+            made.update((kind, len(steps)))
             break
     else:
         raise NoPlan("the recipe's weights (stages.plan.pictures) allow none of the numbers of pictures it can have")
@@ -66,31 +76,38 @@ def plan(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary, params: 
     return steps
 
 
-def _detours(rng: random.Random, params: PlanParams) -> Iterator[Kind | Literal[""]]:
-    """The kinds to be tried in turn, "" last: a scene that leaves no room for one may have room for another."""
+def _detours(rng: random.Random, params: PlanParams, made: Made) -> Iterator[Kind | Literal[""]]:
+    """The kinds to be tried in turn, "" last."""
     if rng.random() < params.detour_share:
-        left = {kind: weight for kind, weight in params.detours.items() if weight}
-        while left:
-            kind = rng.choices(list(left), list(left.values()))[0]
-            del left[kind]
-            yield kind
+        yield from _behind(params.detours, rng, made)
     yield ""
 
 
+def _behind(weights: Mapping[Choice, float], rng: random.Random, made: Made) -> list[Choice]:
+    """Those with a weight, first the one that is furthest behind its share.
+
+    Not every scene has room for every one; drawn by weight alone, those that need more room would be too few.
+    """
+    found = [one for one, weight in weights.items() if weight]
+    rng.shuffle(found)
+    return sorted(found, key=lambda one: (made[one] + 1) / weights[one])
+
+
 def _chain(
-    goal: SceneGraph, order: list[SceneObject], detour: int, rng: random.Random, params: PlanParams
+    goal: SceneGraph, order: list[SceneObject], detour: int, rng: random.Random, params: PlanParams, made: Made
 ) -> list[PlannedStep]:
-    """A plain chain whose length, with `detour` further pictures, was drawn by weight; [] where none is allowed."""
+    """A plain chain whose length, with `detour` further pictures, the lot lacks most; [] where none is allowed."""
     alone = [0] if goal.background else []  # objects of the first picture; 0 is the background alone
     firsts = [*alone, *first_groups(order, goal)]
-    numbers = [len(order) - first + 1 + detour for first in firsts]
-    weights = [
-        params.pictures.get(number, 0.0) * (1.0 if first else params.background_first)
-        for first, number in zip(firsts, numbers, strict=True)
-    ]
-    if not sum(weights):
+    numbers = {len(order) - first + 1 + detour: first for first in firsts}
+    weights = {
+        number: params.pictures.get(number, 0.0) * (1.0 if first else params.background_first)
+        for number, first in numbers.items()
+    }
+    behind = _behind(weights, rng, made)
+    if not behind:
         return []
-    first = rng.choices(firsts, weights)[0]
+    first = numbers[behind[0]]
     ids = [o.id for o in order]
     scenes = [_ordered(goal, ids[:n]) for n in range(first, len(ids) + 1)]
     edits = [Edit(op=Op.PAINT, scene=scenes[0])]
@@ -114,14 +131,14 @@ def words_of(step: PlannedStep, rng: random.Random, vocabulary: Vocabulary, rewo
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    ledger, rows = Ledger(), []
+    ledger, rows, made = Ledger(), [], Counter[str | int]()
     params, vocabulary = context.params, context.vocabulary
     for row in inputs["prompts"].to_pylist():
         ledger.enter()
         sample = row["sample"]
         try:
             scene = SceneGraph.model_validate_json(row["scene"])
-            steps = plan(scene, context.random_for(sample), vocabulary, params)
+            steps = plan(scene, context.random_for(sample), vocabulary, params, made)
         except NoPlan as e:
             ledger.reject(str(e))
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from statistics import mean
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from schemas.scene import PLACE, Relation, SceneGraph
 from schemas.vocabulary import Vocabulary
 from stages.compose import CATEGORIES, compose
 from stages.detour import PlannedStep
-from stages.plan import NoPlan, PlanParams, plan, words_of
+from stages.plan import Made, NoPlan, PlanParams, plan, words_of
 from stages.prompts import SHARES
 
 WORDS = vocabulary()
@@ -29,14 +29,19 @@ COCO = Vocabulary.model_validate(yaml.safe_load((ROOT / "recipes" / "vocabularie
 
 
 def planned(
-    seed: int, category: str, words: Vocabulary = WORDS, attributes: str = "always", **more: Any
+    seed: int,
+    category: str,
+    words: Vocabulary = WORDS,
+    attributes: str = "always",
+    made: Made | None = None,
+    **more: Any,
 ) -> tuple[SceneGraph, list[PlannedStep]]:
     """A scene that has a plan, and the plan."""
     rng = random.Random(seed)
     while True:
         scene = compose(rng, category, words, capacity=4, attributes=attributes)
         with contextlib.suppress(NoPlan):
-            return scene, plan(scene, rng, words, PlanParams(**more))
+            return scene, plan(scene, rng, words, PlanParams(**more), made)
 
 
 seeds, categories = st.integers(0, 10**9), st.sampled_from(sorted(CATEGORIES))
@@ -127,13 +132,17 @@ def test_the_number_of_pictures_follows_the_recipe() -> None:
         plan(read("A dog.", COCO), random.Random(0), COCO, PlanParams(pictures={5: 1.0}))
 
 
-def test_the_default_average_is_near_the_papers() -> None:
-    """3.51 pictures a sample, over the default mix of prompts; about half of the plans take a detour."""
+def test_a_lot_keeps_the_shares_of_the_recipe_and_the_papers_average() -> None:
+    """3.51 pictures a sample, over the default mix of prompts; about half of the plans take a detour, of each kind."""
     rng = random.Random(5)
-    drawn = rng.choices(list(SHARES), list(SHARES.values()), k=400)
-    made = [planned(i, category)[1] for i, category in enumerate(drawn)]
-    assert abs(mean(map(len, made)) - 3.51) < 0.15
-    assert 0.4 < mean(any(s.detour for s in steps) for steps in made) < 0.6
+    made: Made = Counter()
+    for i, category in enumerate(rng.choices(list(SHARES), list(SHARES.values()), k=400)):
+        planned(i, category, made=made)
+    params = PlanParams()
+    assert abs(sum(n * made[n] for n in params.pictures) / 400 - 3.51) < 0.15
+    assert all(abs(made[n] / 400 - weight) < 0.03 for n, weight in params.pictures.items())
+    assert 160 < sum(made[kind] for kind in params.detours) < 240
+    assert min(made[kind] for kind in params.detours) > 0.75 * max(made[kind] for kind in params.detours)
 
 
 def test_instructions_are_worded_in_several_ways() -> None:
