@@ -174,3 +174,12 @@ class SceneGraph(BaseModel):
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def overlap(node: SceneObject, other: SceneObject) -> bool:
+    """Whether both stand on one place, or the node on the side that several equal objects fill."""
+    here, there = node.attributes.get(PLACE, ""), other.attributes.get(PLACE, "")
+    if other.count == 1 or here not in PLACES or there not in PLACES:
+        return bool(here) and here == there
+    crossing = all(a is None or b is None or a == b for a, b in zip(PLACES[here], PLACES[there], strict=True))
+    return crossing if node.count > 1 else lies_within(PLACES[here], PLACES[there])

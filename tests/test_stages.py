@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from conftest import make_lot
 
+from miniature.world import vocabulary
 from pipeline import worker
 from pipeline.graph import STAGES, build_graph
 from pipeline.recipe import load_recipe
 from pipeline.select import select
 from schemas.compare import Kind
 from schemas.critique import Critique, CritiqueError, Finding, Judgement, Side
+from schemas.grammar import read
 from schemas.vocabulary import Vocabulary
+from stages.conflict import stuck
 from stages.consequence import weigh_observations
 from stages.models.roles import ModelUnavailable
 from stages.pictures import each
@@ -164,3 +167,23 @@ def test_a_critique_must_follow_from_its_observations(
             weigh("conclude")
     else:
         assert weigh("conclude").verdict is critique.verdict
+
+
+TWO, THREE = "A red car and a blue cup.", "Two red cars, a blue cup and a red fish."
+ROW = "A car, a cup and a fish. The cup is to the right of the car. The fish is above the cup."
+
+
+@pytest.mark.parametrize(
+    ("prompt", "description", "why"),
+    [
+        (TWO, "A red car at the top left and a blue cup at the top left.", "two things in one place"),
+        ("Two cups and two cars.", "Two cups on the left and two cars at the top.", "two things in one place"),
+        (THREE, "A blue cup at the top left and a red fish at the bottom right.", "no place is left"),
+        (ROW, "A car at the top left and a cup at the top right.", "no place is left"),
+        (THREE, "A blue cup at the top left and a red fish at the top right.", ""),
+        (TWO, "A red car that nobody can read.", ""),
+    ],
+)
+def test_a_step_after_which_the_prompt_cannot_be_met_is_no_positive(prompt: str, description: str, why: str) -> None:
+    found = stuck(description, read(prompt, vocabulary()), random.Random(0), vocabulary())
+    assert found.startswith(why) and bool(found) == bool(why)

@@ -7,7 +7,7 @@ from itertools import permutations
 from schemas.compare import Difference, Kind, compare
 from schemas.edit import Edit, Op, instruct
 from schemas.inspection.wording import looks_alike
-from schemas.scene import CORNERS, PLACE, PLACES, SceneGraph, SceneObject, lies_within
+from schemas.scene import CORNERS, PLACE, PLACES, SceneGraph, SceneObject, lies_within, overlap
 from schemas.vocabulary import Vocabulary
 
 DEAD_END = "Leave the picture as it is: what is missing has no place left."  # no one instruction leads on
@@ -66,18 +66,10 @@ def _make_room(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabu
 def _fits(node: SceneObject, prompt: SceneGraph, others: SceneGraph) -> bool:
     """Whether the node stands on a place of its own, and no relation is wrong with it there."""
     rest = [o for o in others.objects if o.id != node.id]
-    if any(_overlap(node, o) for o in rest):
+    if any(overlap(node, o) for o in rest):
         return False
     trial = SceneGraph(objects=(*rest, node.model_copy(update={"id": "joining"})), background=others.background)
     return not any(d.kind is Kind.WRONG_RELATION for d in compare(trial, prompt).differences)
-
-
-def _overlap(node: SceneObject, other: SceneObject) -> bool:
-    """Whether both stand on one place, or the node within the side that several equal objects fill."""
-    here, there = node.attributes.get(PLACE, ""), other.attributes.get(PLACE, "")
-    if other.count > 1 and here in PLACES and there in PLACES:
-        return lies_within(PLACES[here], PLACES[there])
-    return bool(here) and here == there
 
 
 def _mended(
