@@ -43,7 +43,7 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
     pool, contaminated = open_pool(candidates.table(lots), benchmarks, load_decisions(run.root))
     page = render_page(
         "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, state=run.state(), builds=run.builds(),
-        status=status(run, selection), titles=TITLES, facts=facts,
+        plan=run.recipe.stages.plan, status=status(run, selection), titles=TITLES, facts=facts,
         samples={kind: [view_sample(*whole) for whole in shown] for kind, shown in facts.shown.items()},
         repairs=repairs(run.nodes["repair"], run.store, lots["sampled"]), grid=yields(pool, run.recipe.select),
         contaminated=contaminated, benchmarks=benchmarks, errors=_errors(run.recipe.name, facts, against),
