@@ -1,7 +1,8 @@
 """Ask again for rows that failed: their lots, and what was made from those, count as not done; a build does the rest.
 
 What a remote model answered in such a lot is in its journal, so that only the failed rows are asked. A model that runs
-here makes the whole lot anew, with the same bytes but for what had failed.
+here makes the whole lot anew, with the same bytes but for what had failed, and for what follows from it: a prompt that
+comes back takes its part of the lot's picture counts and detours, so later plans of the lot may be others.
 """
 
 from __future__ import annotations

@@ -1,25 +1,27 @@
 """conflict: instruction–intermediate conflict samples. Does this step's text contradict the prompt?
 
-Positive: it does not, and the critique says why. Negative: it does; the critique analyses and corrects it. A step that
-contradicts nothing yet, but after which the prompt cannot be met, is neither.
+Positive: it does not, and the critique says why. Negative: it does; the critique analyses and corrects it. What the
+grammar can tell is neither: a step that contradicts nothing yet, but after which the prompt cannot be met or whose two
+texts say different things; a correction that contradicts the prompt itself, or leads no further.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
-from itertools import combinations
+from typing import Any
 
 import pyarrow as pa
 
 from schemas import tables
-from schemas.compare import match
+from schemas.compare import compare
 from schemas.critique import Critique, Judgement, Side
+from schemas.edit import apply, read_instruction
 from schemas.grammar import GrammarError, read
-from schemas.inspection import DEAD_END
-from schemas.scene import PLACE, SceneGraph, overlap
+from schemas.inspection import DEAD_END, why_stuck
+from schemas.scene import SceneGraph
 from schemas.vocabulary import Vocabulary
-from stages.layout import NoLayout, lay_out
+from stages.agreeing import disagreement, takes_away
+from stages.consequence import read_scene
 from stages.stage import Context, Ledger, Outcome, Params, Stage, outcome
 
 
@@ -27,23 +29,32 @@ class ConflictParams(Params):
     """Thresholds (agreement) belong to the selection."""
 
 
-def stuck(description: str, prompt: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> str:
-    """Why the prompt cannot be met after a step with this description; "" where it can, or where nobody can tell."""
+def unfit_positive(step: Mapping[str, Any], prompt: SceneGraph, vocabulary: Vocabulary) -> str:
+    """Why nobody should learn to agree with a step; "" where nothing speaks against it."""
+    if why := disagreement(step["so_far"], step["instruction"], step["description"], vocabulary):
+        return why
+    if takes_away(step["so_far"], step["instruction"], prompt, vocabulary):
+        return "the step takes away what is wanted"
     try:
-        described = read(description, vocabulary)
+        return why_stuck(read(step["description"], vocabulary), prompt, vocabulary)
     except GrammarError:
         return ""
-    if any(overlap(a, b) or overlap(b, a) for a, b in combinations(described.objects, 2)):
-        return "two things in one place"
-    place = {
-        theirs.id: mine.attributes.get(PLACE) for mine, theirs in match(described.objects, prompt.objects) if theirs
-    }
-    nodes = tuple(o.with_attribute(PLACE, where) if (where := place.get(o.id)) else o for o in prompt.objects)
+
+
+def unfit_correction(step: Mapping[str, Any], correction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> str:
+    """Why a correction should not be learnt from; "" where nothing speaks against it."""
+    if correction.strip() == step["instruction"].strip():
+        return "the correction repeats the instruction"
+    if correction == DEAD_END:
+        return "no correction leads on"
     try:
-        lay_out(prompt.model_copy(update={"objects": nodes}), rng, vocabulary)
-    except NoLayout:
-        return "no place is left for what is still to come"
-    return ""
+        before = read_scene(step["so_far"], vocabulary)
+        mended = apply(before, read_instruction(correction, before, vocabulary))
+    except (GrammarError, KeyError):
+        return ""
+    if compare(mended, prompt).faults:
+        return "the correction contradicts the prompt"
+    return f"after the correction {why}" if (why := why_stuck(mended, prompt, vocabulary)) else ""
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
@@ -57,17 +68,15 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
         key = row["sample"], row["rollout"], row["step"]
         critique = Critique.model_validate_json(row["critique"])
         negative = critique.verdict is Judgement.CONFLICT
-        if negative and critique.correction.strip() == steps[key]["instruction"].strip():
-            ledger.reject("the correction repeats the instruction")
+        step, prompt, words = steps[key], scenes[row["sample"]], context.vocabulary
+        why = (
+            unfit_correction(step, critique.correction, prompt, words)
+            if negative
+            else unfit_positive(step, prompt, words)
+        )
+        if why:
+            ledger.reject(why)
             continue
-        if negative and critique.correction == DEAD_END:
-            ledger.reject("no correction leads on")
-            continue
-        if not negative:
-            step, rng = steps[key], context.random_for(*key)
-            if why := stuck(step["description"], scenes[row["sample"]], rng, context.vocabulary):
-                ledger.reject(why)
-                continue
         ledger.keep()
         kept = {k: row[k] for k in ("sample", "rollout", "step", *tables.CRITIQUE_COLUMNS)}
         rows.append({**kept, "polarity": "negative" if negative else "positive"})

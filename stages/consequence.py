@@ -14,7 +14,7 @@ from schemas.compare import MISSING, compare
 from schemas.critique import Critique, CritiqueError, Judgement, Side
 from schemas.edit import apply, read_instruction
 from schemas.grammar import GrammarError, read, read_object
-from schemas.inspection import inspect_picture, inspect_text, seen_items
+from schemas.inspection import inspect_picture, inspect_text, observed_scene, picture_faults, seen_items
 from schemas.mentions import find_mentions
 from schemas.scene import SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
@@ -94,6 +94,27 @@ def _observed(critique: Critique, vocabulary: Vocabulary) -> tuple[list[SceneObj
         else:
             seen.append(read_object(item, vocabulary, f"i{i}"))
     return seen, background
+
+
+def mends_all(critique: Critique, description: str, vocabulary: Vocabulary) -> bool:
+    """Whether a picture's correction alone leads from what is seen to what the description says.
+
+    Where the grammar cannot tell, it does if the critique names no more than one fault.
+    """
+    try:
+        described, (seen, background) = read(description, vocabulary), _observed(critique, vocabulary)
+    except GrammarError:
+        return len(critique.findings) == 1
+    one_by_one = SceneGraph(objects=tuple(seen), background=background)
+    for scene in (observed_scene(seen, background), one_by_one):
+        try:
+            after = apply(scene, read_instruction(critique.correction, scene, vocabulary))
+        except (GrammarError, KeyError):
+            continue
+        if all(o.count == 1 for o in after.objects):  # equal ones may be one node of the description
+            after = observed_scene(list(after.objects), background)
+        return not picture_faults(after, described)
+    return len(critique.findings) == 1
 
 
 def _check_correction(critique: Critique, variables: Mapping[str, str], vocabulary: Vocabulary) -> None:

@@ -1,7 +1,8 @@
 """critique: k self-sampled critiques of every rollout step, on both sides; their agreement decides.
 
 Text side: does the step's text contradict the prompt? Picture side: does the draft show what the step asks for?
-A rollout is judged up to its first fault on a side: what follows inherits it and would be blamed for it again.
+A rollout is judged up to its first fault on a side: what follows inherits it and would be blamed for it again. A draft
+whose step says two different things is not judged: nobody can tell what it should show.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic import Field, field_validator
 from schemas import tables
 from schemas.critique import Side
 from schemas.picture import PictureError
+from stages.agreeing import disagreement
 from stages.judging import JudgeParams, Question, judge
 from stages.pictures import open_picture
 from stages.stage import Context, Failure, Ledger, Outcome, Stage, outcome
@@ -50,6 +52,11 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
                 key = row["sample"], row["rollout"], side
                 if key in faulty:
                     ledger.reject(AFTER[side])
+                    continue
+                told = row["so_far"], row["instruction"], row["description"]
+                if side is Side.PICTURE and (why := disagreement(*told, context.vocabulary)):
+                    ledger.reject(why)
+                    faulty.add(key)
                     continue
                 question = _question(row, side, prompts[row["sample"]])
                 if isinstance(question, Failure):

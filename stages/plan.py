@@ -34,14 +34,14 @@ class PlanParams(Params):
     """`pictures` are relative weights of the number of pictures, `detours` of the kinds of detour.
 
     Both are kept within a lot, as far as its scenes have room. A plan takes at most one detour, with probability
-    `detour_share`. `background_first` is the weight of beginning with the background alone, against 1 for any other
-    way. `reworded` is the share of instructions in another wording than the grammar's own ("diverse instructions").
+    `detour_share`; with probability `background_first` it may begin with the background alone. `reworded` is the share
+    of instructions in another wording than the grammar's own ("diverse instructions").
     """
 
     pictures: Weights[Pictures] = Field(default={1: 0.03, 2: 0.13, 3: 0.25, 4: 0.38, 5: 0.21})
     detour_share: float = Field(default=0.5, ge=0, le=1)
     detours: Weights[Kind] = Field(default={"modify": 1.0, "swap": 1.0, "remove": 1.0})
-    background_first: float = Field(default=1.0, ge=0)
+    background_first: float = Field(default=1.0, ge=0, le=1)
     reworded: float = Field(default=0.6, ge=0, le=1)
 
 
@@ -54,9 +54,9 @@ def plan(
 ) -> list[PlannedStep]:
     """The steps that lead from the blank canvas to the scene, laid out. Raises NoPlan.
 
-    `made` counts the lot's plans so far, by number of pictures and by detour; this one is added.
+    `made` counts the lot's plans so far, by number of pictures and by detour; this one is added. Without it both are
+    drawn by weight.
     """
-    made = Counter() if made is None else made
     try:
         goal = lay_out(scene, rng, vocabulary)
         order = paint_order(goal, rng, vocabulary)
@@ -66,45 +66,42 @@ def plan(
         chain = _chain(goal, order, PICTURES[kind], rng, params, made)
         steps = take(chain, goal, kind, rng, vocabulary) if chain and kind else chain
         if steps:
-            made.update((kind, len(steps)))
             break
     else:
         raise NoPlan("the recipe's weights (stages.plan.pictures) allow none of the numbers of pictures it can have")
+    if made is not None:
+        made.update((kind, len(steps)))
     final = steps[-1].scene
     if final.key() != goal.key():
         raise AssertionError(f"a {kind} detour ends in another scene: {final} is not {goal}")
     return steps
 
 
-def _detours(rng: random.Random, params: PlanParams, made: Made) -> Iterator[Kind | Literal[""]]:
+def _detours(rng: random.Random, params: PlanParams, made: Made | None) -> Iterator[Kind | Literal[""]]:
     """The kinds to be tried in turn, "" last."""
     if rng.random() < params.detour_share:
         yield from _behind(params.detours, rng, made)
     yield ""
 
 
-def _behind(weights: Mapping[Choice, float], rng: random.Random, made: Made) -> list[Choice]:
-    """Those with a weight, first the one that is furthest behind its share.
+def _behind(weights: Mapping[Choice, float], rng: random.Random, made: Made | None) -> list[Choice]:
+    """Those with a weight, first the one that is furthest behind its share; in an order drawn by weight without `made`.
 
     Not every scene has room for every one; drawn by weight alone, those that need more room would be too few.
     """
     found = [one for one, weight in weights.items() if weight]
     rng.shuffle(found)
-    return sorted(found, key=lambda one: (made[one] + 1) / weights[one])
+    return sorted(found, key=lambda one: (rng.expovariate(1) if made is None else made[one] + 1) / weights[one])
 
 
 def _chain(
-    goal: SceneGraph, order: list[SceneObject], detour: int, rng: random.Random, params: PlanParams, made: Made
+    goal: SceneGraph, order: list[SceneObject], detour: int, rng: random.Random, params: PlanParams, made: Made | None
 ) -> list[PlannedStep]:
     """A plain chain whose length, with `detour` further pictures, the lot lacks most; [] where none is allowed."""
-    alone = [0] if goal.background else []  # objects of the first picture; 0 is the background alone
-    firsts = [*alone, *first_groups(order, goal)]
+    alone = [0] if goal.background and rng.random() < params.background_first else []
+    firsts = [*alone, *first_groups(order, goal)]  # objects of the first picture; 0 is the background alone
     numbers = {len(order) - first + 1 + detour: first for first in firsts}
-    weights = {
-        number: params.pictures.get(number, 0.0) * (1.0 if first else params.background_first)
-        for number, first in numbers.items()
-    }
-    behind = _behind(weights, rng, made)
+    behind = _behind({number: params.pictures.get(number, 0.0) for number in numbers}, rng, made)
     if not behind:
         return []
     first = numbers[behind[0]]

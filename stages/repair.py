@@ -15,7 +15,9 @@ from pydantic import Field
 
 from schemas import tables
 from schemas.critique import Critique, Judgement, Side
+from schemas.vocabulary import Vocabulary
 from stages.best import Painted, paint_best
+from stages.consequence import mends_all
 from stages.judging import Judged, JudgeParams, Question, judge
 from stages.models.roles import PaintRequest
 from stages.pictures import open_picture
@@ -32,6 +34,8 @@ class RepairParams(JudgeParams):
     edits     the flawed draft, edited as the critique's correction says
     repaints  the step anew, from the picture before it
     drafts    pictures painted a try; the one nearest to the description by CLIP is judged
+
+    A sibling and a repaint show all that the description says, so they are no picture for a correction that mends less.
     """
 
     siblings: int = Field(default=1, ge=0, le=8)
@@ -52,6 +56,7 @@ class Flawed:
     before: bytes | None  # the picture before it
     correction: str
     template: str  # who found the fault judges whether it is mended
+    mends_all: bool  # whether the correction leads to all that the description says
     siblings: list[Row]  # drafts of other rollouts, the most agreed upon first
     tries: list[Row] = field(default_factory=list)
     failed: bool = False
@@ -65,6 +70,9 @@ class Flawed:
     def unit(self) -> str:
         return "sample {}, rollout {}, step {}, repair {}".format(*self.key, len(self.tries) + 1)
 
+    def can(self, method: str) -> bool:
+        return method == "edit" or (self.mends_all and (method != "sibling" or bool(self.siblings)))
+
     @property
     def repaired(self) -> bool:
         return bool(self.tries) and bool(self.tries[-1]["accepted"])
@@ -72,10 +80,10 @@ class Flawed:
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     params: RepairParams = context.params
-    ledger, flawed = Ledger(), _flawed(inputs)
+    ledger, flawed = Ledger(), _flawed(inputs, context.vocabulary)
     ledger.enter(len(flawed))
     for method in ["sibling"] * params.siblings + ["edit"] * params.edits + ["repaint"] * params.repaints:
-        going = [f for f in flawed if not f.repaired and not f.failed and (method != "sibling" or f.siblings)]
+        going = [f for f in flawed if not f.repaired and not f.failed and f.can(method)]
         pictures: Sequence[Painted | Exception]
         if method == "sibling":
             chosen = [f.siblings.pop(0) for f in going]
@@ -93,7 +101,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     return outcome(tables.REPAIR, [row for f in flawed for row in f.tries], ledger)
 
 
-def _flawed(inputs: Mapping[str, pa.Table]) -> list[Flawed]:
+def _flawed(inputs: Mapping[str, pa.Table], vocabulary: Vocabulary) -> list[Flawed]:
     """Every draft that the judge calls wrong, with what can be tried."""
     prompts = {r["sample"]: r["prompt"] for r in inputs["prompts"].to_pylist()}
     steps = {(r["sample"], r["rollout"], r["step"]): r for r in inputs["rollout"].to_pylist()}
@@ -113,9 +121,10 @@ def _flawed(inputs: Mapping[str, pa.Table]) -> list[Flawed]:
         step, before = steps[sample, rollout, number], steps.get((sample, rollout, number - 1))
         same = sorted(right.get(_words(step), []), key=lambda s: -s[0])  # stable: the earliest rollout on a tie
         siblings = [other for _, other in same if other["rollout"] != rollout]
-        correction = Critique.model_validate_json(row["critique"]).correction
+        critique = Critique.model_validate_json(row["critique"])
+        alone = mends_all(critique, step["description"], vocabulary)
         earlier = before and before["picture"]
-        found.append(Flawed(step, prompts[sample], earlier, correction, row["template"], siblings))
+        found.append(Flawed(step, prompts[sample], earlier, critique.correction, row["template"], alone, siblings))
     return found
 
 

@@ -88,11 +88,11 @@ def test_marks_stand_where_an_item_is_about_to_be_weighed() -> None:
         assert d.critique is not None
         ends = item_ends(d)
         assert len(ends) == len(d.critique.observed)
-        for (end, (wrong, noun, colour, *wanted)), item in zip(ends, d.critique.observed, strict=True):
+        for (end, (wrong, noun, wanted, colour, asked, *_)), item in zip(ends, d.critique.observed, strict=True):
             assert d.answer[:end].endswith(item.rpartition(": ")[0])
             assert d.answer[end:].startswith((AS_ASKED, TO_COME)) != bool(wrong)
             if item.endswith(AS_ASKED) and noun >= 0:
-                assert [noun, colour] == wanted and NOUNS[noun][:4] in item and COLOURS[colour] in item
+                assert (noun, colour) == (wanted, asked) and NOUNS[noun][:4] in item and COLOURS[colour] in item
 
 
 def test_verdicts_are_balanced() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +15,13 @@ from schemas.critique import Critique, Judgement, parse_critique
 from schemas.edit import Edit, Op, apply, read_instruction
 from schemas.grammar import read
 from schemas.inspection import DEAD_END, inspect_picture, inspect_text, observed_scene
+from schemas.inspection.text_correction import correct_text
 from schemas.scene import PLACE, SceneGraph
+from stages.agreeing import disagreement, takes_away
 
 WORDS = vocabulary()
+TWO = "A red car and a blue cup."
+ROW = "A car, a cup and a fish. The cup is to the right of the car. The fish is above the cup."
 seeds = st.integers(0, 10**9)
 
 
@@ -100,3 +105,60 @@ def test_what_is_there_too_often_becomes_what_is_missing() -> None:
     wanted = read("A blue cup at the bottom right and a green boat at the top left on a sand background.", WORDS)
     critique = inspect_picture(list(flawed.objects), flawed.background, wanted, WORDS)
     assert critique.correction == "Replace the green boat at the bottom right with a blue cup."
+
+
+@pytest.mark.parametrize(
+    ("prompt", "so_far", "instruction", "correction"),
+    [
+        (TWO, "", "Paint a red car at the top left and a green fish at the top right.",
+         "Paint a red car at the top left and a blue cup at the top right."),
+        (TWO, "", "Paint a red car at the top left and a red car at the top right.",
+         "Paint a red car at the top left and a blue cup at the top right."),
+        (TWO, "A red car at the top left.", "Make the red car green.", "Add a blue cup at the top right."),
+        (TWO, "A green fish at the top right.", "Replace the green fish with a yellow cup.",
+         "Replace the green fish with a blue cup."),
+        (TWO, "A red car at the top left.", "Move the red car to the bottom right.",
+         "Add a blue cup at the bottom right."),
+        (ROW, "A car at the top left.", "Add a cup at the top right.", "Add a cup at the bottom right."),
+    ],
+)  # fmt: skip
+def test_a_texts_correction_leads_on(prompt: str, so_far: str, instruction: str, correction: str) -> None:
+    wanted, before = read(prompt, WORDS), read(so_far, WORDS) if so_far else SceneGraph()
+    assert correct_text(wanted, before, read_instruction(instruction, before, WORDS), WORDS) == correction
+
+
+def test_a_step_without_a_detail_is_incomplete() -> None:
+    prompt = read("A red car on a sand background.", WORDS)
+    for said, left in (
+        ("Paint a red car.", "the sand background is"),
+        ("Paint a car on a sand background.", "the colour"),
+    ):
+        edit = read_instruction(said, SceneGraph(), WORDS)
+        assert edit.scene is not None
+        critique = inspect_text(prompt, SceneGraph(), edit, edit.scene, WORDS)
+        assert critique.verdict is Judgement.INCOMPLETE and left in critique.analysis
+
+
+@pytest.mark.parametrize(
+    ("so_far", "instruction", "description", "why"),
+    [
+        ("A red car at the top left.", "Add a blue cup at the top right.", "A blue cup at the top right.", "disagree"),
+        ("A red car at the top left.", "Add a blue cup at the top right.",
+         "A red car at the top left and a blue cup at the bottom right.", "disagree"),
+        ("a blank canvas", "Paint a red car at the top left and a blue cup at the top right.",
+         "A red car at the top left and a blue cup at the top right. The red car is below the blue cup.",
+         "contradicts"),
+        ("A red car at the top left.", "Add a red car at the top right.", "Two red cars at the top.", ""),
+        ("A red car at the top left.", "Add a blue cup, below the red car.",
+         "A red car at the top left and a blue cup at the bottom left.", ""),
+    ],
+)  # fmt: skip
+def test_two_texts_that_disagree_are_noticed(so_far: str, instruction: str, description: str, why: str) -> None:
+    found = disagreement(so_far, instruction, description, WORDS)
+    assert why in found and bool(why) == bool(found)
+
+
+def test_taking_away_what_is_wanted_is_noticed() -> None:
+    prompt, there = read(TWO, WORDS), "A red car at the top left and a green fish at the top right."
+    assert takes_away(there, "Remove the red car.", prompt, WORDS)
+    assert not takes_away(there, "Remove the green fish.", prompt, WORDS)

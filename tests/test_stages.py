@@ -19,8 +19,8 @@ from pipeline.select import select
 from schemas.compare import Kind
 from schemas.critique import Critique, CritiqueError, Finding, Judgement, Side
 from schemas.grammar import read
+from schemas.inspection import why_stuck
 from schemas.vocabulary import Vocabulary
-from stages.conflict import stuck
 from stages.consequence import weigh_observations
 from stages.models.roles import ModelUnavailable
 from stages.pictures import each
@@ -181,9 +181,8 @@ ROW = "A car, a cup and a fish. The cup is to the right of the car. The fish is 
         (THREE, "A blue cup at the top left and a red fish at the bottom right.", "no place is left"),
         (ROW, "A car at the top left and a cup at the top right.", "no place is left"),
         (THREE, "A blue cup at the top left and a red fish at the top right.", ""),
-        (TWO, "A red car that nobody can read.", ""),
     ],
 )
 def test_a_step_after_which_the_prompt_cannot_be_met_is_no_positive(prompt: str, description: str, why: str) -> None:
-    found = stuck(description, read(prompt, vocabulary()), random.Random(0), vocabulary())
+    found = why_stuck(read(description, vocabulary()), read(prompt, vocabulary()), vocabulary())
     assert found.startswith(why) and bool(found) == bool(why)

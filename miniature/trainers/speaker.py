@@ -32,7 +32,7 @@ from miniature.dialogue_checks import check
 from miniature.dialogues import (
     MAKERS,
     Dialogue,
-    Look,
+    Weighed,
     picture_dialogue,
     reworded,
     text_dialogue,
@@ -44,8 +44,8 @@ from miniature.scenes import HeldOut, random_scene
 from miniature.tokenizer import train_tokenizer
 from miniature.trainers.autoencoder import pixels
 from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, _spoil, labels
-from miniature.world import SIZE, render
-from schemas.scene import SceneGraph
+from miniature.world import SIZE, render, vocabulary
+from schemas.scene import PLACE, SceneGraph
 
 PATCH = 16
 SIGHT = 160  # width of the vision tower
@@ -60,9 +60,14 @@ REWORDED = 0.2
 EASY = 0.6  # share of small scenes at first, down to none
 VOCABULARY = 700
 
-Mark = tuple[int, int, int, int, int]  # wrong or not; its own noun and colour, the wanted ones: -1 where there is none
+SPOTS = [*vocabulary().attributes[PLACE], ""]
+# What a mark holds, each with the number of its values: its own and the wanted noun, colour, place and count, and the
+# places of a relation's two ends.
+PAIRS = (len(NOUNS), len(COLOURS), len(SPOTS), 5)
+LOOKS = [size for size in (*PAIRS, len(SPOTS)) for _ in "ab"]
+Mark = tuple[int, ...]  # wrong or not, then a value for each of LOOKS; -1 where there is none
 Turn = tuple[list[int], list[float], list[Mark]]
-NO_MARK: Mark = (-1, -1, -1, -1, -1)
+NO_MARK: Mark = (-1,) * (1 + len(LOOKS))
 
 # One turn: the picture, where there is one, the request, and the place for the answer.
 CHAT = (
@@ -80,9 +85,9 @@ class Speaker(nn.Module):
     """The model and auxiliary heads, which are not saved.
 
     `eye` reads every patch: its cell's noun and colour, the background. Where an observed item is about to be weighed,
-    `looks` says after three layers what it is and what is wanted, and `doubt` after four whether the nouns differ,
-    the colours differ, the item is wrong. Whether two things are equal is hard to learn from the verdict alone:
-    neither of them tells anything by itself.
+    `looks` says after three layers what it is and what is wanted, and `doubt` after four whether the nouns, the
+    colours, the places, the counts differ, and whether the item is wrong. Whether two things are equal is hard to learn
+    from the verdict alone: neither of them tells anything by itself.
     """
 
     def __init__(self, model: LlavaForConditionalGeneration) -> None:
@@ -91,7 +96,7 @@ class Speaker(nn.Module):
         self.parts = [len(NOUNS), len(COLOURS), len(BACKGROUNDS)]
         self.eye = nn.Linear(SIGHT, sum(self.parts))
         width = model.config.text_config.hidden_size
-        self.looks, self.doubt = nn.Linear(width, 2 * (len(NOUNS) + len(COLOURS))), nn.Linear(width, 3)
+        self.looks, self.doubt = nn.Linear(width, sum(LOOKS)), nn.Linear(width, len(PAIRS) + 1)
         self.after: dict[str, Tensor] = {}  # what the layers that the heads read from gave last
         for name, layer in (("looks", 2), ("doubt", 3)):
             model.model.language_model.layers[layer].register_forward_hook(self._keep(name))
@@ -108,15 +113,15 @@ class Speaker(nn.Module):
         if not here.any():
             return torch.zeros(())
         wrong, *looks = marks[here].unbind(-1)
-        noun, colour, wanted_noun, wanted_colour = looks
+        pairs = list(zip(looks[::2], looks[1::2], strict=True))[: len(PAIRS)]
+        differ = torch.stack([*(own != asked for own, asked in pairs), wrong > 0], -1).float()
+        known = torch.stack([*((own >= 0) & (asked >= 0) for own, asked in pairs), wrong >= 0], -1)
         doubt = self.doubt(self.after["doubt"][here])
-        differ = torch.stack([noun != wanted_noun, colour != wanted_colour, wrong > 0], -1).float()
-        loss = F.binary_cross_entropy_with_logits(doubt, differ)
-        guesses = self.looks(self.after["looks"][here]).split([len(NOUNS), len(COLOURS)] * 2, -1)
-        for guess, truth in zip(guesses, looks, strict=True):
+        loss = F.binary_cross_entropy_with_logits(doubt, differ, known.float(), reduction="sum") / len(wrong)
+        for guess, truth in zip(self.looks(self.after["looks"][here]).split(LOOKS, -1), looks, strict=True):
             if (truth >= 0).any():
                 loss = loss + 0.25 * F.cross_entropy(guess, truth, ignore_index=-1)
-        return loss
+        return loss / 3
 
     def seeing(self, x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of reading the patches, and how many pictures are read without an error."""
@@ -228,14 +233,19 @@ def item_ends(d: Dialogue) -> list[tuple[int, Mark]]:
         return []
     ends, at = [], len('{"observed":[')
     for item, found in zip(d.critique.observed, weighed(d), strict=True):
-        mark = (int(found.wrong), *_indices(found.own), *_indices(found.wanted))
-        ends.append((at + 1 + len(item.rpartition(": ")[0]), mark))
+        ends.append((at + 1 + len(item.rpartition(": ")[0]), _mark(found)))
         at += len(item) + 3  # with its quotes and the comma
     return ends
 
 
-def _indices(look: Look | None) -> tuple[int, int]:
-    return (-1, -1) if look is None else (NOUNS.index(look[0] or "nothing"), COLOURS.index(look[1] or "none"))
+def _mark(item: Weighed) -> Mark:
+    looks = [
+        (-1, -1) if x is None else (NOUNS.index(x[0] or "nothing"), COLOURS.index(x[1] or "none"))
+        for x in (item.own, item.wanted)
+    ]
+    places, ends = ((-1, -1) if x is None else tuple(map(SPOTS.index, x)) for x in (item.places, item.ends))
+    counts = item.counts or (-1, -1)
+    return int(item.wrong), *(v for pair in zip(*looks, strict=True) for v in pair), *places, *counts, *ends
 
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]  # ids, weights, marks, pictures, what they show

@@ -4,12 +4,13 @@ It is the truth that judges are trained and calibrated on, and the paper's symbo
 judge a side each, `picture_correction` and `text_correction` say how to mend it.
 """
 
-from schemas.inspection.picture import inspect_picture, observed_scene
+from schemas.inspection.picture import inspect_picture, observed_scene, picture_faults
+from schemas.inspection.reach import why_stuck
 from schemas.inspection.text import inspect_text
 from schemas.inspection.text_correction import DEAD_END
 from schemas.inspection.weighing import AS_ASKED, NOT_ASKED, NOT_SO, NOT_THERE, TO_COME, seen_items
 
 __all__ = [
     "AS_ASKED", "DEAD_END", "NOT_ASKED", "NOT_SO", "NOT_THERE", "TO_COME", "inspect_picture", "inspect_text",
-    "observed_scene", "seen_items",
+    "observed_scene", "picture_faults", "seen_items", "why_stuck",
 ]  # fmt: skip

@@ -44,17 +44,19 @@ def correct_picture(faults: list[Difference], instances: list[SceneObject], voca
 
 
 def _odd_ones(kinds: dict[Kind, Difference], vocabulary: Vocabulary) -> str:
-    """Where just as many of a noun are too few as look otherwise than asked: these get the look. "" elsewhere."""
+    """Where as many are too few as there are others that nobody wants: these become what is short. "" elsewhere."""
     other, short = kinds.get(Kind.UNWANTED_OBJECT), kinds.get(Kind.WRONG_COUNT)
     if other is None or short is None or not (other.subject and short.subject and short.wanted):
         return ""
     odd, wanted = other.subject, short.wanted
-    place = {PLACE: odd.attributes[PLACE]} if PLACE in odd.attributes else {}
-    new = odd.model_copy(update={"attributes": {**wanted.without(PLACE).attributes, **place}})
-    differing = [k for k, v in new.attributes.items() if odd.attributes.get(k) != v]
-    if odd.noun != wanted.noun or odd.count != wanted.count - short.subject.count or len(differing) != 1:
+    if odd.count != wanted.count - short.subject.count:
         return ""
-    return instruct(SceneGraph(objects=(odd,)), Edit(op=Op.MODIFY, target=odd.id, node=new), vocabulary)
+    place = {PLACE: odd.attributes[PLACE]} if PLACE in odd.attributes else {}
+    looks = {**wanted.without(PLACE).attributes, **place}
+    new = odd.model_copy(update={"noun": wanted.noun, "attributes": looks})
+    differing = [k for k, v in looks.items() if odd.attributes.get(k) != v]
+    op = Op.MODIFY if odd.noun == wanted.noun and len(differing) == 1 else Op.SWAP
+    return instruct(SceneGraph(objects=(odd,)), Edit(op=op, target=odd.id, node=new), vocabulary)
 
 
 def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | None, vocabulary: Vocabulary) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from schemas.compare import Kind, compare, match
+from schemas.compare import Difference, Kind, Verdict, compare, match
 from schemas.critique import Critique, Judgement
 from schemas.edit import Edit, Op, apply
-from schemas.grammar import enumerate_words, indefinite
+from schemas.grammar import definite, enumerate_words, indefinite
 from schemas.inspection.text_correction import correct_text
 from schemas.inspection.weighing import AS_ASKED, NOT_SO, TO_COME, background_weighed, how_asked, relations_weighed
 from schemas.inspection.wording import agreement, another, conflict
@@ -21,15 +21,27 @@ def inspect_text(
     faults = list(stated.faults) or list(compare(done, prompt).faults)
     seen = text_observations(prompt, done, edit, described, vocabulary)
     if not faults:
-        if all(d.kind is Kind.MISSING_DETAIL for d in stated.differences):
+        if stated.verdict is Verdict.SATISFIES:
             names = [indefinite(o, vocabulary) for o in described.objects]
             return agreement(seen, names, "The step completes what the prompt asks for", Judgement.CONSISTENT)
-        missing = [d.subject for d in stated.differences if d.kind is Kind.MISSING_OBJECT and d.subject]
-        left = [indefinite(o, vocabulary) for o in missing]
+        missing = [d for d in stated.differences if d.kind is Kind.MISSING_OBJECT] or list(stated.differences)
+        left = list(dict.fromkeys(_to_come(d, vocabulary) for d in missing))
         what = "The step agrees with the prompt, and " + enumerate_words(left) + (" is" if len(left) == 1 else " are")
         return agreement(seen, [], what + " still to come", Judgement.INCOMPLETE)
-    correction = correct_text(prompt, before, edit, faults, vocabulary)
+    correction = correct_text(prompt, before, edit, vocabulary)
     return conflict(seen, faults, "The step contradicts the prompt", correction, vocabulary)
+
+
+def _to_come(d: Difference, vocabulary: Vocabulary) -> str:
+    """What a step has not reached: an object, or where none is missing a detail."""
+    if d.attribute == "background":
+        return f"the {d.expected} background"
+    if d.wanted and d.other:
+        return f"where {definite(d.wanted, vocabulary)} stands"
+    assert d.subject
+    if d.attribute:
+        return f"the {d.attribute} of {definite(d.subject, vocabulary)}"
+    return indefinite(d.subject, vocabulary)
 
 
 def text_observations(
