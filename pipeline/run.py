@@ -97,9 +97,13 @@ def find_run(place: Path) -> Run:
         return open_run(place, None)
     if not mark.exists():
         raise UserError(f"{place} holds no run of underpaint; give a run's folder, or a recipe that was built")
-    file = json.loads(mark.read_text()).get("file")
-    if file is None or not Path(file).exists():
-        raise UserError(f"{place}: its recipe is no longer at {file or 'the place it was built from'}; build it again")
+    known = json.loads(mark.read_text())
+    file = known.get("file", "")
+    if not Path(file).is_file():
+        raise UserError(
+            f"{place}: {f'its recipe is no longer at {file}' if file else 'does not say where its recipe is'};"
+            f" build the recipe {known['recipe']!r} there again (what is made is reused), or give the recipe's file"
+        )
     return open_run(Path(file), place)
 
 

@@ -235,9 +235,9 @@ def test_a_judge_under_the_floor_ships_only_when_told(
     assert "The judge against known truth" in page and "floor, shipped all the same: conflict" in page
 
 
-def test_calibration_has_first_steps_of_every_sort() -> None:
+def test_calibration_has_first_steps_of_every_sort(vocabulary: Vocabulary) -> None:
     """A blank canvas, several objects at once, and pictures that are added to."""
-    made = [make_case(Side.TEXT, None, random.Random(seed), vocabulary(), 4) for seed in range(120)]
+    made = [make_case(Side.TEXT, None, random.Random(seed), vocabulary, 4) for seed in range(120)]
     blank = [case for case in made if case and case.variables["so_far"] == "a blank canvas"]
     assert 5 < len(blank) < 100
     assert any(" and a" in case.variables["instruction"] for case in blank)

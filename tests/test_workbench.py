@@ -165,8 +165,15 @@ def test_a_run_is_found_by_its_folder_under_the_recipe_as_it_is_now(
         main()
     assert ended.value.code == 0
     assert (run.root / "templates" / "preview-mpicture.html").exists() and "== sample" in capsys.readouterr().out
+    for typo, said in (("task: critique_picture", "unknown task 'x'"), ("{{ instruction }}", "undefined variable 'x'")):
+        text = Path(every_template(run.recipe)["critique_picture"].file).read_text()
+        mine.write_text(text.replace(typo, typo.split()[0] + " x" + (" }}" if "{{" in typo else "")))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
     with pytest.raises(UserError, match="holds no run of underpaint"):
         find_run(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"recipe": "gone", "file": str(tmp_path / "gone.yaml")}))
-    with pytest.raises(UserError, match="its recipe is no longer at"):
+    with pytest.raises(UserError, match=r"its recipe is no longer at .*build the recipe 'gone' there"):
         find_run(tmp_path)

@@ -15,6 +15,7 @@ from schemas.vocabulary import Vocabulary
 from stages.judging import Question, judge
 from stages.models.roles import AskRequest, ModelUnavailable
 from stages.pictures import each, open_picture
+from stages.seeds import derive_seed
 from stages.stage import Context, Failure, Lot
 from stages.tasks import TASKS, parse
 from stages.templating import Template
@@ -87,12 +88,15 @@ def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
 
 
 def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
-    requests = []
+    """A step is written as `rollout` would; what is asked about a prompt is asked greedily."""
+    requests, steps = [], template.task == "write"
+    temperature = run.recipe.stages.rollout.temperature if steps else 0.0
     for subject in subjects:
         file = subject.picture(template)
         picture = open_picture(file) if file else None
         known = _variables(template, subject)
-        requests.append(AskRequest(template.task, template.render(**known), seed=0, picture=picture, context=known))
+        seed = derive_seed(run.recipe.seed, "rollout", *subject.key, "write") if steps else 0
+        requests.append(AskRequest(template.task, template.render(**known), seed, picture, temperature, known))
     found = []
     for subject, request, answer in zip(subjects, requests, each(model.ask, requests), strict=True):
         try:

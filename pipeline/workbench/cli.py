@@ -149,14 +149,18 @@ def compare(a: Id, b: Id, run: RunOption, samples: Samples = 64, json: AsJson = 
 
 def _named(recipe: Recipe, id: str) -> Template:
     """The recipe's template of this id; that of a file, whether the recipe names it or not. Raises UserError."""
+    from pipeline.workbench.lint import unusable
     from pipeline.workbench.listing import every_template
     from stages.templating import TemplateError, load_template
 
     if id.endswith(".j2"):
         try:
-            return load_template(Path(id))
+            template = load_template(Path(id))
         except TemplateError as e:
             raise UserError(str(e)) from None
+        for problem in unusable(template):
+            raise UserError(str(problem))
+        return template
     every = every_template(recipe)
     if id not in every:
         raise UserError(f"the recipe has no template {id!r}; {did_you_mean(id, every)}")

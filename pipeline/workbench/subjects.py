@@ -21,13 +21,17 @@ WORDS = ("so_far", "instruction", "description")
 
 @dataclass(frozen=True)
 class Subject:
-    """One step of one rollout. `unit` is its name in a build, so that it is asked with the same seeds."""
+    """One step of one rollout. `unit` is its name in a build, so that it is asked with the same seeds.
+
+    `key` is (sample, rollout, step), empty for a case of known truth.
+    """
 
     unit: str
     variables: dict[str, str]
     scene: SceneGraph  # what the prompt asks for
     draft: bytes
     before: bytes | None  # the picture before it; None is the blank canvas
+    key: tuple[int, ...] = ()
 
     def picture(self, template: Template) -> bytes | None:
         """What the template is shown, if anything."""
@@ -70,5 +74,9 @@ def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]])
         variables = {"prompt": asked[sample]["prompt"], **{k: row[k] for k in WORDS}, **known_words(words)}
         variables |= {"facts": describe(scene, words), "words": length}
         unit = f"sample {sample}, rollout {number}, step {step}"
-        found.append(Subject(unit, variables, scene, row["picture"], before["picture"] if before else None))
+        found.append(
+            Subject(
+                unit, variables, scene, row["picture"], before["picture"] if before else None, (sample, number, step)
+            )
+        )
     return found
