@@ -59,7 +59,7 @@ def unfit_correction(step: Mapping[str, Any], correction: str, prompt: SceneGrap
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     ledger, rows = Ledger(), []
-    steps = {(r["sample"], r["rollout"], r["step"]): r for r in inputs["rollout"].to_pylist()}
+    steps = {(r["sample"], r["rollout"], r["step"]): r for r in inputs["rollout"].drop_columns(["picture"]).to_pylist()}
     scenes = {r["sample"]: SceneGraph.model_validate_json(r["scene"]) for r in inputs["prompts"].to_pylist()}
     for row in inputs["critique"].to_pylist():
         if row["side"] != Side.TEXT.value:
