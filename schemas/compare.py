@@ -58,6 +58,11 @@ class Comparison(BaseModel):
     def faults(self) -> tuple[Difference, ...]:
         return tuple(d for d in self.differences if d.kind not in MISSING)
 
+    @property
+    def missing(self) -> tuple[SceneObject, ...]:
+        """The objects of the full scene that the partial one does not hold yet."""
+        return tuple(d.subject for d in self.differences if d.kind is Kind.MISSING_OBJECT and d.subject)
+
 
 def compare(partial: SceneGraph, full: SceneGraph) -> Comparison:
     """What a partial scene (a step's description) gets wrong or has not reached of a full one (the prompt).

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 
 from schemas.compare import Difference, Kind, compare, look
-from schemas.edit import apply, read_instruction
 from schemas.grammar import GrammarError, read
 from schemas.scene import PLACE, SceneGraph
 from schemas.vocabulary import Vocabulary
-from stages.consequence import read_scene
+from stages.consequence import carried_out
 
 
 def disagreement(so_far: str, instruction: str, description: str, vocabulary: Vocabulary) -> str:
     """What is wrong between instruction and description; "" where they agree, or where the grammar cannot read them."""
     try:
-        before, described = read_scene(so_far, vocabulary), read(description, vocabulary)
-        done = apply(before, read_instruction(instruction, before, vocabulary))
+        described, (_, done) = read(description, vocabulary), carried_out(so_far, instruction, vocabulary)
     except (GrammarError, KeyError):
         return ""
     if compare(described.model_copy(update={"relations": ()}), described).faults:
@@ -44,13 +42,8 @@ def _tells(d: Difference) -> bool:
 def takes_away(so_far: str, instruction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> bool:
     """Whether the step takes away what is there and wanted. False where the grammar cannot read it."""
     try:
-        before = read_scene(so_far, vocabulary)
-        done = apply(before, read_instruction(instruction, before, vocabulary))
+        before, done = carried_out(so_far, instruction, vocabulary)
     except (GrammarError, KeyError):
         return False
-
-    def missing(scene: SceneGraph) -> set[str]:
-        found = compare(scene, prompt).differences
-        return {d.subject.id for d in found if d.kind is Kind.MISSING_OBJECT and d.subject}
-
-    return not missing(done) <= missing(before)
+    missing = {o.id for o in compare(before, prompt).missing}
+    return any(o.id not in missing for o in compare(done, prompt).missing)

@@ -15,13 +15,12 @@ import pyarrow as pa
 from schemas import tables
 from schemas.compare import compare
 from schemas.critique import Critique, Judgement, Side
-from schemas.edit import apply, read_instruction
 from schemas.grammar import GrammarError, read
 from schemas.inspection import DEAD_END, why_stuck
 from schemas.scene import SceneGraph
 from schemas.vocabulary import Vocabulary
 from stages.agreeing import disagreement, takes_away
-from stages.consequence import read_scene
+from stages.consequence import carried_out
 from stages.stage import Context, Ledger, Outcome, Params, Stage, outcome
 
 
@@ -48,8 +47,7 @@ def unfit_correction(step: Mapping[str, Any], correction: str, prompt: SceneGrap
     if correction == DEAD_END:
         return "no correction leads on"
     try:
-        before = read_scene(step["so_far"], vocabulary)
-        mended = apply(before, read_instruction(correction, before, vocabulary))
+        _, mended = carried_out(step["so_far"], correction, vocabulary)
     except (GrammarError, KeyError):
         return ""
     if compare(mended, prompt).faults:

@@ -27,6 +27,12 @@ def read_scene(text: str, vocabulary: Vocabulary) -> SceneGraph:
     return SceneGraph() if text == BLANK else read(text, vocabulary)
 
 
+def carried_out(so_far: str, instruction: str, vocabulary: Vocabulary) -> tuple[SceneGraph, SceneGraph]:
+    """The scene before a step, and the one that its instruction leads to. Raises GrammarError, KeyError."""
+    before = read_scene(so_far, vocabulary)
+    return before, apply(before, read_instruction(instruction, before, vocabulary))
+
+
 def refuse_unpainted(critique: Critique, side: Side, variables: Mapping[str, str], vocabulary: Vocabulary) -> None:
     """The paper's one rule: not painted yet is not wrong. Raises CritiqueError where a critique breaks it.
 
@@ -119,9 +125,9 @@ def mends_all(critique: Critique, description: str, vocabulary: Vocabulary) -> b
 
 def _check_correction(critique: Critique, variables: Mapping[str, str], vocabulary: Vocabulary) -> None:
     """The corrected instruction must be one, and must not contradict the prompt itself."""
-    prompt, before = read(variables["prompt"], vocabulary), read_scene(variables["so_far"], vocabulary)
+    prompt = read(variables["prompt"], vocabulary)
     try:
-        mended = apply(before, read_instruction(critique.correction, before, vocabulary))
+        _, mended = carried_out(variables["so_far"], critique.correction, vocabulary)
     except (GrammarError, KeyError) as e:
         raise CritiqueError(f"correction: {e}") from None
     if faults := compare(mended, prompt).faults:

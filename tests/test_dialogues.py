@@ -17,11 +17,11 @@ from miniature.dialogues import (
     random_step,
     reworded,
     text_dialogue,
-    weighed,
     write_dialogue,
 )
 from miniature.trainers.reader import COLOURS, NOUNS
 from miniature.trainers.speaker import item_ends
+from miniature.weighed import weighed
 from miniature.world import cell_labels, lay_out, render, vocabulary
 from schemas.compare import Verdict, compare
 from schemas.critique import Judgement, parse_critique

@@ -104,7 +104,10 @@ def irg(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any, Callable[[P
         monkeypatch.delitem(sys.modules, name)
 
 
-@pytest.mark.skipif("IRG_REPO" not in os.environ, reason="IRG_REPO names no checkout of IRG")
+@pytest.mark.skipif(
+    "IRG_REPO" not in os.environ,
+    reason="needs a clone of IRG's repository, which no package index has: IRG_REPO=<clone> runs it",
+)
 def test_irgs_own_dataset_reads_it(built_corpus: Path, everything: Everything, tmp_path: Path, irg: Any) -> None:
     """Every sample comes out of the unchanged class once: its texts, its plan, and its pictures as tensors."""
     vae, vit, dataset = irg

@@ -30,7 +30,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_their_packer_packs_our_samples(tiny: Path, trainer: str, more: list[str]) -> None:
     variable, repository = CHECKOUTS[trainer]
     if not os.environ.get(variable):
-        pytest.skip(f"{variable} names no checkout of {repository}")
+        pytest.skip(f"needs a clone of {repository}, which no package index has: {variable}=<clone> runs it")
     words = ["-m", "benchmarks.packs", str(tiny), f"--{trainer}", os.environ[variable], "--packs", "12", *more]
     sizes = ["--settings", "small", "--px", "32", "--vit", "28"]
     done = subprocess.run([sys.executable, "-W", "ignore", *words, *sizes], cwd=ROOT, capture_output=True, text=True)

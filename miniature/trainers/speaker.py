@@ -32,11 +32,9 @@ from miniature.dialogue_checks import check
 from miniature.dialogues import (
     MAKERS,
     Dialogue,
-    Weighed,
     picture_dialogue,
     reworded,
     text_dialogue,
-    weighed,
     write_dialogue,
 )
 from miniature.loop import Run
@@ -44,6 +42,7 @@ from miniature.scenes import HeldOut, random_scene
 from miniature.tokenizer import train_tokenizer
 from miniature.trainers.autoencoder import pixels
 from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, _spoil, labels
+from miniature.weighed import Weighed, weighed
 from miniature.world import SIZE, render, vocabulary
 from schemas.scene import PLACE, SceneGraph
 
@@ -121,7 +120,7 @@ class Speaker(nn.Module):
         for guess, truth in zip(self.looks(self.after["looks"][here]).split(LOOKS, -1), looks, strict=True):
             if (truth >= 0).any():
                 loss = loss + 0.25 * F.cross_entropy(guess, truth, ignore_index=-1)
-        return loss / 3
+        return loss / 3  # so that more heads do not outweigh the answers
 
     def seeing(self, x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of reading the patches, and how many pictures are read without an error."""
@@ -261,6 +260,7 @@ def small(rng: random.Random, make: Callable[[random.Random], Dialogue], easy: f
 
 
 def _taught_text(rng: random.Random) -> Dialogue:
+    """A text's critique, in a share `RARELY` of cases with one of the faults that are `RARE`."""
     return text_dialogue(rng, rng.choice(RARE) if rng.random() < RARELY else None)
 
 

@@ -68,15 +68,13 @@ def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]])
     rows = run.store.table(rollout, lot, samples=samples).to_pylist()
     steps: dict[tuple[int, int, int], dict[str, Any]] = {(r["sample"], r["rollout"], r["step"]): r for r in rows}
     found = []
-    for sample, number, step in keys:
-        row, before = steps[sample, number, step], steps.get((sample, number, step - 1))
+    for key in keys:
+        sample, number, step = key
+        row, before = steps[key], steps.get((sample, number, step - 1))
         scene = SceneGraph.model_validate_json(asked[sample]["scene"])
         variables = {"prompt": asked[sample]["prompt"], **{k: row[k] for k in WORDS}, **known_words(words)}
         variables |= {"facts": describe(scene, words), "words": length}
         unit = f"sample {sample}, rollout {number}, step {step}"
-        found.append(
-            Subject(
-                unit, variables, scene, row["picture"], before["picture"] if before else None, (sample, number, step)
-            )
-        )
+        earlier = before["picture"] if before else None
+        found.append(Subject(unit, variables, scene, row["picture"], earlier, key))
     return found

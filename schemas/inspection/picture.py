@@ -14,9 +14,9 @@ from schemas.vocabulary import Vocabulary
 
 def observed_scene(instances: list[SceneObject], background: str) -> SceneGraph:
     """Group what is seen one by one (each with its place) into nodes with counts, as a description would."""
-    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[SceneObject]] = {}
+    groups: dict[object, list[SceneObject]] = {}
     for seen in instances:
-        groups.setdefault((seen.noun, tuple(sorted(seen.without(PLACE).attributes.items()))), []).append(seen)
+        groups.setdefault(look(seen), []).append(seen)
     nodes = []
     for i, group in enumerate(groups.values()):
         node = group[0].without(PLACE).model_copy(update={"id": f"o{i}", "count": len(group)})

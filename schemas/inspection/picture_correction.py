@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from schemas.compare import Difference, Kind
+from schemas.compare import Difference, Kind, look
 from schemas.edit import Edit, Op, instruct
 from schemas.grammar import NUMBERS, definite, indefinite, name
-from schemas.inspection.wording import looks_alike
+from schemas.inspection.turning import turned
 from schemas.scene import PLACE, PLACES, SceneGraph, SceneObject, lies_within
 from schemas.vocabulary import Vocabulary
 
@@ -51,12 +51,8 @@ def _odd_ones(kinds: dict[Kind, Difference], vocabulary: Vocabulary) -> str:
     odd, wanted = other.subject, short.wanted
     if odd.count != wanted.count - short.subject.count:
         return ""
-    place = {PLACE: odd.attributes[PLACE]} if PLACE in odd.attributes else {}
-    looks = {**wanted.without(PLACE).attributes, **place}
-    new = odd.model_copy(update={"noun": wanted.noun, "attributes": looks})
-    differing = [k for k, v in looks.items() if odd.attributes.get(k) != v]
-    op = Op.MODIFY if odd.noun == wanted.noun and len(differing) == 1 else Op.SWAP
-    return instruct(SceneGraph(objects=(odd,)), Edit(op=op, target=odd.id, node=new), vocabulary)
+    one_look = wanted.without(PLACE).model_copy(update={"count": odd.count})
+    return turned(odd, one_look, SceneGraph(objects=(odd,)), vocabulary)
 
 
 def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | None, vocabulary: Vocabulary) -> str:
@@ -65,8 +61,7 @@ def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | N
     corners = [p for p in vocabulary.attributes.get(PLACE, ()) if None not in PLACES[p]]
     wanted = PLACES.get(fault.wanted.attributes.get(PLACE, ""), (None, None))
     fits = [p for p in corners if lies_within(PLACES[p], wanted)]
-    alike = [o for o in seen.objects if o.noun == fault.wanted.noun and looks_alike(o, fault.wanted)]
-    here = [o.attributes.get(PLACE, "") for o in alike]
+    here = [o.attributes.get(PLACE, "") for o in seen.objects if look(o) == look(fault.wanted)]
     taken = {o.attributes.get(PLACE, "") for o in seen.objects}
     one = fault.wanted.without(PLACE).model_copy(update={"count": 1})
     if fault.subject.count < fault.wanted.count:

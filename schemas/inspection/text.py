@@ -7,7 +7,15 @@ from schemas.critique import Critique, Judgement
 from schemas.edit import Edit, Op, apply
 from schemas.grammar import definite, enumerate_words, indefinite
 from schemas.inspection.text_correction import correct_text
-from schemas.inspection.weighing import AS_ASKED, NOT_SO, TO_COME, background_weighed, how_asked, relations_weighed
+from schemas.inspection.weighing import (
+    AS_ASKED,
+    NOT_SO,
+    TO_COME,
+    as_asked,
+    background_weighed,
+    how_asked,
+    relations_weighed,
+)
 from schemas.inspection.wording import agreement, another, conflict
 from schemas.scene import SceneGraph
 from schemas.vocabulary import Vocabulary
@@ -74,10 +82,6 @@ def _weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> l
     unwanted = {d.subject.id: d.stated for d in compare(scene, prompt).faults if d.subject and not d.wanted}
     for mine, theirs in match(scene.objects, prompt.objects):
         words = another(mine, vocabulary, place=True) if unwanted.get(mine.id) else indefinite(mine, vocabulary)
-        right = (
-            theirs is not None
-            and mine.count == theirs.count
-            and all(mine.attributes.get(k, v) == v for k, v in theirs.attributes.items())
-        )
+        right = theirs is not None and as_asked(mine, theirs)
         found.append((mine.id, words + how_asked(theirs, right, vocabulary)))
     return found + [("", text) for text in background_weighed(scene, prompt)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from schemas.compare import Kind, compare, match
+from schemas.compare import compare, match
 from schemas.edit import Edit, Op, apply, instruct
 from schemas.inspection.reach import why_stuck
+from schemas.inspection.turning import like, turned
+from schemas.inspection.weighing import as_asked
 from schemas.scene import CORNERS, PLACE, PLACES, SceneGraph, SceneObject
 from schemas.vocabulary import Vocabulary
 
@@ -23,18 +25,18 @@ def correct_text(prompt: SceneGraph, before: SceneGraph, edit: Edit, vocabulary:
     if edit.node is None:
         return instruct(before, edit, vocabulary)
     if edit.op is Op.ADD:
-        done = before.model_copy(update={"objects": (*before.objects, edit.node)})
-        theirs = _partner(done, edit.node.id, prompt)
+        theirs = _partner(apply(before, edit), edit.node.id, prompt)
         if theirs is None:
             return _next(edit.node, prompt, before, vocabulary)
-        return _added(_like(edit.node, theirs), prompt, before, vocabulary)
+        return _added(like(edit.node, theirs), prompt, before, vocabulary)
     old, wanted = before.node(edit.target), _partner(before, edit.target, prompt)
-    if wanted and _as_asked(old, wanted):
+    if wanted and as_asked(old, wanted):
         return _next(edit.node, prompt, before, vocabulary)
-    wanted = wanted or _partner(apply(before, edit), edit.target, prompt) or next(iter(_missing(before, prompt)), None)
+    wanted = wanted or _partner(apply(before, edit), edit.target, prompt)
+    wanted = wanted or next(iter(compare(before, prompt).missing), None)
     if wanted is None:
         return instruct(before, Edit(op=Op.REMOVE, target=old.id), vocabulary)
-    return _turned(old, wanted, before, vocabulary)
+    return turned(old, wanted, before, vocabulary)
 
 
 def _partner(scene: SceneGraph, id: str, prompt: SceneGraph) -> SceneObject | None:
@@ -42,45 +44,21 @@ def _partner(scene: SceneGraph, id: str, prompt: SceneGraph) -> SceneObject | No
     return next(theirs for mine, theirs in match(scene.objects, prompt.objects) if mine.id == id)
 
 
-def _as_asked(node: SceneObject, wanted: SceneObject) -> bool:
-    return node.count == wanted.count and all(node.attributes.get(k, v) == v for k, v in wanted.attributes.items())
-
-
-def _like(node: SceneObject, wanted: SceneObject) -> SceneObject:
-    """What is wanted, where the node stands if it takes as much room."""
-    place = {PLACE: node.attributes[PLACE]} if PLACE in node.attributes and node.count == wanted.count else {}
-    return wanted.model_copy(update={"id": node.id, "attributes": {**place, **wanted.attributes}})
-
-
-def _turned(old: SceneObject, wanted: SceneObject, before: SceneGraph, vocabulary: Vocabulary) -> str:
-    """What is there becomes what is wanted in its place."""
-    new = _like(old, wanted)
-    other = [k for k, v in new.attributes.items() if old.attributes.get(k) != v]
-    modified = old.noun == new.noun and old.count == new.count and len(other) == 1
-    edit = Edit(op=Op.MODIFY if modified else Op.SWAP, target=old.id, node=new)
-    return instruct(before, edit, vocabulary)
-
-
 def _next(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabulary: Vocabulary) -> str:
     """The first object still missing, in place of one that nobody wants."""
-    missing = _missing(before, prompt)
+    missing = compare(before, prompt).missing
     if not missing:
         return "Leave the picture as it is."
-    return _added(_like(node, missing[0]), prompt, before, vocabulary)
-
-
-def _missing(scene: SceneGraph, prompt: SceneGraph) -> list[SceneObject]:
-    found = compare(scene, prompt).differences
-    return [d.subject for d in found if d.kind is Kind.MISSING_OBJECT and d.subject]
+    return _added(like(node, missing[0]), prompt, before, vocabulary)
 
 
 def _added(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabulary: Vocabulary) -> str:
     """The node joins, on its place or the first from which the prompt can be met; or room is made for it."""
     node = node.model_copy(update={"id": "joining"})
     for place in (node.attributes.get(PLACE, ""), *(CORNERS if node.count == 1 else SIDES if node.count == 2 else ())):
-        moved = node.with_attribute(PLACE, place) if place else node
-        if _leads_on(before.model_copy(update={"objects": (*before.objects, moved)}), prompt, vocabulary):
-            return instruct(before, Edit(op=Op.ADD, node=moved), vocabulary)
+        edit = Edit(op=Op.ADD, node=node.with_attribute(PLACE, place) if place else node)
+        if _leads_on(apply(before, edit), prompt, vocabulary):
+            return instruct(before, edit, vocabulary)
     return _make_room(prompt, before, vocabulary)
 
 
@@ -110,7 +88,7 @@ def _painted(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> S
     for mine, theirs in pairs:
         wanted = theirs or (left.pop(0) if left else None)
         if wanted:
-            nodes.append(_like(mine, wanted))
+            nodes.append(like(mine, wanted))
     whole = SceneGraph(objects=tuple(nodes), background=prompt.background or scene.background)
     if _leads_on(whole, prompt, vocabulary):
         return whole

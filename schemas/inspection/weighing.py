@@ -21,6 +21,11 @@ def seen_items(observed: Iterable[str]) -> list[str]:
     return [_WEIGHED.sub("", item) for item in observed if not item.endswith((NOT_SO, TO_COME, NOT_THERE))]
 
 
+def as_asked(node: SceneObject, wanted: SceneObject) -> bool:
+    """Whether a node is what the full scene wants of it; what that leaves open may be anything."""
+    return node.count == wanted.count and all(node.attributes.get(k, v) == v for k, v in wanted.attributes.items())
+
+
 def how_asked(wanted: SceneObject | None, right: bool, vocabulary: Vocabulary) -> str:
     """What an observed object is followed by; `wanted` is its counterpart, None where there is none."""
     if wanted is None:

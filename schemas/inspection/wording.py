@@ -42,10 +42,6 @@ def another(node: SceneObject, vocabulary: Vocabulary, place: bool = False) -> s
     return f"{number} {name(node, vocabulary)}{where}"
 
 
-def looks_alike(a: SceneObject, b: SceneObject) -> bool:
-    return a.without(PLACE).attributes == b.without(PLACE).attributes
-
-
 def agreement(seen: list[str], names: list[str], what: str, verdict: Judgement) -> Critique:
     analysis = f"{what}: {enumerate_words(names)}." if names else f"{what}."
     return Critique(observed=tuple(seen), findings=(), verdict=verdict, analysis=analysis, correction="")

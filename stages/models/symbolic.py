@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from schemas.compare import Kind, compare, match
+from schemas.compare import compare, match
 from schemas.edit import Edit, Op, apply, instruct, read_instruction
 from schemas.grammar import describe, read
 from schemas.inspection import inspect_picture, inspect_text, observed_scene
@@ -82,13 +82,13 @@ class Symbolic:
         prompt = prompt_scene(request.context["prompt"], words)
         before = read_scene(request.context["so_far"], words)
         rng = derive_random("symbolic", request.seed)
-        missing = [d.subject for d in compare(before, prompt).differences if d.kind is Kind.MISSING_OBJECT]
-        if not missing or missing[0] is None:
+        missing = compare(before, prompt).missing
+        if not missing:
             return DONE
         goal = _laid_out_around(before, prompt, rng, words)
         if goal is None:  # a fault of its own has taken the room of what is missing
             return DONE
-        node = rng.choice([goal.node(o.id) for o in missing if o])
+        node = rng.choice([goal.node(o.id) for o in missing])
         scene = _step_scene(before, node, prompt)
         if rng.random() < self.fault_rate:
             faulty = plant_fault(scene, rng, words)

@@ -1,0 +1,94 @@
+"""What a critique weighs, item by item, as numbers can say it: what the speaker's auxiliary heads learn from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from miniature.dialogues import Dialogue
+from miniature.world import CELLS, cell_labels, vocabulary
+from schemas.compare import look, match
+from schemas.grammar import NUMBERS, read
+from schemas.inspection import AS_ASKED, NOT_ASKED, NOT_SO, NOT_THERE, TO_COME, observed_scene
+from schemas.scene import PLACE, SceneObject
+
+Look = tuple[str, str]  # noun and colour; empty where nothing is wanted
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """An observed item of a critique: whether it is a fault, what it is, and what is wanted in its place.
+
+    The looks are None for what is no object, and for what was not observed. `places` and `counts` are its own and those
+    of what is asked, `ends` the places of a relation's subject and object; None where they say nothing.
+    """
+
+    wrong: bool
+    own: Look | None = None
+    wanted: Look | None = None
+    places: tuple[str, str] | None = None
+    counts: tuple[int, int] | None = None
+    ends: tuple[str, str] | None = None
+
+
+def weighed(d: Dialogue) -> list[Weighed]:
+    """The items of a critique in order."""
+    assert d.critique is not None
+    items = d.critique.observed
+    return _weighed_picture(d, items) if d.task == "critique_picture" else [_weighed_text(d, item) for item in items]
+
+
+def _weighed_picture(d: Dialogue, items: tuple[str, ...]) -> list[Weighed]:
+    """An object is compared with what the description has in its cell, and with what it is matched with."""
+    wanted = dict(zip(CELLS.values(), cell_labels(d.prompt), strict=True))
+    seen = observed_scene(list(d.shown.objects), "")
+    partners = {look(mine): (mine, theirs) for mine, theirs in match(seen.objects, d.prompt.objects)}
+    found = []
+    for node, item in zip(d.shown.objects, items, strict=False):
+        mine, theirs = partners[look(node)]
+        place = node.attributes[PLACE]
+        asked = (theirs.attributes.get(PLACE, ""), theirs.count) if theirs else ("", 0)
+        found.append(
+            Weighed(
+                not item.endswith(AS_ASKED), _look_of(node), wanted[place] or ("", ""),
+                (place, asked[0]), (mine.count, asked[1]),
+            )
+        )  # fmt: skip
+    return found + [Weighed(not item.endswith(AS_ASKED)) for item in items[len(found) :]]
+
+
+def _weighed_text(d: Dialogue, item: str) -> Weighed:
+    words, _, how = item.rpartition(": ")
+    wrong = not item.endswith((AS_ASKED, TO_COME))
+    if relation := RELATION.fullmatch(words):
+        said = read(d.context["description"], vocabulary())
+        place = {_look_of(o): o.attributes.get(PLACE, "") for o in said.objects}
+        subject, object = (place.get(_look(end)) for end in relation.groups())
+        return Weighed(wrong, ends=None if subject is None or object is None else (subject, object))
+    if item.endswith((TO_COME, NOT_SO, NOT_THERE)) or words.endswith(" background"):
+        return Weighed(wrong)
+    own, count = _look(words), _count(words)
+    if item.endswith(AS_ASKED):
+        return Weighed(wrong, own, own, counts=(count, count))
+    if item.endswith(NOT_ASKED):
+        return Weighed(wrong, own, ("", ""), counts=(count, 0))
+    return Weighed(wrong, own, _look(how), counts=(count, _count(how)))
+
+
+RELATION = re.compile(r"(?:step: )?(the .+?) (?:is|are) (?:to the (?:left|right) of|above|below) (the .+)")
+
+
+def _look_of(node: SceneObject) -> Look:
+    return node.noun, node.attributes["colour"]
+
+
+def _look(words: str) -> Look:
+    """The noun and the colour of "step: two red cars at the top"."""
+    names = dict(vocabulary().noun_forms)
+    parts = words.split()
+    noun = next(names[w] for w in parts if w in names)
+    return noun, next(w for w in parts if w in vocabulary().attributes["colour"])
+
+
+def _count(words: str) -> int:
+    return next((NUMBERS.index(w) for w in words.split() if w in NUMBERS), 1)
