@@ -20,7 +20,8 @@ test: lint
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	mkdir -p build/types && ln -sfn ../.. build/types/underpaint && ln -sfn ../../benchmarks build/types/benchmarks
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml
 
 loaders: install
 	$(BIN)/python tests/loaders.py $(CORPUS)

@@ -23,10 +23,19 @@ from typing import Any
 from benchmarks.pack_checks import CHECKS, control_labels, target_texts
 from benchmarks.run_checks import run_checks
 from benchmarks.trainers import Setup, load, tokenizer_of
-from pipeline.training.bagel import TrajectoryDataset, register
-from pipeline.training.packing import BAGEL_DEFAULTS, DROPOUT, RECOMMENDED, Group, Outcome, Packable, Packing, simulate
-from pipeline.training.sequence import Item
-from schemas.example import Example
+from underpaint.pipeline.training.bagel import TrajectoryDataset, register
+from underpaint.pipeline.training.packing import (
+    BAGEL_DEFAULTS,
+    DROPOUT,
+    RECOMMENDED,
+    Group,
+    Outcome,
+    Packable,
+    Packing,
+    simulate,
+)
+from underpaint.pipeline.training.sequence import Item
+from underpaint.schemas.corpus.example import Example
 
 SEED = 42
 SMALL = Packing(1500, 2600, 2200, prefer_buffer_before=1000, max_buffer_size=3)  # for pictures of a few pixels

@@ -17,8 +17,8 @@ from typing import Any, get_args
 
 import webdataset as wds
 
-from schemas.reader import Reader, shards_of
-from schemas.sample import SubsetName
+from underpaint.schemas.corpus.reader import Reader, shards_of
+from underpaint.schemas.corpus.sample import SubsetName
 
 BASELINES = {"reader": "webdataset", "reader, shuffled": "webdataset, shuffled", "reader, typed": "webdataset"}
 

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 
 from benchmarks.pack_checks import target_texts
 from benchmarks.trainers import Setup
-from pipeline.training.sequence import Policy, sequences
-from schemas.reader import Reader
+from underpaint.pipeline.training.sequence import Policy, sequences
+from underpaint.schemas.corpus.reader import Reader
 
 PACKS = 3  # enough to have buffered and dropped something
 

@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.graph import BRANCHES
-from pipeline.run import Run, mark_run, open_run
-from pipeline.runner import Pool, pool
-from pipeline.worker import stage_worker
+from underpaint.pipeline.engine.graph import BRANCHES
+from underpaint.pipeline.engine.run_folder import Run, mark_run, open_run
+from underpaint.pipeline.engine.runner import Pool, pool
+from underpaint.pipeline.engine.worker import stage_worker
 
 Stages = tuple[str, ...]
 

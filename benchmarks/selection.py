@@ -1,4 +1,5 @@
-"""Choosing a corpus among many candidates: the columns of pipeline/select.py beside a plain loop over rows, in one run.
+"""Choosing a corpus among many candidates: the columns of pipeline/selection/select.py beside a plain
+loop over rows, in one run.
 
     python -m benchmarks.selection 300000
 
@@ -16,12 +17,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.candidate_pool import CandidatePool
-from pipeline.candidates import EMPTY, Candidates
-from pipeline.quotas import PAPER
-from pipeline.recipe import Recipe, load_recipe
-from pipeline.select import select
-from pipeline.threshold_grid import yields
+from underpaint.pipeline.engine.candidate_tables import EMPTY, Candidates
+from underpaint.pipeline.recipe.quotas import PAPER
+from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
+from underpaint.pipeline.selection.pool import CandidatePool
+from underpaint.pipeline.selection.select import select
+from underpaint.pipeline.selection.threshold_grid import yields
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "structural.yaml"
 LOTS = 1000

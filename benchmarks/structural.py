@@ -45,7 +45,11 @@ def measure(file: Path, run: Path, workers: int) -> dict[str, Any]:
     seconds = {}
     for name, arguments in steps.items():
         start = time.monotonic()
-        subprocess.run([sys.executable, "-m", "pipeline.cli", *map(str, arguments)], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "underpaint.pipeline.cli.main", *map(str, arguments)],
+            check=True,
+            capture_output=True,
+        )
         seconds[name] = round(time.monotonic() - start, 1)
     index = json.loads((run / "corpus" / "index.json").read_text())
     lots = json.loads((run / "build.json").read_text())

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-import stages.models.torchvision_compat  # noqa: F401  (both import torchvision)
-from pipeline.training.packing import DROPOUT, Packing
+import underpaint.stages.models.torchvision_compat  # noqa: F401  (both import torchvision)
+from underpaint.pipeline.training.packing import DROPOUT, Packing
 
 _BAGEL = ("dataset_base", "dataset_info", "data_utils")
 _AUTOMODEL = ("packing", "datasets", "utils")

@@ -1,4 +1,4 @@
-"""What the painter paints, unselected: ``python -m miniature.contact_sheet`` writes docs/painter.png.
+"""What the painter paints, unselected: ``python -m underpaint.miniature.contact_sheet`` writes docs/painter.png.
 
 The first 48 of the held-out list: whole scenes from text, and edits as picture before and after.
 """
@@ -12,13 +12,13 @@ from typing import Annotated
 import typer
 from PIL import Image, ImageDraw, ImageFont
 
-from miniature.edits import EditCase, random_edit
-from miniature.evaluate import STEPS
-from miniature.measure.painter import EDITS, GROUPS, Look, paint, painting, read_looks
-from miniature.scenes import HeldOut
-from miniature.train import CHECKPOINTS
-from miniature.world import SIZE, cell_labels, render
-from stages.models.painter import DiffusersPainter
+from underpaint.miniature.edits import EditCase, random_edit
+from underpaint.miniature.evaluate import STEPS
+from underpaint.miniature.measure.painter import EDITS, GROUPS, Look, paint, painting, read_looks
+from underpaint.miniature.scenes import HeldOut
+from underpaint.miniature.train import CHECKPOINTS
+from underpaint.miniature.world import SIZE, cell_labels, render
+from underpaint.stages.models.painter import DiffusersPainter
 
 COLUMNS, SIDE, GAP, LINES = 6, 112, 8, 5
 WIDTH, HEIGHT = 2 * SIDE + 2 * GAP, SIDE + GAP + LINES * 13
@@ -60,7 +60,7 @@ def main(
     readings: Annotated[bool, typer.Option(help="Say what the reader reads, not what was asked: to check it.")] = False,
 ) -> None:
     """Paint the first of the held-out list and show them all."""
-    from miniature.trainers import reader
+    from underpaint.miniature.trainers import reader
 
     shown = cases(number)
     painted = paint(DiffusersPainter(checkpoints / "painter", size=SIZE, steps=STEPS, batch=32), shown)

@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from miniature.dialogues import BLANK, DONE, Dialogue
-from miniature.world import NoRoom, lay_out, vocabulary
-from schemas.compare import Verdict, compare
-from schemas.critique import Critique, CritiqueError, Judgement, parse_critique
-from schemas.grammar import read
-from schemas.inspection import seen_items
-from schemas.scene import SceneGraph
+from underpaint.miniature.dialogues import BLANK, DONE, Dialogue
+from underpaint.miniature.world import NoRoom, lay_out, vocabulary
+from underpaint.schemas.scenes.compare import Verdict, compare
+from underpaint.schemas.scenes.critique import Critique, CritiqueError, Judgement, parse_critique
+from underpaint.schemas.scenes.grammar import read
+from underpaint.schemas.scenes.inspection import seen_items
+from underpaint.schemas.scenes.scene import SceneGraph
 
 
 def grade(cases: list[Dialogue], answers: list[str]) -> dict[str, list[float]]:

@@ -12,22 +12,18 @@ from functools import lru_cache
 
 from PIL import Image
 
-from miniature.edits import another, random_edit
-from miniature.scenes import PAIRS
-from miniature.steps import Step, random_step
-from miniature.world import CELLS, cell_labels, lay_out, render, vocabulary
-from schemas.compare import Kind, compare
-from schemas.critique import Critique
-from schemas.edit import Edit, Op, instruct
-from schemas.grammar import describe
-from schemas.inspection import (
-    inspect_picture,
-    inspect_text,
-    observed_scene,
-)
-from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
-from schemas.wordings import reword
-from stages.templating import BUILT_IN, Template, load_templates
+from underpaint.miniature.edits import another, random_edit
+from underpaint.miniature.scenes import PAIRS
+from underpaint.miniature.steps import Step, random_step
+from underpaint.miniature.world import CELLS, cell_labels, lay_out, render, vocabulary
+from underpaint.schemas.scenes.compare import Kind, compare
+from underpaint.schemas.scenes.critique import Critique
+from underpaint.schemas.scenes.edit import Edit, Op, instruct
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text, observed_scene
+from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
+from underpaint.schemas.scenes.wordings import reword
+from underpaint.stages.common.templating import BUILT_IN, Template, load_templates
 
 BLANK = "a blank canvas"  # `so_far` before the first step
 DONE = "done"

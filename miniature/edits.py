@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from miniature.scenes import HeldOut, is_held_out, random_scene
-from miniature.world import CELLS, lay_out, vocabulary
-from schemas.compare import placed
-from schemas.edit import Edit, Op, apply, instruct
-from schemas.grammar import definite
-from schemas.scene import INVERSE, PLACE, SPATIAL, SceneGraph, SceneObject
-from schemas.wordings import reword
+from underpaint.miniature.scenes import HeldOut, is_held_out, random_scene
+from underpaint.miniature.world import CELLS, lay_out, vocabulary
+from underpaint.schemas.scenes.compare import placed
+from underpaint.schemas.scenes.edit import Edit, Op, apply, instruct
+from underpaint.schemas.scenes.grammar import definite
+from underpaint.schemas.scenes.scene import INVERSE, PLACE, SPATIAL, SceneGraph, SceneObject
+from underpaint.schemas.scenes.wordings import reword
 
 # How often each kind is drawn: "first" paints one node on the blank canvas, "paint" a whole scene, "one" changes one
 # of several equal objects; "background" and "relate" are instructions that only corrections have.

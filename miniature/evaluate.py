@@ -1,4 +1,4 @@
-"""How good the checkpoints are, on scenes no trainer saw: ``python -m miniature.evaluate --cases 1000``.
+"""How good the checkpoints are, on scenes no trainer saw: ``python -m underpaint.miniature.evaluate --cases 1000``.
 
 Prints the table and writes it as JSON; docs/miniatures.md shows it with pictures.
 """
@@ -15,18 +15,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from miniature.measure import painter, scorer, speaker
-from miniature.measure.shares import Figure, figures
-from miniature.scenes import HeldOut, random_scene
-from miniature.train import CHECKPOINTS
-from miniature.world import SIZE, cell_labels, render
-from schemas.export import renewed
-from stages.models.painter import DiffusersPainter
-from stages.models.scorer import OpenClipScorer
-from stages.models.speaker import TransformersSpeaker
+from underpaint.miniature.measure import painter, scorer, speaker
+from underpaint.miniature.measure.shares import Figure, figures
+from underpaint.miniature.scenes import HeldOut, random_scene
+from underpaint.miniature.train import CHECKPOINTS
+from underpaint.miniature.world import SIZE, cell_labels, render
+from underpaint.schemas.corpus.write_schema import renewed
+from underpaint.stages.models.painter import DiffusersPainter
+from underpaint.stages.models.scorer import OpenClipScorer
+from underpaint.stages.models.speaker import TransformersSpeaker
 
 STEPS = 3  # of the painter, as in recipes/miniature.yaml
-BEGIN, END = "<!-- figures: written by `python -m miniature.evaluate` -->", "<!-- /figures -->"
+BEGIN, END = "<!-- figures: written by `python -m underpaint.miniature.evaluate` -->", "<!-- /figures -->"
 
 
 def read_renders(eye: Any, n: int) -> list[Figure]:
@@ -49,7 +49,7 @@ def megabytes(folder: Path) -> float:
 
 def evaluate(folder: Path, n: int) -> dict[str, Any]:
     """Every checkpoint: figures, rates and sizes. Raises FileNotFoundError where one is missing."""
-    from miniature.trainers import reader
+    from underpaint.miniature.trainers import reader
 
     rates: dict[str, float] = {}
     eye = reader.load(folder / "reader")
@@ -101,7 +101,7 @@ def markdown(result: dict[str, Any]) -> str:
         mark = "" if f["reached"] else "**missed**"
         cells = f["model"], f["measure"], f"{f['value']:.3f}{interval}", str(f["cases"]), f["bar"], mark
         lines.append(f"| {' | '.join(cells)} |")
-    how = f"`python -m miniature.evaluate --cases {result['cases']} --threads {result['threads']}`"
+    how = f"`python -m underpaint.miniature.evaluate --cases {result['cases']} --threads {result['threads']}`"
     rest = ", ".join(f"{k} {v}" for k, v in result["rates"].items())
     return "\n".join([f"{how}, torch {result['torch']}:", "", *lines, "", f"Rates in the same run: {rest}."])
 

@@ -1,7 +1,7 @@
 """All that the drawn world shows: its nouns with their icons, its colours, its backgrounds.
 
 Another world is another file of this form: name it in UNDERPAINT_ICONS (a module), write its words with
-``python -m miniature.world my_vocabulary.yaml``, and train (docs/miniatures.md).
+``python -m underpaint.miniature.world my_vocabulary.yaml``, and train (docs/miniatures.md).
 """
 
 from __future__ import annotations

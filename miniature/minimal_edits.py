@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from miniature.edits import another
-from miniature.scenes import PAIRS, _true_relations, random_scene
-from miniature.world import CELLS, cells_of, lay_out, vocabulary
-from schemas.grammar import describe
-from schemas.scene import PLACE, SceneGraph, SceneObject
+from underpaint.miniature.edits import another
+from underpaint.miniature.scenes import PAIRS, _true_relations, random_scene
+from underpaint.miniature.world import CELLS, cells_of, lay_out, vocabulary
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.scene import PLACE, SceneGraph, SceneObject
 
 KINDS = ("colour", "noun", "count", "place", "relation", "background", "missing")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from miniature.world import CELLS, Cell, vocabulary
-from schemas.scene import PLACE, SPATIAL, Relation, SceneGraph, SceneObject
+from underpaint.miniature.world import CELLS, Cell, vocabulary
+from underpaint.schemas.scenes.scene import PLACE, SPATIAL, Relation, SceneGraph, SceneObject
 
 # Two equal objects stand in a row or a column, so that a phrase can say where.
 PAIRS = {
@@ -70,7 +70,7 @@ def _draw(rng: random.Random, counts: tuple[int, ...] | None, relations: bool) -
 
 def _true_relations(graph: SceneGraph, rng: random.Random) -> tuple[Relation, ...]:
     """Up to one stated relation for each single object after the first, true of the places, in either direction."""
-    from schemas.compare import placed
+    from underpaint.schemas.scenes.compare import placed
 
     singles = [o for o in graph.objects if o.count == 1]
     found = []

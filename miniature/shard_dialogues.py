@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from miniature.dialogues import BLANK, DONE, Dialogue, templates
-from schemas.markup import parse_plan
-from schemas.reader import Reader, shards_of
-from schemas.sample import Sample, SplitName
-from schemas.scene import SceneGraph
+from underpaint.miniature.dialogues import BLANK, DONE, Dialogue, templates
+from underpaint.schemas.corpus.reader import Reader, shards_of
+from underpaint.schemas.corpus.sample import Sample, SplitName
+from underpaint.schemas.markup import parse_plan
+from underpaint.schemas.scenes.scene import SceneGraph
 
 
 def dialogues_of(sample: Sample) -> list[Dialogue]:
@@ -28,6 +28,6 @@ def dialogues_of(sample: Sample) -> list[Dialogue]:
 
 
 def read_dialogues(corpus: Path, split: SplitName) -> list[Dialogue]:
-    """Of every multi-turn sample of a split. Raises schemas.reader.ReaderError where there is no shard."""
+    """Of every multi-turn sample of a split. Raises schemas.corpus.reader.ReaderError where there is no shard."""
     reader = Reader(shards_of(corpus, "multi_turn", split), seed=None)
     return [dialogue for example in reader for dialogue in dialogues_of(example.sample)]

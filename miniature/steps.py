@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from miniature.scenes import random_scene
-from schemas.edit import Edit, Op
-from schemas.scene import PLACE, SceneGraph
+from underpaint.miniature.scenes import random_scene
+from underpaint.schemas.scenes.edit import Edit, Op
+from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Train the miniature checkpoints: ``python -m miniature.train painter --hours 1 --resume``.
+"""Train the miniature checkpoints: ``python -m underpaint.miniature.train painter --hours 1 --resume``.
 
-``python -m miniature.train writer --corpus runs/multi_turn --hours 0.2`` fine-tunes the speaker on a corpus instead, to
-``runs/train/checkpoints/writer``: the policy of recipes/self_sampling.yaml.
+``python -m underpaint.miniature.train writer --corpus runs/multi_turn --hours 0.2`` fine-tunes the speaker on a
+corpus instead, to ``runs/train/checkpoints/writer``: the policy of recipes/self_sampling.yaml.
 """
 
 from __future__ import annotations
@@ -45,12 +45,13 @@ def main(
     if part is Part.writer:
         _fine_tune(corpus, (out or POLICIES) / part.value, hours, resume, seed)
         return
-    import_module(f"miniature.trainers.{part.value}").train((out or CHECKPOINTS) / part.value, hours, resume, seed)
+    trainer = import_module(f"underpaint.miniature.trainers.{part.value}")
+    trainer.train((out or CHECKPOINTS) / part.value, hours, resume, seed)
 
 
 def _fine_tune(corpus: Path | None, out: Path, hours: float, resume: bool, seed: int) -> None:
-    from miniature.trainers.writer import train
-    from schemas.reader import ReaderError
+    from underpaint.miniature.trainers.writer import train
+    from underpaint.schemas.corpus.reader import ReaderError
 
     if corpus is None:
         raise typer.BadParameter("the writer learns from a corpus: --corpus runs/multi_turn")

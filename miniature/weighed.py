@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from miniature.dialogues import Dialogue
-from miniature.world import CELLS, cell_labels, vocabulary
-from schemas.compare import look, match
-from schemas.grammar import NUMBERS, read
-from schemas.inspection import AS_ASKED, NOT_ASKED, NOT_SO, NOT_THERE, TO_COME, observed_scene
-from schemas.scene import PLACE, SceneObject
+from underpaint.miniature.dialogues import Dialogue
+from underpaint.miniature.world import CELLS, cell_labels, vocabulary
+from underpaint.schemas.scenes.compare import look, match
+from underpaint.schemas.scenes.grammar import NUMBERS, read
+from underpaint.schemas.scenes.inspection import AS_ASKED, NOT_ASKED, NOT_SO, NOT_THERE, TO_COME, observed_scene
+from underpaint.schemas.scenes.scene import PLACE, SceneObject
 
 Look = tuple[str, str]  # noun and colour; empty where nothing is wanted
 

@@ -17,10 +17,10 @@ import numpy as np
 import yaml
 from PIL import Image, ImageDraw
 
-from schemas.scene import PLACE, PLACES, SPATIAL, SceneGraph, SceneObject
-from schemas.vocabulary import Vocabulary
+from underpaint.schemas.scenes.scene import PLACE, PLACES, SPATIAL, SceneGraph, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
 
-icons = import_module(os.environ.get("UNDERPAINT_ICONS", "miniature.icons"))
+icons = import_module(os.environ.get("UNDERPAINT_ICONS", "underpaint.miniature.icons"))
 SIZE = 64  # pixels a side
 CELL = 32
 ICON = 27
@@ -173,10 +173,10 @@ def read_picture(picture: Image.Image) -> tuple[list[SceneObject], str]:
 def main(arguments: list[str]) -> int:
     """Write the vocabulary that recipes name."""
     if len(arguments) != 1:
-        print("usage: python -m miniature.world VOCABULARY.yaml", file=sys.stderr)
+        print("usage: python -m underpaint.miniature.world VOCABULARY.yaml", file=sys.stderr)
         return 2
     words = vocabulary().model_dump(mode="json")
-    head = "# The words of a drawn world, written from its icons by `python -m miniature.world`.\n"
+    head = "# The words of a drawn world, written from its icons by `python -m underpaint.miniature.world`.\n"
     Path(arguments[0]).write_text(head + yaml.safe_dump(words, sort_keys=False, width=160))
     return 0
 

@@ -14,20 +14,20 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.calibration import SideFigures, check_floor, read_calibration
-from pipeline.candidates import Candidates
-from pipeline.errors import BuildError, UserError, disk_full
-from pipeline.graph import YIELDS, Node, stage_lots
-from pipeline.progress import stage_bar
-from pipeline.quotas import lots_wanted, of_kinds
-from pipeline.run import Run, claim
-from pipeline.runner import Pool, StartError, pool
-from pipeline.select import Selection, select, short_of
-from pipeline.store import atomic_write
-from pipeline.worker import stage_worker
-from pipeline.write_shards import write_shards
-from schemas.critique import Side
-from stages.stage import balances
+from underpaint.pipeline.corpus.write_shards import write_shards
+from underpaint.pipeline.engine.candidate_tables import Candidates
+from underpaint.pipeline.engine.graph import YIELDS, Node, stage_lots
+from underpaint.pipeline.engine.progress import stage_bar
+from underpaint.pipeline.engine.run_folder import Run, claim
+from underpaint.pipeline.engine.runner import Pool, StartError, pool
+from underpaint.pipeline.engine.store import atomic_write
+from underpaint.pipeline.engine.worker import stage_worker
+from underpaint.pipeline.errors import BuildError, UserError, disk_full
+from underpaint.pipeline.recipe.quotas import lots_wanted, of_kinds
+from underpaint.pipeline.selection.judge_gate import SideFigures, check_floor, read_calibration
+from underpaint.pipeline.selection.select import Selection, select, short_of
+from underpaint.schemas.scenes.critique import Side
+from underpaint.stages.common.stage import balances
 
 
 @dataclass

@@ -11,6 +11,8 @@ import re
 # Tokenizers map these to control ids wherever they stand, which breaks a training sequence.
 CONTROL_TOKEN = re.compile(r"<\|[^|<>\s]{1,64}\|>")
 TAG = re.compile(r"</?(?:ins|des|refine)>")
+DONE = "done"  # what a writer answers instead of a plan when nothing is missing
+BLANK = "a blank canvas"  # what a template's `so_far` says before the first step
 _PLAN = re.compile(r"\s*<ins>(.*?)</ins>\s*<des>(.*?)</des>\s*", re.DOTALL)
 _REFINE = re.compile(r"\s*<refine>(.*?)</refine>\s*", re.DOTALL)
 

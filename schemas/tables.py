@@ -1,7 +1,7 @@
 """The Arrow schema of every stage's table. One row's identity is (sample, rollout, step), as far as it has them.
 
 `sample` is the index in the stream, `rollout` counts the policy's attempts at a prompt, `step` counts from 1.
-Scene graphs are the JSON of `schemas.scene.SceneGraph`; critiques that of `schemas.critique.Critique`.
+Scene graphs are the JSON of `schemas.scenes.scene.SceneGraph`; critiques that of `schemas.scenes.critique.Critique`.
 Pictures are encoded files (lossless WebP), RGB, stored once: in the table of the stage that painted them.
 """
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from schemas import tables
-from schemas.critique import Judgement, Side
-from stages.stage import Context, Ledger, Outcome, Params, Stage, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.scenes.critique import Judgement, Side
+from underpaint.stages.common.stage import Context, Ledger, Outcome, Params, Stage, outcome
 
 
 class AlignmentParams(Params):

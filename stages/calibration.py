@@ -1,7 +1,8 @@
 """calibration: the judge is asked about steps and pictures of known truth, as it is asked about the policy's.
 
 Half of the cases are right, most of these incomplete, since calling an unfinished step wrong is the error that must not
-happen; in the others one fault is planted, each kind in its turn. The truth is the critique of `schemas.inspection`.
+happen; in the others one fault is planted, each kind in its turn. The truth is the critique of
+`schemas.scenes.inspection`.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ import pyarrow as pa
 from PIL import Image
 from pydantic import Field
 
-from schemas import tables
-from schemas.compare import Kind
-from schemas.critique import Critique, CritiqueError, Side, parse_critique
-from schemas.edit import Edit, Op, instruct
-from schemas.grammar import describe
-from schemas.inspection import inspect_picture, inspect_text
-from schemas.picture import encode_picture
-from schemas.scene import PLACE, SceneGraph
-from schemas.vocabulary import Vocabulary
-from schemas.wordings import WORDINGS
-from stages import faults
-from stages.compose import CATEGORIES, TooFewWords, compose
-from stages.consequence import BLANK
-from stages.detour import PlannedStep
-from stages.judging import Judged, JudgeParams, Question, judge
-from stages.order import told_from
-from stages.plan import NoPlan, PlanParams, plan
-from stages.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.corpus.picture import encode_picture
+from underpaint.schemas.markup import BLANK
+from underpaint.schemas.scenes.compare import Kind
+from underpaint.schemas.scenes.critique import Critique, CritiqueError, Side, parse_critique
+from underpaint.schemas.scenes.edit import Edit, Op, instruct
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
+from underpaint.schemas.scenes.scene import PLACE, SceneGraph
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.schemas.scenes.wordings import WORDINGS
+from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge
+from underpaint.stages.plan import NoPlan, PlanParams, plan
+from underpaint.stages.planning import planted_faults as faults
+from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
+from underpaint.stages.planning.detour import PlannedStep
+from underpaint.stages.planning.order import told_from
 
 UNFINISHED = 0.7  # of the right cases
 TRIES = 60  # scenes that are drawn for a case until its fault has room in one

@@ -13,11 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas import tables
-from schemas.critique import Judgement
-from schemas.scene import SceneGraph
-from stages.seeds import derive_seed
-from stages.stage import Context, Ledger, Outcome, Params, Stage, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.scenes.critique import Judgement
+from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages.common.seeds import derive_seed
+from underpaint.stages.common.stage import Context, Ledger, Outcome, Params, Stage, outcome
 
 Row = dict[str, Any]
 Key = tuple[int, int, int]  # sample, rollout, step

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from schemas import tables
-from schemas.critique import Side
-from schemas.picture import PictureError
-from stages.judging import Judged, JudgeParams, Question, judge
-from stages.pictures import open_picture
-from stages.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.corpus.picture import PictureError, decode_picture
+from underpaint.schemas.scenes.critique import Side
+from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge
 
 
 class CheckParams(JudgeParams):
@@ -32,7 +31,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
         unit = f"sample {key[0]}, step {key[1]}"
         words = {k: plan[key][k] for k in ("instruction", "description")}
         try:
-            picture = open_picture(draft["picture"])
+            picture = decode_picture(draft["picture"])
         except PictureError as e:
             ledger.fail(Failure.of(unit, e))
             continue

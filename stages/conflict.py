@@ -12,16 +12,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas import tables
-from schemas.compare import compare
-from schemas.critique import Critique, Judgement, Side
-from schemas.grammar import GrammarError, read
-from schemas.inspection import DEAD_END, why_stuck
-from schemas.scene import SceneGraph
-from schemas.vocabulary import Vocabulary
-from stages.agreeing import disagreement, takes_away
-from stages.consequence import carried_out
-from stages.stage import Context, Ledger, Outcome, Params, Stage, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.scenes.compare import compare
+from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+from underpaint.schemas.scenes.grammar import GrammarError, read
+from underpaint.schemas.scenes.inspection import DEAD_END, why_stuck
+from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.stage import Context, Ledger, Outcome, Params, Stage, outcome
+from underpaint.stages.judgement.entailment import carried_out
+from underpaint.stages.judgement.step_consistency import disagreement, takes_away
 
 
 class ConflictParams(Params):

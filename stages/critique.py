@@ -14,13 +14,12 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field, field_validator
 
-from schemas import tables
-from schemas.critique import Side
-from schemas.picture import PictureError
-from stages.agreeing import disagreement
-from stages.judging import JudgeParams, Question, judge
-from stages.pictures import open_picture
-from stages.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.corpus.picture import PictureError, decode_picture
+from underpaint.schemas.scenes.critique import Side
+from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+from underpaint.stages.judgement.panel import JudgeParams, Question, judge
+from underpaint.stages.judgement.step_consistency import disagreement
 
 AFTER = {Side.TEXT: "follows a conflict", Side.PICTURE: "follows a flawed draft"}
 
@@ -86,7 +85,7 @@ def _question(row: dict[str, Any], side: Side, prompt: str) -> Question | Failur
         return Question(unit, side, variables)
     del variables["so_far"]
     try:
-        return Question(unit, side, variables, open_picture(row["picture"]))
+        return Question(unit, side, variables, decode_picture(row["picture"]))
     except PictureError as e:
         return Failure.of(f"{unit}, picture side", e)
 

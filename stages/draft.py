@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from schemas import tables
-from stages.best import paint_best
-from stages.models.roles import PaintRequest
-from stages.pictures import open_picture
-from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.corpus.picture import decode_picture
+from underpaint.stages.common.painting import paint_best
+from underpaint.stages.common.roles import PaintRequest
+from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
 
 
 class DraftParams(Params):
@@ -49,7 +49,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
 
 
 def _request(context: Context, step: dict[str, Any], painted: list[dict[str, Any]]) -> PaintRequest:
-    previous = open_picture(painted[-1]["picture"]) if painted else None
+    previous = decode_picture(painted[-1]["picture"]) if painted else None
     seed = context.seed_for(step["sample"], step["step"])
     return PaintRequest(previous, step["instruction"], step["description"], seed)
 

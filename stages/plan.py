@@ -14,16 +14,16 @@ from typing import Annotated, Literal, TypeVar
 import pyarrow as pa
 from pydantic import Field
 
-from schemas import tables
-from schemas.edit import Edit, Op, instruct
-from schemas.grammar import describe
-from schemas.scene import SceneGraph, SceneObject
-from schemas.vocabulary import Vocabulary
-from schemas.wordings import reword, wordings
-from stages.detour import PICTURES, Kind, PlannedStep, take
-from stages.layout import NoLayout, lay_out
-from stages.order import NoOrder, first_groups, paint_order, told_from
-from stages.stage import Context, Ledger, Outcome, Params, Stage, Weights, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.scenes.edit import Edit, Op, instruct
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.schemas.scenes.wordings import reword, wordings
+from underpaint.stages.common.stage import Context, Ledger, Outcome, Params, Stage, Weights, outcome
+from underpaint.stages.planning.detour import PICTURES, Kind, PlannedStep, take
+from underpaint.stages.planning.layout import NoLayout, lay_out
+from underpaint.stages.planning.order import NoOrder, first_groups, paint_order, told_from
 
 Pictures = Annotated[int, Field(ge=1, le=5)]  # of a trajectory (paper)
 Choice = TypeVar("Choice", Kind, int)

@@ -9,18 +9,18 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import Field, field_validator
 
-from schemas import tables
-from schemas.compare import look
-from schemas.grammar import describe
-from schemas.scene import SceneGraph
-from stages.compose import CATEGORIES, categorise, compose
-from stages.enriching import TASK as ENRICH
-from stages.enriching import Departs, Enriched, Enrichment, enrich_prompts
-from stages.layout import NoLayout, lay_out
-from stages.parsing import TASK as PARSE
-from stages.parsing import Parsed, SceneError, parse_prompts
-from stages.prompt_source import PromptSource, SourceError, open_prompts, read_stream
-from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, Weights, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.scenes.compare import look
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Params, Stage, Weights, outcome
+from underpaint.stages.planning.compose import CATEGORIES, categorise, compose
+from underpaint.stages.planning.layout import NoLayout, lay_out
+from underpaint.stages.prompting.enriching import TASK as ENRICH
+from underpaint.stages.prompting.enriching import Departs, Enriched, Enrichment, enrich_prompts
+from underpaint.stages.prompting.parsing import TASK as PARSE
+from underpaint.stages.prompting.parsing import Parsed, SceneError, parse_prompts
+from underpaint.stages.prompting.prompt_source import PromptSource, SourceError, open_prompts, read_stream
 
 # The paper's prompts are long and its samples have 3.51 pictures: one object alone is seldom worth four steps.
 SHARES = {**dict.fromkeys(CATEGORIES, 1.0), "composition": 9.0}

@@ -13,15 +13,15 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from schemas import tables
-from schemas.critique import Critique, Judgement, Side
-from schemas.vocabulary import Vocabulary
-from stages.best import Painted, paint_best
-from stages.consequence import mends_all
-from stages.judging import Judged, JudgeParams, Question, judge
-from stages.models.roles import PaintRequest
-from stages.pictures import open_picture
-from stages.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.corpus.picture import decode_picture
+from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.painting import Painted, paint_best
+from underpaint.stages.common.roles import PaintRequest
+from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+from underpaint.stages.judgement.entailment import mends_all
+from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge
 
 Row = dict[str, Any]
 Key = tuple[int, int, int]  # sample, rollout, step
@@ -136,8 +136,8 @@ def _request(context: Context, f: Flawed, method: str) -> PaintRequest:
     """Edit the flawed draft as the critique says, or paint the step anew from the picture before it."""
     seed = context.seed_for(*f.key, method, len(f.tries))
     if method == "edit":
-        return PaintRequest(open_picture(f.step["picture"]), f.correction, f.step["description"], seed)
-    previous = open_picture(f.before) if f.before else None
+        return PaintRequest(decode_picture(f.step["picture"]), f.correction, f.step["description"], seed)
+    previous = decode_picture(f.before) if f.before else None
     return PaintRequest(previous, f.step["instruction"], f.step["description"], seed)
 
 
@@ -154,7 +154,7 @@ def _judge(
             continue
         asked.append((f, painted))
         variables = {"prompt": f.prompt, **{k: f.step[k] for k in ("instruction", "description")}}
-        questions.append(Question(f.unit, Side.PICTURE, variables, open_picture(painted.picture), f.template))
+        questions.append(Question(f.unit, Side.PICTURE, variables, decode_picture(painted.picture), f.template))
     for (f, painted), verdict in zip(asked, judge(context, questions, context.params), strict=True):
         said = verdict if isinstance(verdict, Judged) else None  # where no answer counts, nothing is accepted
         f.unjudged = None if isinstance(verdict, Judged) else verdict

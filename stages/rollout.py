@@ -12,15 +12,12 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from schemas import tables
-from schemas.markup import MarkupError, parse_plan
-from stages.consequence import BLANK
-from stages.judging import pick_template
-from stages.models.roles import AskRequest, PaintRequest
-from stages.pictures import each, open_picture, paint_all
-from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
-
-DONE = "done"
+from underpaint.schemas import tables
+from underpaint.schemas.corpus.picture import decode_picture
+from underpaint.schemas.markup import BLANK, DONE, MarkupError, parse_plan
+from underpaint.stages.common.painting import paint_all
+from underpaint.stages.common.roles import AskRequest, PaintRequest, each
+from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome, pick_template
 
 
 class RolloutParams(Params):
@@ -76,7 +73,7 @@ def _write(
     for r in going:
         template = pick_template(context, "write", r.unit)
         variables = {"prompt": r.prompt, "so_far": r.steps[-1]["description"] if r.steps else BLANK}
-        picture = open_picture(r.steps[-1]["picture"]) if template.picture and r.steps else None
+        picture = decode_picture(r.steps[-1]["picture"]) if template.picture and r.steps else None
         seed = context.seed_for(r.sample, r.number, step, "write")
         text = template.render(**variables)
         requests.append(AskRequest("write", text, seed, picture, context.params.temperature, variables))
@@ -101,7 +98,7 @@ def _write(
 def _paint(context: Context, written: list[tuple[Rollout, dict[str, Any]]], step: int, ledger: Ledger) -> list[Rollout]:
     requests = [
         PaintRequest(
-            open_picture(r.steps[-1]["picture"]) if r.steps else None, row["instruction"], row["description"],
+            decode_picture(r.steps[-1]["picture"]) if r.steps else None, row["instruction"], row["description"],
             context.seed_for(r.sample, r.number, step, "paint"),
         )
         for r, row in written

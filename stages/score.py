@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from schemas import tables
-from schemas.critique import Side
-from schemas.picture import PictureError
-from stages.pictures import open_picture
-from stages.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
+from underpaint.schemas import tables
+from underpaint.schemas.corpus.picture import PictureError, decode_picture
+from underpaint.schemas.scenes.critique import Side
+from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome
 
 Row = dict[str, Any]
 
@@ -32,7 +31,7 @@ def _embed(context: Context, rows: list[Row], ledger: Ledger) -> tuple[list[Row]
     for row in rows:
         ledger.enter()
         try:
-            pictures.append(open_picture(row["picture"]))
+            pictures.append(decode_picture(row["picture"]))
             opened.append(row)
         except PictureError as e:
             ledger.fail(Failure.of(f"sample {row['sample']}, step {row['step']}", e))

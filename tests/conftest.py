@@ -13,7 +13,7 @@ import pytest
 import yaml
 from hypothesis import settings
 
-from schemas.vocabulary import Vocabulary
+from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the workers; before anything imports torch
@@ -64,10 +64,13 @@ def make_lot(
     write: Callable[[dict[str, Any]], Path], recipe: dict[str, Any], root: Path
 ) -> tuple[Any, dict[str, Any], Any]:
     """Run every stage on lot 0 in this process, without Ray: the recipe, its nodes and the store."""
-    from pipeline.graph import STAGES, build_graph  # not above: numpy counts its threads when it is imported
-    from pipeline.recipe import load_recipe
-    from pipeline.store import Store
-    from pipeline.worker import stage_worker
+    from underpaint.pipeline.engine.graph import (  # not above: numpy counts its threads when it is imported
+        STAGES,
+        build_graph,
+    )
+    from underpaint.pipeline.engine.store import Store
+    from underpaint.pipeline.engine.worker import stage_worker
+    from underpaint.pipeline.recipe.recipe import load_recipe
 
     loaded = load_recipe(write(recipe))
     nodes, store = build_graph(loaded), Store(root)
@@ -80,7 +83,7 @@ def command(*arguments: str | Path) -> tuple[list[str], dict[str, Any]]:
     """``underpaint …`` as a process of its own: the words, and how to start it."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
-    words = [sys.executable, "-W", "ignore", "-m", "pipeline.cli", *map(str, arguments)]
+    words = [sys.executable, "-W", "ignore", "-m", "underpaint.pipeline.cli.main", *map(str, arguments)]
     return words, {"cwd": ROOT, "env": environment, "text": True}
 
 

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from pipeline.corpus import CorpusInfo, write_corpus
-from pipeline.shard import Ref
-from schemas.markup import plan_text, refine_text
-from schemas.picture import encode_picture
-from schemas.sample import Sample, Score, Segment, SubsetName, sample_id
-from schemas.sample_builder import NewPicture, build_sample, image_segment, text_segment
+from underpaint.pipeline.corpus.index import CorpusInfo
+from underpaint.pipeline.corpus.shard import Ref
+from underpaint.pipeline.corpus.write_corpus import write_corpus
+from underpaint.schemas.corpus.picture import encode_picture
+from underpaint.schemas.corpus.sample import Sample, Score, Segment, SubsetName, sample_id
+from underpaint.schemas.corpus.sample_builder import NewPicture, build_sample, image_segment, text_segment
+from underpaint.schemas.markup import plan_text, refine_text
 
 COMMIT = "0" * 40
 RECIPE = "1" * 64

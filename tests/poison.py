@@ -10,12 +10,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from schemas.critique import Critique, Finding, Judgement
-from stages.models.drawn import DrawnPainter
-from stages.models.roles import AskRequest, PaintRequest
-from stages.models.symbolic import Symbolic
+from underpaint.schemas.scenes.critique import Critique, Finding, Judgement
+from underpaint.stages.common.roles import AskRequest, PaintRequest
+from underpaint.stages.models.drawn import DrawnPainter
+from underpaint.stages.models.symbolic import Symbolic
 
-WORLD = "miniature.world"
+WORLD = "underpaint.miniature.world"
 
 
 class TornPainter(DrawnPainter):

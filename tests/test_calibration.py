@@ -14,26 +14,26 @@ from conftest import make_lot
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline.assemble import config_sha256
-from pipeline.build import build, calibrate
-from pipeline.calibration import FIGURES, calibration_lines, figures, read_calibration, shortfalls
-from pipeline.cli import app
-from pipeline.errors import BuildError, UserError
-from pipeline.graph import build_graph
-from pipeline.recipe import load_recipe
-from pipeline.report import write_report
-from pipeline.run import open_run
-from pipeline.runner import Report
-from pipeline.verify import verify
-from schemas.compare import Kind
-from schemas.critique import Critique, Finding, Judgement, Side
-from schemas.grammar import read
-from schemas.interval import Share
-from schemas.vocabulary import Vocabulary
-from stages import faults
-from stages.calibration import make_case, possible
-from stages.models.drawn import DrawnPainter
-from stages.stage import balances
+from underpaint.pipeline.build import build, calibrate
+from underpaint.pipeline.cli.main import app
+from underpaint.pipeline.corpus.assemble import config_sha256
+from underpaint.pipeline.corpus.verify import verify
+from underpaint.pipeline.engine.graph import build_graph
+from underpaint.pipeline.engine.run_folder import open_run
+from underpaint.pipeline.engine.runner import Report
+from underpaint.pipeline.errors import BuildError, UserError
+from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.pipeline.report.report import write_report
+from underpaint.pipeline.selection.judge_gate import FIGURES, calibration_lines, figures, read_calibration, shortfalls
+from underpaint.schemas.interval import Share
+from underpaint.schemas.scenes.compare import Kind
+from underpaint.schemas.scenes.critique import Critique, Finding, Judgement, Side
+from underpaint.schemas.scenes.grammar import read
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.calibration import make_case, possible
+from underpaint.stages.common.stage import balances
+from underpaint.stages.models.drawn import DrawnPainter
+from underpaint.stages.planning import planted_faults as faults
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -51,7 +51,7 @@ def test_a_case_is_what_it_says(vocabulary: Vocabulary, side: Side, fault: Kind 
     if fault is not None and fault not in planters:
         assert fault in (Kind.MISSING_OBJECT, Kind.MISSING_DETAIL)  # not painted yet is no fault of a text
         return
-    world = DrawnPainter("miniature.world")
+    world = DrawnPainter("underpaint.miniature.world")
     for seed in range(12):
         case = make_case(side, fault, random.Random(f"{fault}/{seed}"), vocabulary, 4, world)
         assert case is not None and (case.picture is None) == (side is Side.TEXT)
@@ -213,7 +213,7 @@ def test_a_judge_under_the_floor_ships_only_when_told(
     recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    monkeypatch.setattr("pipeline.build.pool", lambda *_: contextlib.nullcontext(Here()))
+    monkeypatch.setattr("underpaint.pipeline.build.pool", lambda *_: contextlib.nullcontext(Here()))
     recipe["models"]["wavering"] = {"kind": "python", "factory": "poison:Wavering"}
     recipe["roles"]["judge"] = "wavering"
     recipe["lot_size"] = 32

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.decontaminate import Benchmarks, ListError, read_list
-from schemas.grammar import read
-from schemas.vocabulary import Vocabulary
+from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, ListError, read_list
+from underpaint.schemas.scenes.grammar import read
+from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 GENEVAL = {"tag": "colors", "include": [{"class": "car", "count": 1, "color": "red"}], "prompt": "a photo of a red car"}
 WISE = [{"Prompt": "The oval decorations that children look for in gardens during Easter", "prompt_id": 1}]

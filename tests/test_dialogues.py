@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from miniature.dialogue_checks import described, grade
-from miniature.dialogues import (
+from underpaint.miniature.dialogue_checks import described, grade
+from underpaint.miniature.dialogues import (
     BLANK,
     DONE,
     MAKERS,
@@ -19,16 +19,16 @@ from miniature.dialogues import (
     text_dialogue,
     write_dialogue,
 )
-from miniature.trainers.reader import COLOURS, NOUNS
-from miniature.trainers.speaker import item_ends
-from miniature.weighed import weighed
-from miniature.world import cell_labels, lay_out, render, vocabulary
-from schemas.compare import Verdict, compare
-from schemas.critique import Judgement, parse_critique
-from schemas.edit import read_instruction
-from schemas.grammar import read
-from schemas.inspection import AS_ASKED, NOT_SO, NOT_THERE, TO_COME
-from schemas.scene import SceneGraph
+from underpaint.miniature.trainers.reader import COLOURS, NOUNS
+from underpaint.miniature.trainers.speaker import item_ends
+from underpaint.miniature.weighed import weighed
+from underpaint.miniature.world import cell_labels, lay_out, render, vocabulary
+from underpaint.schemas.scenes.compare import Verdict, compare
+from underpaint.schemas.scenes.critique import Judgement, parse_critique
+from underpaint.schemas.scenes.edit import read_instruction
+from underpaint.schemas.scenes.grammar import read
+from underpaint.schemas.scenes.inspection import AS_ASKED, NOT_SO, NOT_THERE, TO_COME
+from underpaint.schemas.scenes.scene import SceneGraph
 
 N = 150
 

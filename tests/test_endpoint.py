@@ -16,17 +16,17 @@ from conftest import ROOT, underpaint
 from fake_endpoint import painted, said, serving
 from PIL import Image
 
-from miniature.world import vocabulary
-from pipeline.errors import UserError
-from pipeline.journal import Journal
-from pipeline.recipe import load_recipe
-from pipeline.retry import FailedLot, undo
-from pipeline.run import open_run
-from stages.models.endpoint import Endpoint, EndpointError
-from stages.models.kinds import OpenAIConfig
-from stages.models.roles import AskRequest, ModelUnavailable, PaintRequest
-from stages.models.symbolic import Symbolic
-from stages.pictures import each, paint_all
+from underpaint.miniature.world import vocabulary
+from underpaint.pipeline.engine.journal import Journal
+from underpaint.pipeline.engine.retry import FailedLot, undo
+from underpaint.pipeline.engine.run_folder import open_run
+from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.stages.common.painting import paint_all
+from underpaint.stages.common.roles import AskRequest, ModelUnavailable, PaintRequest, each
+from underpaint.stages.models.endpoint import Endpoint, EndpointError
+from underpaint.stages.models.kinds import OpenAIConfig
+from underpaint.stages.models.symbolic import Symbolic
 
 Write = Callable[[dict[str, Any]], Path]
 RED = Image.new("RGB", (16, 16), (255, 0, 0))
@@ -212,7 +212,7 @@ def test_a_build_judged_by_an_endpoint_then_retried(
 ) -> None:
     """Rows that the server failed go to quarantine; `retry` asks for those and no others. The key is in no file."""
     monkeypatch.setenv("FAKE_KEY", "sk-secret")
-    judge, down = Symbolic("miniature.world"), {"cup"}
+    judge, down = Symbolic("underpaint.miniature.world"), {"cup"}
 
     def answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         content = body["messages"][0]["content"]

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniature.scenes import random_scene
-from miniature.world import vocabulary
-from pipeline.graph import build_graph
-from pipeline.recipe import load_recipe
-from pipeline.store import Store
-from pipeline.worker import stage_worker
-from schemas.grammar import describe
-from schemas.scene import PLACE, SceneGraph
-from stages.enriching import ADDS, CONTRADICTS, DROPS, departure
-from stages.models.storyteller import prompt_scene, tell
+from underpaint.miniature.scenes import random_scene
+from underpaint.miniature.world import vocabulary
+from underpaint.pipeline.engine.graph import build_graph
+from underpaint.pipeline.engine.store import Store
+from underpaint.pipeline.engine.worker import stage_worker
+from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.scene import PLACE, SceneGraph
+from underpaint.stages.models.storyteller import prompt_scene, tell
+from underpaint.stages.prompting.enriching import ADDS, CONTRADICTS, DROPS, departure
 
 Write = Callable[[dict[str, Any]], Path]
 WORDS = vocabulary()

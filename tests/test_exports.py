@@ -20,14 +20,14 @@ from factories import alignment, conflict, multi_turn, picture, write_tiny_corpu
 from loaders import by_hand, energon_folder, parts, pixels
 from typer.testing import CliRunner
 
-from pipeline.cli import app
-from pipeline.errors import UserError
-from pipeline.exports import dpo, energon, parquet
-from pipeline.shard import read_shard
-from schemas.conversation import conversation
-from schemas.picture import decode_picture
-from schemas.preference import preference_pair
-from schemas.sample import Sample
+from underpaint.pipeline.cli.main import app
+from underpaint.pipeline.corpus.exports import dpo, energon, parquet
+from underpaint.pipeline.corpus.shard import read_shard
+from underpaint.pipeline.errors import UserError
+from underpaint.schemas.corpus.conversation import conversation
+from underpaint.schemas.corpus.picture import decode_picture
+from underpaint.schemas.corpus.preference import preference_pair
+from underpaint.schemas.corpus.sample import Sample
 
 Everything = dict[str, tuple[Sample, list[bytes]]]
 
@@ -82,7 +82,7 @@ class Letters:
 @pytest.fixture
 def irg(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any, Callable[[Path], Any]]]:
     """Both transforms and the dataset class of the checkout in IRG_REPO; what it needs for videos is stubbed."""
-    import stages.models.torchvision_compat  # noqa: F401  (before IRG imports torchvision)
+    import underpaint.stages.models.torchvision_compat  # noqa: F401  (before IRG imports torchvision)
 
     monkeypatch.syspath_prepend(str(Path(os.environ["IRG_REPO"]) / "SFT"))
     for name in ("cv2", "decord"):

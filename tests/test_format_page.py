@@ -12,9 +12,9 @@ from factories import corpus, write_tiny_corpus
 from loaders import by_hand, pixels
 from PIL import Image
 
-from pipeline.exports import energon
-from pipeline.training.sequence import Policy, sequence
-from schemas.sample import Sample
+from underpaint.pipeline.corpus.exports import energon
+from underpaint.pipeline.training.sequence import Policy, sequence
+from underpaint.schemas.corpus.sample import Sample
 
 PAGE = (ROOT / "docs" / "format.md").read_text("utf-8")
 

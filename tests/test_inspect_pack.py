@@ -13,10 +13,10 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from pipeline.training.packing import RECOMMENDED, Packing
-from pipeline.training.sequence import Policy
-from pipeline.training.survey import lengths, mixture, read_sequences, recommend, trial, weights
-from pipeline.training.tokens import byte_tokens, counter
+from underpaint.pipeline.training.packing import RECOMMENDED, Packing
+from underpaint.pipeline.training.sequence import Policy
+from underpaint.pipeline.training.survey import lengths, mixture, read_sequences, recommend, trial, weights
+from underpaint.pipeline.training.tokens import byte_tokens, counter
 
 
 @pytest.fixture(scope="module")

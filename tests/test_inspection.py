@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniature.edits import another
-from miniature.scenes import random_scene
-from miniature.world import read_picture, render, vocabulary
-from schemas.critique import Critique, Judgement, parse_critique
-from schemas.edit import Edit, Op, apply, read_instruction
-from schemas.grammar import read
-from schemas.inspection import DEAD_END, inspect_picture, inspect_text, observed_scene
-from schemas.inspection.text_correction import correct_text
-from schemas.scene import PLACE, SceneGraph
-from stages.agreeing import disagreement, takes_away
+from underpaint.miniature.edits import another
+from underpaint.miniature.scenes import random_scene
+from underpaint.miniature.world import read_picture, render, vocabulary
+from underpaint.schemas.scenes.critique import Critique, Judgement, parse_critique
+from underpaint.schemas.scenes.edit import Edit, Op, apply, read_instruction
+from underpaint.schemas.scenes.grammar import read
+from underpaint.schemas.scenes.inspection import DEAD_END, inspect_picture, inspect_text, observed_scene
+from underpaint.schemas.scenes.inspection.text_correction import correct_text
+from underpaint.schemas.scenes.scene import PLACE, SceneGraph
+from underpaint.stages.judgement.step_consistency import disagreement, takes_away
 
 WORDS = vocabulary()
 TWO = "A red car and a blue cup."

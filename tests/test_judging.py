@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from conftest import make_lot
 
-from pipeline.assemble import Assembler
-from pipeline.errors import UserError
-from pipeline.graph import build_graph
-from pipeline.recipe import load_recipe
-from pipeline.select import select
-from schemas.critique import CritiqueError, Side
-from schemas.vocabulary import Vocabulary
-from stages.judging import Judged, JudgeParams, Question, judge
-from stages.models.roles import AskRequest
-from stages.stage import Context, Failure, Lot
-from stages.templating import BUILT_IN, load_templates
+from underpaint.pipeline.corpus.assemble import Assembler
+from underpaint.pipeline.engine.graph import build_graph
+from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.pipeline.selection.select import select
+from underpaint.schemas.scenes.critique import CritiqueError, Side
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.roles import AskRequest
+from underpaint.stages.common.stage import Context, Failure, Lot
+from underpaint.stages.common.templating import BUILT_IN, load_templates
+from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge
 
 Write = Callable[[dict[str, Any]], Path]
 Answers = list[str | Exception]

@@ -11,17 +11,17 @@ import pytest
 import torch
 from PIL import Image
 
-from miniature.dialogues import MAKERS, picture_dialogue, text_dialogue
-from miniature.edits import random_edit
-from miniature.minimal_edits import KINDS
-from miniature.train import CHECKPOINTS
-from miniature.world import render, vocabulary
-from schemas.critique import Judgement, Side, parse_critique
-from stages.consequence import weigh_observations
-from stages.models.painter import DiffusersPainter
-from stages.models.roles import AskRequest, PaintRequest
-from stages.models.scorer import OpenClipScorer
-from stages.models.speaker import SeededSampling, TransformersSpeaker
+from underpaint.miniature.dialogues import MAKERS, picture_dialogue, text_dialogue
+from underpaint.miniature.edits import random_edit
+from underpaint.miniature.minimal_edits import KINDS
+from underpaint.miniature.train import CHECKPOINTS
+from underpaint.miniature.world import render, vocabulary
+from underpaint.schemas.scenes.critique import Judgement, Side, parse_critique
+from underpaint.stages.common.roles import AskRequest, PaintRequest
+from underpaint.stages.judgement.entailment import weigh_observations
+from underpaint.stages.models.painter import DiffusersPainter
+from underpaint.stages.models.scorer import OpenClipScorer
+from underpaint.stages.models.speaker import SeededSampling, TransformersSpeaker
 
 
 def _trained(name: str) -> Path:
@@ -35,7 +35,7 @@ def _trained(name: str) -> Path:
 
 def test_an_untrained_painter_copies() -> None:
     """Whatever the text and the noise: what training adds is the edit."""
-    from miniature.trainers.painter import build
+    from underpaint.miniature.trainers.painter import build
 
     torch.manual_seed(0)
     previous = 1.5 * torch.randn(4, 16, 8, 8)
@@ -117,7 +117,7 @@ def _tiny_kontext(folder: Path) -> None:
     )
     from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
-    from miniature.tokenizer import train_tokenizer
+    from underpaint.miniature.tokenizer import train_tokenizer
 
     torch.manual_seed(0)
     words = train_tokenizer(["Paint a red car at the top left."] * 9, 300, (), 16, frame=True)
@@ -221,7 +221,7 @@ def test_scorer_gives_unit_vectors(scorer: OpenClipScorer) -> None:
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "relation"])  # measured: it does not see relations yet
 def test_scorer_ranks_the_right_text_above_its_edit(scorer: OpenClipScorer, kind: str) -> None:
-    from miniature.trainers.scorer import held_out
+    from underpaint.miniature.trainers.scorer import held_out
 
     pairs = held_out(random.Random("test/score"), kind, 40)
     pictures = scorer.embed_pictures([render(a.graph, a.seed) for a, _ in pairs])

@@ -13,16 +13,16 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miniature.world import render, vocabulary
-from schemas.compare import Verdict, compare
-from schemas.edit import Op, apply, read_instruction
-from schemas.grammar import describe, read
-from schemas.scene import PLACE, Relation, SceneGraph
-from schemas.vocabulary import Vocabulary
-from stages.compose import CATEGORIES, compose
-from stages.detour import PlannedStep
-from stages.plan import Made, NoPlan, PlanParams, plan, words_of
-from stages.prompts import SHARES
+from underpaint.miniature.world import render, vocabulary
+from underpaint.schemas.scenes.compare import Verdict, compare
+from underpaint.schemas.scenes.edit import Op, apply, read_instruction
+from underpaint.schemas.scenes.grammar import describe, read
+from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.plan import Made, NoPlan, PlanParams, plan, words_of
+from underpaint.stages.planning.compose import CATEGORIES, compose
+from underpaint.stages.planning.detour import PlannedStep
+from underpaint.stages.prompts import SHARES
 
 WORDS = vocabulary()
 COCO = Vocabulary.model_validate(yaml.safe_load((ROOT / "recipes" / "vocabularies" / "coco.yaml").read_text()))

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import underpaint
 
-from pipeline.errors import UserError
-from pipeline.graph import build_graph
-from pipeline.recipe import load_recipe
-from pipeline.store import Store
-from pipeline.worker import stage_worker
-from stages.prompt_source import STRIDE, PromptSource, open_prompts, read_stream
-from stages.stage import balances
+from underpaint.pipeline.engine.graph import build_graph
+from underpaint.pipeline.engine.store import Store
+from underpaint.pipeline.engine.worker import stage_worker
+from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.stages.common.stage import balances
+from underpaint.stages.prompting.prompt_source import STRIDE, PromptSource, open_prompts, read_stream
 
 Write = Callable[[dict[str, Any]], Path]
 PROMPTS = [f"A red car number {i}." for i in range(2 * STRIDE + 7)]

@@ -10,14 +10,14 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniature.scenes import random_scene
-from miniature.world import vocabulary
-from schemas.grammar import GrammarError, describe, read
-from schemas.mentions import disagreements, gather
-from schemas.phrasing import read_prompt
-from schemas.scene import PLACE
-from schemas.vocabulary import Vocabulary
-from stages.compose import CATEGORIES, TooFewWords, categorise, compose
+from underpaint.miniature.scenes import random_scene
+from underpaint.miniature.world import vocabulary
+from underpaint.schemas.scenes.grammar import GrammarError, describe, read
+from underpaint.schemas.scenes.mentions import disagreements, gather
+from underpaint.schemas.scenes.prompt_reading import read_prompt
+from underpaint.schemas.scenes.scene import PLACE
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, categorise, compose
 
 WORDS = vocabulary()
 COCO = Vocabulary.model_validate(yaml.safe_load((ROOT / "recipes" / "vocabularies" / "coco.yaml").read_text()))

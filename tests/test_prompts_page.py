@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 from conftest import ROOT
 
-from pipeline.graph import build_graph
-from pipeline.recipe import load_recipe
-from pipeline.store import Store
-from pipeline.worker import stage_worker
-from stages.prompts import PromptParams
+from underpaint.pipeline.engine.graph import build_graph
+from underpaint.pipeline.engine.store import Store
+from underpaint.pipeline.engine.worker import stage_worker
+from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.stages.prompts import PromptParams
 
 PAGE = (ROOT / "docs" / "prompts.md").read_text()
 BLOCKS = dict(re.findall(r"^```\w+ (\S+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))

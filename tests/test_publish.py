@@ -15,8 +15,8 @@ from factories import write_tiny_corpus
 from huggingface_hub import constants
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import app
-from pipeline.errors import UserError
+from underpaint.pipeline.cli.main import app
+from underpaint.pipeline.errors import UserError
 
 TOKEN = "hf_this_is_the_secret"
 REPO = "lab/tiny"

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from schemas.example import trusted
-from schemas.reader import Reader, ReaderError, shards_of
-from schemas.sample import Sample, SampleError
+from underpaint.schemas.corpus.example import trusted
+from underpaint.schemas.corpus.reader import Reader, ReaderError, shards_of
+from underpaint.schemas.corpus.sample import Sample, SampleError
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from conftest import ROOT, underpaint
 
-from pipeline.assemble import model_names
-from pipeline.card_facts import model_notes
-from pipeline.errors import UserError, disk_full
-from pipeline.explain import explain_plan
-from pipeline.quotas import PAPER, shard_numbers
-from pipeline.recipe import load_recipe
-from pipeline.run import bytes_wanted, check_room, claim, mark_run, open_run
-from stages.models.kinds import DiffusersConfig, OpenClipConfig
-from stages.plan import PlanParams
-from stages.prompts import PromptParams
+from underpaint.pipeline.corpus.assemble import model_names
+from underpaint.pipeline.corpus.card_facts import model_notes
+from underpaint.pipeline.engine.run_folder import bytes_wanted, check_room, claim, mark_run, open_run
+from underpaint.pipeline.engine.staleness import explain_plan
+from underpaint.pipeline.errors import UserError, disk_full
+from underpaint.pipeline.recipe.quotas import PAPER, shard_numbers
+from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.stages.models.kinds import DiffusersConfig, OpenClipConfig
+from underpaint.stages.plan import PlanParams
+from underpaint.stages.prompts import PromptParams
 
 Write = Callable[[dict[str, Any]], Path]
 

@@ -12,15 +12,14 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from schemas import tables
-from schemas.picture import encode_picture
-from schemas.vocabulary import Vocabulary
-from stages import alignment, repair
-from stages.best import Painted, paint_best
-from stages.models.roles import AskRequest, PaintRequest
-from stages.pictures import open_picture
-from stages.stage import Context, Lot, balances
-from stages.templating import BUILT_IN, load_templates
+from underpaint.schemas import tables
+from underpaint.schemas.corpus.picture import decode_picture, encode_picture
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages import alignment, repair
+from underpaint.stages.common.painting import Painted, paint_best
+from underpaint.stages.common.roles import AskRequest, PaintRequest
+from underpaint.stages.common.stage import Context, Lot, balances
+from underpaint.stages.common.templating import BUILT_IN, load_templates
 
 WORDS = {"so_far": "a blank canvas", "instruction": "Paint a red cup.", "description": "A red cup."}
 FINE = {"observed": [], "findings": [], "verdict": "consistent", "analysis": "It is red.", "correction": ""}
@@ -112,7 +111,7 @@ def test_the_sibling_most_agreed_upon_is_tried_first(vocabulary: Vocabulary) -> 
     made = repair.run(context(vocabulary, least=101), given)
     (row,) = made.table.to_pylist()
     assert (row["method"], row["attempt"], row["accepted"]) == ("sibling", 1, True)
-    assert redness(open_picture(row["picture"])) == 102  # of rollout 2, agreed upon by 0.8
+    assert redness(decode_picture(row["picture"])) == 102  # of rollout 2, agreed upon by 0.8
     aligned = alignment.run(context(vocabulary), {**given, "repair": made.table}).table.to_pylist()
     assert [(r["polarity"], r["tries"], r["repair"]) for r in aligned] == [
         ("negative", 1, "sibling"), ("positive", 0, ""), ("positive", 0, ""),
@@ -190,7 +189,7 @@ def test_the_best_of_n_is_the_nearest(vocabulary: Vocabulary, drafts: int) -> No
         assert isinstance(best, Painted)
         own = [r.seed for r in used.models["painter"].asked[n * drafts : (n + 1) * drafts]]
         assert own[0] == requests[n].seed and len(set(own)) == drafts
-        assert redness(open_picture(best.picture)) == max(seed % 256 for seed in own)
+        assert redness(decode_picture(best.picture)) == max(seed % 256 for seed in own)
         assert best.seed in own and len(best.scores) == (drafts if drafts > 1 else 0)
 
 

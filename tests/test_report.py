@@ -16,15 +16,15 @@ from conftest import structural_recipe
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline import build as building
-from pipeline.cli import app
-from pipeline.corpus_facts import read_facts
-from pipeline.errors import UserError
-from pipeline.repairs import repairs
-from pipeline.report import corpus_of, write_report
-from pipeline.run import Run, open_run
-from pipeline.runner import Report
-from pipeline.shard import read_shard
+from underpaint.pipeline import build as building
+from underpaint.pipeline.cli.main import app
+from underpaint.pipeline.corpus.figures import read_facts
+from underpaint.pipeline.corpus.repair_figures import repairs
+from underpaint.pipeline.corpus.shard import read_shard
+from underpaint.pipeline.engine.run_folder import Run, open_run
+from underpaint.pipeline.engine.runner import Report
+from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.report.report import corpus_of, write_report
 
 
 class InProcess:

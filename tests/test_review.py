@@ -14,16 +14,16 @@ import pyarrow as pa
 import pytest
 from conftest import ROOT
 
-from pipeline.candidate_pool import open_pool
-from pipeline.candidates import EMPTY
-from pipeline.decisions import FILE, Decision, add_decision, load_decisions
-from pipeline.decontaminate import Benchmarks
-from pipeline.errors import UserError
-from pipeline.recipe import load_recipe
-from pipeline.review import Reviewed, serve
-from pipeline.run import Run
-from pipeline.wanted import Select
-from schemas.vocabulary import Vocabulary
+from underpaint.pipeline.engine.candidate_tables import EMPTY
+from underpaint.pipeline.engine.run_folder import Run
+from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.recipe.benchmark_lists import Benchmarks
+from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.pipeline.recipe.settings import Select
+from underpaint.pipeline.report.review import Reviewed, serve
+from underpaint.pipeline.selection.decisions import FILE, Decision, add_decision, load_decisions
+from underpaint.pipeline.selection.pool import open_pool
+from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 
 def candidates(agreements: list[float]) -> pa.Table:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from ray.exceptions import RayActorError, RayTaskError
 
-from pipeline import runner
-from pipeline.runner import Pool, StartError
-from stages.models.roles import ModelUnavailable
+from underpaint.pipeline.engine import runner
+from underpaint.pipeline.engine.runner import Pool, StartError
+from underpaint.stages.common.roles import ModelUnavailable
 
 Does = Callable[[], Any]
 

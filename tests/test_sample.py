@@ -15,13 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from schemas.export import stale
-from schemas.fields import MODELS, arrow_fields, json_schema, markdown_tables, rows
-from schemas.markup import MarkupError, parse_plan, parse_refine, plan_text, refine_text
-from schemas.picture import PictureError, decode_picture, encode_picture, picture_sha256, probe_picture
-from schemas.sample import Sample, SampleError, canonical_json, content_sha256, sample_id
-from schemas.sample_builder import build_sample, image_segment, text_segment
-from schemas.webdataset import decode, decode_json, encode
+from underpaint.schemas.corpus.fields import MODELS, arrow_fields, json_schema, markdown_tables, rows
+from underpaint.schemas.corpus.picture import (
+    PictureError,
+    decode_picture,
+    encode_picture,
+    picture_sha256,
+    probe_picture,
+)
+from underpaint.schemas.corpus.sample import Sample, SampleError, canonical_json, content_sha256, sample_id
+from underpaint.schemas.corpus.sample_builder import build_sample, image_segment, text_segment
+from underpaint.schemas.corpus.webdataset import decode, decode_json, encode
+from underpaint.schemas.corpus.write_schema import stale
+from underpaint.schemas.markup import MarkupError, parse_plan, parse_refine, plan_text, refine_text
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60).filter(
     lambda t: t.strip() and "<" not in t
@@ -268,7 +274,7 @@ def test_pictures_of_no_use() -> None:
 
 
 def test_committed_files_follow_the_schema() -> None:
-    assert stale() == [], "run python -m schemas.export"
+    assert stale() == [], "run python -m underpaint.schemas.corpus.write_schema"
 
 
 def test_one_table_of_fields() -> None:

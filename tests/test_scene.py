@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from miniature.edits import another, random_edit
-from miniature.scenes import random_scene
-from miniature.world import vocabulary
-from schemas.compare import Kind, Verdict, _assign, compare, match
-from schemas.edit import apply, instruct, read_instruction
-from schemas.grammar import GrammarError, describe, read
-from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
-from schemas.wordings import own_wording
+from underpaint.miniature.edits import another, random_edit
+from underpaint.miniature.scenes import random_scene
+from underpaint.miniature.world import vocabulary
+from underpaint.schemas.scenes.compare import Kind, Verdict, _assign, compare, match
+from underpaint.schemas.scenes.edit import apply, instruct, read_instruction
+from underpaint.schemas.scenes.grammar import GrammarError, describe, read
+from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
+from underpaint.schemas.scenes.wordings import own_wording
 
 WORDS = vocabulary()
 scenes = st.builds(lambda seed: random_scene(random.Random(seed)), st.integers(0, 10**9))

@@ -11,16 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.candidate_pool import CandidatePool
-from pipeline.candidates import EMPTY, Candidates
-from pipeline.graph import YIELDS
-from pipeline.recipe import Recipe, load_recipe
-from pipeline.select import Selection, select
-from pipeline.threshold_grid import yields
-from schemas.grammar import describe
-from schemas.vocabulary import Vocabulary
-from stages.prompts import CATEGORIES, compose
-from stages.seeds import derive_random
+from underpaint.pipeline.engine.candidate_tables import EMPTY, Candidates
+from underpaint.pipeline.engine.graph import YIELDS
+from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
+from underpaint.pipeline.selection.pool import CandidatePool
+from underpaint.pipeline.selection.select import Selection, select
+from underpaint.pipeline.selection.threshold_grid import yields
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.seeds import derive_random
+from underpaint.stages.prompts import CATEGORIES, compose
 
 Write = Callable[[dict[str, Any]], Path]
 LOTS, SIZE = 6, 60

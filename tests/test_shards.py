@@ -21,15 +21,15 @@ from conftest import make_lot
 from factories import FIRST, INFO, SHARDS, corpus, load, multi_turn, picture, refs, write_tiny_corpus
 from PIL import Image
 
-from pipeline.assemble import Assembler
-from pipeline.card_facts import ModelNote
-from pipeline.corpus import begin_corpus, finish_corpus, write_corpus
-from pipeline.corpus_facts import Facts
-from pipeline.repairs import Repairs, Tries
-from pipeline.select import select
-from pipeline.shard import Ref, ShardError, deal, plan_shards, write_shard
-from pipeline.verify import verify
-from schemas.sample import SampleError
+from underpaint.pipeline.corpus.assemble import Assembler
+from underpaint.pipeline.corpus.card_facts import ModelNote
+from underpaint.pipeline.corpus.figures import Facts
+from underpaint.pipeline.corpus.repair_figures import Repairs, Tries
+from underpaint.pipeline.corpus.shard import Ref, ShardError, deal, plan_shards, write_shard
+from underpaint.pipeline.corpus.verify import verify
+from underpaint.pipeline.corpus.write_corpus import begin_corpus, finish_corpus, write_corpus
+from underpaint.pipeline.selection.select import select
+from underpaint.schemas.corpus.sample import SampleError
 
 Members = list[tuple[str, bytes]]
 

@@ -11,20 +11,19 @@ import numpy as np
 import pytest
 from conftest import make_lot
 
-from miniature.world import vocabulary
-from pipeline import worker
-from pipeline.graph import STAGES, build_graph
-from pipeline.recipe import load_recipe
-from pipeline.select import select
-from schemas.compare import Kind
-from schemas.critique import Critique, CritiqueError, Finding, Judgement, Side
-from schemas.grammar import read
-from schemas.inspection import why_stuck
-from schemas.vocabulary import Vocabulary
-from stages.consequence import weigh_observations
-from stages.models.roles import ModelUnavailable
-from stages.pictures import each
-from stages.stage import Ledger, balances, outcome
+from underpaint.miniature.world import vocabulary
+from underpaint.pipeline.engine import worker
+from underpaint.pipeline.engine.graph import STAGES, build_graph
+from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.pipeline.selection.select import select
+from underpaint.schemas.scenes.compare import Kind
+from underpaint.schemas.scenes.critique import Critique, CritiqueError, Finding, Judgement, Side
+from underpaint.schemas.scenes.grammar import read
+from underpaint.schemas.scenes.inspection import why_stuck
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.roles import ModelUnavailable, each
+from underpaint.stages.common.stage import Ledger, balances, outcome
+from underpaint.stages.judgement.entailment import weigh_observations
 
 Write = Callable[[dict[str, Any]], Path]
 

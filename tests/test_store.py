@@ -12,15 +12,15 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from pipeline.graph import build_graph, canonical
-from pipeline.recipe import load_recipe
-from pipeline.store import Store, StoreError, atomic_write
-from pipeline.worker import CodeChanged, stage_worker
-from schemas import tables
-from stages import code_digest as code
-from stages.models.checkpoint import folder_digest
-from stages.models.kinds import DrawnConfig
-from stages.stage import Ledger, Outcome, outcome
+from underpaint.pipeline.engine.graph import build_graph, canonical
+from underpaint.pipeline.engine.store import Store, StoreError, atomic_write
+from underpaint.pipeline.engine.worker import CodeChanged, stage_worker
+from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.schemas import tables
+from underpaint.stages.common import code_digest as code
+from underpaint.stages.common.stage import Ledger, Outcome, outcome
+from underpaint.stages.models.checkpoint import folder_digest
+from underpaint.stages.models.kinds import DrawnConfig
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -122,9 +122,11 @@ def test_a_worker_notices_code_that_changes_while_the_build_runs(
     fingerprint = build_graph(loaded)["check"].fingerprint
     stage_worker(loaded, "check", str(tmp_path), fingerprint)
     edited = tmp_path / "judging.py"
-    edited.write_text((ROOT / "stages" / "judging.py").read_text() + "\nEDITED = 1\n")
+    edited.write_text((ROOT / "stages" / "judgement" / "panel.py").read_text() + "\nEDITED = 1\n")
     files = code._file
-    monkeypatch.setattr(code, "_file", lambda module: edited if module == "stages.judging" else files(module))
+    monkeypatch.setattr(
+        code, "_file", lambda module: edited if module == "underpaint.stages.judgement.panel" else files(module)
+    )
     with pytest.raises(CodeChanged, match="changed while the build ran"):
         stage_worker(loaded, "check", str(tmp_path), fingerprint)
 

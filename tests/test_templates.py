@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import UserError
-from pipeline.graph import STAGES, build_graph
-from pipeline.recipe import load_recipe, templates_for
-from pipeline.workbench.examples import run_examples
-from pipeline.workbench.lint import lint_file
-from stages.tasks import FORMATS, TASKS
-from stages.templating import BUILT_IN, Template, load_template, load_templates
+from underpaint.pipeline.engine.graph import STAGES, build_graph
+from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.recipe.recipe import load_recipe, templates_for
+from underpaint.pipeline.workbench.examples import run_examples
+from underpaint.pipeline.workbench.lint import lint_file
+from underpaint.stages.common.templating import BUILT_IN, Template, load_template, load_templates
+from underpaint.stages.prompting.tasks import FORMATS, TASKS
 
 Write = Callable[[dict[str, Any]], Path]
 FILES = sorted(BUILT_IN.glob("*.j2"))

@@ -14,14 +14,22 @@ from conftest import ROOT
 from factories import alignment, conflict, corpus, multi_turn, write_tiny_corpus
 from torch.utils.data import DataLoader
 
-from pipeline.training.bagel import TrajectoryDataset, register
-from pipeline.training.lengths import Pixels, Resize
-from pipeline.training.packing import BAGEL_DEFAULTS, RECOMMENDED, Group, Packable, Packing, PackingError, simulate
-from pipeline.training.sequence import Policy, sequences
-from pipeline.training.survey import PlannedSequence, measured
-from pipeline.training.tokens import byte_tokens
-from schemas.reader import ReaderError
-from schemas.sample import SampleError
+from underpaint.pipeline.training.bagel import TrajectoryDataset, register
+from underpaint.pipeline.training.lengths import Pixels, Resize
+from underpaint.pipeline.training.packing import (
+    BAGEL_DEFAULTS,
+    RECOMMENDED,
+    Group,
+    Packable,
+    Packing,
+    PackingError,
+    simulate,
+)
+from underpaint.pipeline.training.sequence import Policy, sequences
+from underpaint.pipeline.training.survey import PlannedSequence, measured
+from underpaint.pipeline.training.tokens import byte_tokens
+from underpaint.schemas.corpus.reader import ReaderError
+from underpaint.schemas.corpus.sample import SampleError
 
 PLAN = "<ins>Add thing {0}.</ins><des>A scene with {0} things.</des>"
 PROMPT = "A red car, two green fish and a cup on a sand background."

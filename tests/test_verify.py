@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from factories import FIRST, alignment, multi_turn, write_tiny_corpus
 
-from pipeline.verify import verify
-from schemas.fields import FieldRow, rows
-from schemas.sample import Picture, Sample, Score, Segment, content_sha256
+from underpaint.pipeline.corpus.verify import verify
+from underpaint.schemas.corpus.fields import FieldRow, rows
+from underpaint.schemas.corpus.sample import Picture, Sample, Score, Segment, content_sha256
 
 Members = list[tuple[str, bytes]]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from pipeline.graph import STAGES
+from underpaint.pipeline.engine.graph import STAGES
 
 PAGE = ROOT / "docs" / "templates.md"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -41,7 +41,7 @@ def desk(tmp_path: Path) -> Path:
     (tmp_path / "miniature").symlink_to(ROOT / "miniature")
     script = tmp_path / "bin" / "underpaint"
     script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -W ignore -m pipeline.cli "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -W ignore -m underpaint.pipeline.cli.main "$@"\n')
     script.chmod(0o755)
     return tmp_path
 

@@ -7,11 +7,11 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniature.edits import SHARES, random_edit
-from miniature.world import vocabulary
-from schemas.edit import apply, instruct, read_instruction
-from schemas.scene import SceneGraph
-from schemas.wordings import own_wording, reword
+from underpaint.miniature.edits import SHARES, random_edit
+from underpaint.miniature.world import vocabulary
+from underpaint.schemas.scenes.edit import apply, instruct, read_instruction
+from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.schemas.scenes.wordings import own_wording, reword
 
 
 @given(st.integers(0, 10**9), st.sampled_from([k for k in SHARES if k not in ("one", "background", "relate")]))

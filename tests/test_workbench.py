@@ -10,16 +10,16 @@ import yaml
 from conftest import structural_recipe
 from test_walk import walk
 
-from pipeline.cli import main
-from pipeline.errors import UserError
-from pipeline.graph import build_graph
-from pipeline.run import Run, find_run, mark_run, open_run
-from pipeline.workbench.asking import ask, load_model
-from pipeline.workbench.comparison import compare_templates, comparison_lines
-from pipeline.workbench.listing import every_template, list_templates
-from pipeline.workbench.pages import preview_lines, write_comparison, write_preview
-from pipeline.workbench.subjects import stored_subjects
-from pipeline.worker import stage_worker
+from underpaint.pipeline.cli.main import main
+from underpaint.pipeline.engine.graph import build_graph
+from underpaint.pipeline.engine.run_folder import Run, find_run, mark_run, open_run
+from underpaint.pipeline.engine.worker import stage_worker
+from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.workbench.asking import ask, load_model
+from underpaint.pipeline.workbench.comparison import compare_templates, comparison_lines
+from underpaint.pipeline.workbench.listing import every_template, list_templates
+from underpaint.pipeline.workbench.pages import preview_lines, write_comparison, write_preview
+from underpaint.pipeline.workbench.subjects import stored_subjects
 
 
 @pytest.fixture(scope="module")

@@ -15,18 +15,19 @@ import yaml
 from conftest import make_lot, structural_recipe
 from rich.console import Console
 
-from pipeline import write_shards as writing
-from pipeline.assemble import Assembler, read_op
-from pipeline.errors import BuildError
-from pipeline.run import Run, open_run
-from pipeline.runner import Report
-from pipeline.select import Reference, Selection, select
-from pipeline.store import StoreError
-from pipeline.trace import trace
-from pipeline.write_shards import write_shards
-from schemas.sample import Sample
-from schemas.vocabulary import Vocabulary
-from stages.stage import Ledger, Outcome
+from underpaint.pipeline.corpus.assemble import Assembler, read_op
+from underpaint.pipeline.corpus.write_shards import write_shards
+from underpaint.pipeline.engine.run_folder import Run, open_run
+from underpaint.pipeline.engine.runner import Report
+from underpaint.pipeline.engine.store import StoreError
+from underpaint.pipeline.errors import BuildError
+from underpaint.pipeline.report.trace import trace
+from underpaint.pipeline.selection.reference import Reference
+from underpaint.pipeline.selection.select import Selection, select
+from underpaint.schemas.corpus.sample import Sample
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common import code_digest as code
+from underpaint.stages.common.stage import Ledger, Outcome
 
 QUIET = Console(quiet=True)
 
@@ -196,10 +197,16 @@ def test_a_build_killed_between_the_two_renames_is_mended_by_the_next(run: Run) 
     assert (run.root / "selection.jsonl").read_text() == written
 
 
-def test_edited_code_that_writes_shards_writes_them_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_edited_code_that_writes_shards_writes_them_anew(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_shards(run, chosen(run), QUIET, InProcess())  # type: ignore[arg-type]
-    digest = writing.code_digest
-    for name in ("pipeline.assemble", "pipeline.shard"):
-        monkeypatch.setattr(writing, "code_digest", lambda m, name=name: "edited" if m == name else digest(m))
+    file_of = code._file
+    for name in ("assemble", "shard", "card", "index"):
+        module, edited = f"underpaint.pipeline.corpus.{name}", tmp_path / f"{name}.py"
+        edited.write_text(file_of(module).read_text() + "\nEDITED = 1\n")
+        monkeypatch.setattr(
+            code, "_file", lambda m, module=module, edited=edited: edited if m == module else file_of(m)
+        )
         with pytest.raises(BuildError, match="killed"):  # so it is at work
             write_shards(run, chosen(run), QUIET, InProcess(broken=True))  # type: ignore[arg-type]

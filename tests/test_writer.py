@@ -18,16 +18,16 @@ Write = Callable[[dict[str, Any]], Path]
 
 def test_the_rollout_asks_what_a_shard_answers(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
     """A writer that knows a corpus by heart, and nothing else, repeats its trajectories word by word."""
-    from miniature.shard_dialogues import dialogues_of
-    from pipeline.assemble import Assembler
-    from pipeline.select import select
-    from schemas.markup import plan_text
-    from schemas.vocabulary import Vocabulary
-    from stages import rollout
-    from stages.models.drawn import DrawnPainter
-    from stages.models.roles import AskRequest
-    from stages.stage import Context, Lot
-    from stages.templating import BUILT_IN, load_templates
+    from underpaint.miniature.shard_dialogues import dialogues_of
+    from underpaint.pipeline.corpus.assemble import Assembler
+    from underpaint.pipeline.selection.select import select
+    from underpaint.schemas.markup import plan_text
+    from underpaint.schemas.scenes.vocabulary import Vocabulary
+    from underpaint.stages import rollout
+    from underpaint.stages.common.roles import AskRequest
+    from underpaint.stages.common.stage import Context, Lot
+    from underpaint.stages.common.templating import BUILT_IN, load_templates
+    from underpaint.stages.models.drawn import DrawnPainter
 
     recipe["lot_size"] = 24
     recipe["stages"]["plan"] = {"detour_share": 0}  # a detour comes back to a state that has two answers then
@@ -42,7 +42,7 @@ def test_the_rollout_asks_what_a_shard_answers(recipe: dict[str, Any], write_rec
             return [known[r.text] for r in requests]
 
     words: Vocabulary = loaded.words()
-    models = {"writer": Parrot(), "sketcher": DrawnPainter("miniature.world")}
+    models = {"writer": Parrot(), "sketcher": DrawnPainter("underpaint.miniature.world")}
     params = rollout.RolloutParams(rollouts=1)
     context = Context("rollout", 3, Lot(0, 24), params, words, models, load_templates([BUILT_IN]))
     rows = rollout.run(context, {"prompts": store.table(nodes["prompts"], 0, samples=list(samples))}).table.to_pylist()
@@ -55,12 +55,12 @@ def test_the_rollout_asks_what_a_shard_answers(recipe: dict[str, Any], write_rec
 
 
 def test_a_policy_is_trained_on_shards_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import stages.models.torchvision_compat  # noqa: F401  (before transformers imports torchvision)
-    from miniature.shard_dialogues import read_dialogues
-    from miniature.trainers.writer import train
-    from pipeline.recipe import load_recipe
-    from stages.models.roles import AskRequest
-    from stages.models.speaker import TransformersSpeaker
+    import underpaint.stages.models.torchvision_compat  # noqa: F401  (before transformers imports torchvision)
+    from underpaint.miniature.shard_dialogues import read_dialogues
+    from underpaint.miniature.trainers.writer import train
+    from underpaint.pipeline.recipe.recipe import load_recipe
+    from underpaint.stages.common.roles import AskRequest
+    from underpaint.stages.models.speaker import TransformersSpeaker
 
     shards, out = write_tiny_corpus(tmp_path / "corpus", corpus(2)), tmp_path / "policy"
     monkeypatch.chdir(tmp_path)  # the learning curve goes to runs/train
@@ -78,7 +78,7 @@ def test_a_policy_is_trained_on_shards_and_loads(tmp_path: Path, monkeypatch: py
 def test_a_corpus_that_is_not_there_is_said(options: tuple[str, ...], said: str) -> None:
     import typer
 
-    from miniature.train import main
+    from underpaint.miniature.train import main
 
     app = typer.Typer()
     app.command()(main)

@@ -11,17 +11,17 @@ from typing import Any
 import torch
 from PIL import Image
 
-from miniature.edits import EditCase, random_edit
-from miniature.measure.shares import Outcomes
-from miniature.scenes import HeldOut, random_scene
-from miniature.world import CELLS, cell_labels, render, vocabulary
-from schemas.compare import placed
-from schemas.edit import Edit, Op, instruct
-from schemas.grammar import describe
-from schemas.scene import PLACE, SPATIAL, SceneGraph, SceneObject
-from schemas.wordings import reword
-from stages.models.painter import DiffusersPainter
-from stages.models.roles import PaintRequest
+from underpaint.miniature.edits import EditCase, random_edit
+from underpaint.miniature.measure.shares import Outcomes
+from underpaint.miniature.scenes import HeldOut, random_scene
+from underpaint.miniature.world import CELLS, cell_labels, render, vocabulary
+from underpaint.schemas.scenes.compare import placed
+from underpaint.schemas.scenes.edit import Edit, Op, instruct
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.scene import PLACE, SPATIAL, SceneGraph, SceneObject
+from underpaint.schemas.scenes.wordings import reword
+from underpaint.stages.common.roles import PaintRequest
+from underpaint.stages.models.painter import DiffusersPainter
 
 Look = tuple[str, str] | None
 GROUPS: dict[str, list[tuple[int, ...]]] = {
@@ -44,8 +44,8 @@ BARS = {
 
 def read_looks(eye: Any, pictures: Sequence[Image.Image]) -> list[tuple[list[Look], str]]:
     """The four cells and the background of every picture."""
-    from miniature.trainers import reader
-    from miniature.trainers.autoencoder import pixels
+    from underpaint.miniature.trainers import reader
+    from underpaint.miniature.trainers.autoencoder import pixels
 
     read = reader.read(eye, torch.stack([pixels(p) for p in pictures])).tolist()
     return [

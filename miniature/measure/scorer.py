@@ -7,18 +7,18 @@ import time
 
 import torch
 
-from miniature.measure.shares import Figure
-from miniature.minimal_edits import KINDS
-from miniature.scenes import HeldOut
-from miniature.world import render
-from stages.models.scorer import OpenClipScorer
+from underpaint.miniature.measure.shares import Figure
+from underpaint.miniature.minimal_edits import KINDS
+from underpaint.miniature.scenes import HeldOut
+from underpaint.miniature.world import render
+from underpaint.stages.models.scorer import OpenClipScorer
 
 BARS = {"colour": "≥ 0.97", "noun": "≥ 0.97", "count": "≥ 0.90", "relation": "≥ 0.85"}
 
 
 def measure(scorer: OpenClipScorer, n: int, rates: dict[str, float]) -> list[Figure]:
     """AUC over `n` pairs of each kind, with Hanley and McNeil's interval. Rates in pictures a second."""
-    from miniature.trainers.scorer import held_out, separation
+    from underpaint.miniature.trainers.scorer import held_out, separation
 
     rng = HeldOut("evaluate/scorer")
     rows = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemas.interval import Share
+from underpaint.schemas.interval import Share
 
 Outcomes = dict[str, list[float]]  # outcomes, 1 or 0, by what they measure
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from miniature.dialogue_checks import described, grade
-from miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, templates
-from miniature.edits import random_edit
-from miniature.measure.painter import paint, read_looks
-from miniature.measure.shares import Outcomes
-from miniature.scenes import HeldOut
-from miniature.steps import random_step
-from miniature.world import CELLS, vocabulary
-from schemas.compare import Verdict, compare
-from schemas.critique import CritiqueError, Judgement, parse_critique
-from schemas.grammar import describe
-from schemas.inspection import inspect_picture
-from schemas.scene import PLACE, SceneObject
-from stages.models.painter import DiffusersPainter
-from stages.models.roles import AskRequest
-from stages.models.speaker import TransformersSpeaker
+from underpaint.miniature.dialogue_checks import described, grade
+from underpaint.miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, templates
+from underpaint.miniature.edits import random_edit
+from underpaint.miniature.measure.painter import paint, read_looks
+from underpaint.miniature.measure.shares import Outcomes
+from underpaint.miniature.scenes import HeldOut
+from underpaint.miniature.steps import random_step
+from underpaint.miniature.world import CELLS, vocabulary
+from underpaint.schemas.scenes.compare import Verdict, compare
+from underpaint.schemas.scenes.critique import CritiqueError, Judgement, parse_critique
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.inspection import inspect_picture
+from underpaint.schemas.scenes.scene import PLACE, SceneObject
+from underpaint.stages.common.roles import AskRequest
+from underpaint.stages.models.painter import DiffusersPainter
+from underpaint.stages.models.speaker import TransformersSpeaker
 
 BARS = {
     "picture/observed exact": "≥ 0.95",

@@ -1,3 +1,3 @@
 """The trainers of the miniature checkpoints, one file a part."""
 
-import stages.models.torchvision_compat  # noqa: F401  (before anything imports torchvision)
+import underpaint.stages.models.torchvision_compat  # noqa: F401  (before anything imports torchvision)

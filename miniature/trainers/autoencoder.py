@@ -10,10 +10,10 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from miniature.loop import Run
-from miniature.scenes import HeldOut, random_scene
-from miniature.world import SIZE, background, render
-from schemas.scene import SceneGraph
+from underpaint.miniature.loop import Run
+from underpaint.miniature.scenes import HeldOut, random_scene
+from underpaint.miniature.world import SIZE, background, render
+from underpaint.schemas.scenes.scene import SceneGraph
 
 NOISE = 0.08  # added to the latents in training, in place of sampling
 BATCH = 32

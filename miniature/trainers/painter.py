@@ -18,14 +18,14 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInstructPix2P
 from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
 
-from miniature.edits import EditCase, random_edit
-from miniature.loop import Run
-from miniature.scenes import HeldOut
-from miniature.trainers import reader as independent
-from miniature.trainers.autoencoder import pixels
-from miniature.trainers.reader import COLOURS, NOUNS
-from miniature.world import blank, render
-from schemas.scene import SceneGraph
+from underpaint.miniature.edits import EditCase, random_edit
+from underpaint.miniature.loop import Run
+from underpaint.miniature.scenes import HeldOut
+from underpaint.miniature.trainers import reader as independent
+from underpaint.miniature.trainers.autoencoder import pixels
+from underpaint.miniature.trainers.reader import COLOURS, NOUNS
+from underpaint.miniature.world import blank, render
+from underpaint.schemas.scenes.scene import SceneGraph
 
 BATCH = 32
 POOL = 6_000  # pairs encoded before training starts

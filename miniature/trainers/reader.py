@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from miniature.loop import Run
-from miniature.scenes import HeldOut, random_scene
-from miniature.trainers.autoencoder import pixels
-from miniature.world import cell_labels, render, vocabulary
-from schemas.scene import SceneGraph
+from underpaint.miniature.loop import Run
+from underpaint.miniature.scenes import HeldOut, random_scene
+from underpaint.miniature.trainers.autoencoder import pixels
+from underpaint.miniature.world import cell_labels, render, vocabulary
+from underpaint.schemas.scenes.scene import SceneGraph
 
 NOUNS = [*vocabulary().nouns, "nothing"]
 COLOURS = [*vocabulary().attributes["colour"], "none"]

@@ -20,15 +20,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from miniature.loop import Run
-from miniature.minimal_edits import KINDS, ScorerCase, minimal_edit, random_case
-from miniature.scenes import HeldOut
-from miniature.tokenizer import train_tokenizer
-from miniature.trainers.autoencoder import pixels
-from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, labels
-from miniature.trainers.speaker import Softener
-from miniature.world import SIZE, render
-from schemas.scene import PLACE, SceneGraph
+from underpaint.miniature.loop import Run
+from underpaint.miniature.minimal_edits import KINDS, ScorerCase, minimal_edit, random_case
+from underpaint.miniature.scenes import HeldOut
+from underpaint.miniature.tokenizer import train_tokenizer
+from underpaint.miniature.trainers.autoencoder import pixels
+from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, labels
+from underpaint.miniature.trainers.speaker import Softener
+from underpaint.miniature.world import SIZE, render
+from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 
 WIDTH = 192  # of the embeddings
 CONTEXT = 96

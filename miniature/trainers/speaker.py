@@ -28,23 +28,16 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from miniature.dialogue_checks import check
-from miniature.dialogues import (
-    MAKERS,
-    Dialogue,
-    picture_dialogue,
-    reworded,
-    text_dialogue,
-    write_dialogue,
-)
-from miniature.loop import Run
-from miniature.scenes import HeldOut, random_scene
-from miniature.tokenizer import train_tokenizer
-from miniature.trainers.autoencoder import pixels
-from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, _spoil, labels
-from miniature.weighed import Weighed, weighed
-from miniature.world import SIZE, render, vocabulary
-from schemas.scene import PLACE, SceneGraph
+from underpaint.miniature.dialogue_checks import check
+from underpaint.miniature.dialogues import MAKERS, Dialogue, picture_dialogue, reworded, text_dialogue, write_dialogue
+from underpaint.miniature.loop import Run
+from underpaint.miniature.scenes import HeldOut, random_scene
+from underpaint.miniature.tokenizer import train_tokenizer
+from underpaint.miniature.trainers.autoencoder import pixels
+from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, _spoil, labels
+from underpaint.miniature.weighed import Weighed, weighed
+from underpaint.miniature.world import SIZE, render, vocabulary
+from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 
 PATCH = 16
 SIGHT = 160  # width of the vision tower

@@ -14,15 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-from miniature.edits import EditCase, random_edit
-from miniature.loop import Run
-from miniature.scenes import HeldOut
-from miniature.tokenizer import train_tokenizer
-from miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS
-from miniature.world import CELLS, lay_out, vocabulary
-from schemas.edit import Op
-from schemas.grammar import describe
-from schemas.scene import PLACE, SceneObject
+from underpaint.miniature.edits import EditCase, random_edit
+from underpaint.miniature.loop import Run
+from underpaint.miniature.scenes import HeldOut
+from underpaint.miniature.tokenizer import train_tokenizer
+from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS
+from underpaint.miniature.world import CELLS, lay_out, vocabulary
+from underpaint.schemas.scenes.edit import Op
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.scene import PLACE, SceneObject
 
 LENGTH = 48  # tokens of the painter's text
 WIDTH = 160

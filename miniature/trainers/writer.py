@@ -13,10 +13,20 @@ import torch
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
-from miniature.dialogues import Dialogue
-from miniature.loop import Run
-from miniature.shard_dialogues import read_dialogues
-from miniature.trainers.speaker import TEXTS, Batch, Speaker, _batch, _save, build, keep_memory, speaking, tokens
+from underpaint.miniature.dialogues import Dialogue
+from underpaint.miniature.loop import Run
+from underpaint.miniature.shard_dialogues import read_dialogues
+from underpaint.miniature.trainers.speaker import (
+    TEXTS,
+    Batch,
+    Speaker,
+    _batch,
+    _save,
+    build,
+    keep_memory,
+    speaking,
+    tokens,
+)
 
 RATE = 4e-4
 REPORT = 20  # steps between two lines of the curve

@@ -16,11 +16,11 @@ from typing import Any, get_args
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from pipeline.training.sequence import PICTURE_FOLLOWS, STOP, TEXT_FOLLOWS, Item, Policy, sequences
-from schemas.example import Example, Position
-from schemas.markup import CONTROL_TOKEN
-from schemas.reader import Reader, ReaderError, shards_of
-from schemas.sample import SampleError, SplitName, SubsetName
+from underpaint.pipeline.training.sequence import PICTURE_FOLLOWS, STOP, TEXT_FOLLOWS, Item, Policy, sequences
+from underpaint.schemas.corpus.example import Example, Position
+from underpaint.schemas.corpus.reader import Reader, ReaderError, shards_of
+from underpaint.schemas.corpus.sample import SampleError, SplitName, SubsetName
+from underpaint.schemas.markup import CONTROL_TOKEN
 
 GROUP = "underpaint_{}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.training.sequence import Kind
+from underpaint.pipeline.training.sequence import Kind
 
 CONTROL_TOKENS = 2  # an item's opening and closing token
 MAX_PIXELS = 14 * 14 * 9 * 1024

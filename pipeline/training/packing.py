@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from pipeline.training.sequence import Kind
+from underpaint.pipeline.training.sequence import Kind
 
 
 @dataclass(frozen=True)

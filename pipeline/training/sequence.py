@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from schemas.sample import Sample, Segment
+from underpaint.schemas.corpus.sample import Sample, Segment
 
 Kind = Literal["text", "vae_image", "vit_image"]
 Label = Literal["", "<|im_start|>", "<|vision_start|>", "<|im_end|>"]

@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
-from pipeline.training.lengths import CONTROL_TOKENS, Pixels
-from pipeline.training.packing import DROPOUT, RECOMMENDED, Group, Packable, Packing, PackingError, simulate
-from pipeline.training.sequence import Item, Kind, Policy, sequences
-from schemas.example import trusted
+from underpaint.pipeline.training.lengths import CONTROL_TOKENS, Pixels
+from underpaint.pipeline.training.packing import DROPOUT, RECOMMENDED, Group, Packable, Packing, PackingError, simulate
+from underpaint.pipeline.training.sequence import Item, Kind, Policy, sequences
+from underpaint.schemas.corpus.example import trusted
 
 RESOLUTIONS = ((1024, 980), (1024, 518), (768, 518), (512, 518), (512, 224))  # (VAE, ViT) sides, best first
 ENOUGH = 0.99  # of the samples trained on, to recommend a resolution

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.errors import BuildError
-from pipeline.run import Run
-from pipeline.workbench.subjects import Subject
-from schemas.critique import Side
-from schemas.vocabulary import Vocabulary
-from stages.judging import Question, judge
-from stages.models.roles import AskRequest, ModelUnavailable
-from stages.pictures import each, open_picture
-from stages.seeds import derive_seed
-from stages.stage import Context, Failure, Lot
-from stages.tasks import TASKS, parse
-from stages.templating import Template
+from underpaint.pipeline.engine.run_folder import Run
+from underpaint.pipeline.errors import BuildError
+from underpaint.pipeline.workbench.subjects import Subject
+from underpaint.schemas.corpus.picture import decode_picture
+from underpaint.schemas.scenes.critique import Side
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.roles import AskRequest, ModelUnavailable, each
+from underpaint.stages.common.seeds import derive_seed
+from underpaint.stages.common.stage import Context, Failure, Lot
+from underpaint.stages.common.templating import Template
+from underpaint.stages.judgement.panel import Question, judge
+from underpaint.stages.prompting.tasks import TASKS, parse
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
     )  # fmt: skip
     questions = []
     for subject in subjects:
-        picture = open_picture(subject.draft) if side is Side.PICTURE else None
+        picture = decode_picture(subject.draft) if side is Side.PICTURE else None
         questions.append(Question(subject.unit, side, _variables(template, subject), picture))
     found = []
     for subject, result in zip(subjects, judge(context, questions, params), strict=True):
@@ -93,7 +93,7 @@ def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
     temperature = run.recipe.stages.rollout.temperature if steps else 0.0
     for subject in subjects:
         file = subject.picture(template)
-        picture = open_picture(file) if file else None
+        picture = decode_picture(file) if file else None
         known = _variables(template, subject)
         seed = derive_seed(run.recipe.seed, "rollout", *subject.key, "write") if steps else 0
         requests.append(AskRequest(template.task, template.render(**known), seed, picture, temperature, known))

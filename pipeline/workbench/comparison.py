@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.run import Run
-from pipeline.workbench.asking import Answered, ask, load_model
-from pipeline.workbench.subjects import stored_subjects
-from pipeline.workbench.truth import Calibration, Truth, calibrate, calibration_cases, known_truths
-from schemas.critique import Side
-from stages.tasks import TASKS
-from stages.templating import Template
+from underpaint.pipeline.engine.run_folder import Run
+from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.workbench.asking import Answered, ask, load_model
+from underpaint.pipeline.workbench.subjects import stored_subjects
+from underpaint.pipeline.workbench.truth import Calibration, Truth, calibrate, calibration_cases, known_truths
+from underpaint.schemas.scenes.critique import Side
+from underpaint.stages.common.templating import Template
+from underpaint.stages.prompting.tasks import TASKS
 
 VERDICTS = ("consistent", "incomplete", "conflict", "unread")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import jinja2
 
-from stages.tasks import parse
-from stages.templating import Example, Template
+from underpaint.stages.common.templating import Example, Template
+from underpaint.stages.prompting.tasks import parse
 
 
 @dataclass(frozen=True)

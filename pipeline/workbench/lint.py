@@ -12,12 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jsonschema
-from jinja2 import meta, nodes
+from jinja2 import nodes
 
-from pipeline.errors import did_you_mean
-from schemas.compare import Kind
-from stages.tasks import FORMATS, TASKS, Task, parse
-from stages.templating import ENVIRONMENT, Problem, Template, TemplateError, front_lines, line_of, load_template
+from underpaint.stages.common.suggest import did_you_mean
+from underpaint.stages.common.templating import (
+    Problem,
+    Template,
+    TemplateError,
+    load_template,
+)
+from underpaint.stages.prompting.tasks import FORMATS, TASKS, Finder, Task, parse, unusable
 
 CLAUSE = "What is not painted yet is not a fault."
 NEGATED = re.compile(r"\b(not|no|never|nothing|without)\b|n't\b", re.IGNORECASE)
@@ -43,7 +47,7 @@ def lint_file(path: Path, stages: Mapping[str, tuple[str, ...]]) -> list[Problem
         template = load_template(path)
     except TemplateError as e:
         return [e.problem]
-    found = _Finder(template)
+    found = Finder(template)
     problems = [*unusable(template)]
     if template.task in TASKS:
         task = TASKS[template.task]
@@ -53,55 +57,7 @@ def lint_file(path: Path, stages: Mapping[str, tuple[str, ...]]) -> list[Problem
     return sorted(problems, key=lambda p: p.line)
 
 
-def unusable(template: Template) -> Iterator[Problem]:
-    """What would make requests that cannot be rendered, or answers that nobody can read."""
-    found = _Finder(template)
-    task = TASKS.get(template.task)
-    if task is None:
-        yield found.field("task", f"unknown task {template.task!r}", did_you_mean(template.task, TASKS))
-        return
-    if template.role != task.role:
-        yield found.field("role", f"a {template.task} template asks the {task.role}", f"write role: {task.role}")
-    if template.output != task.output:
-        why = f"the output {template.output!r} is not what the parser of {template.task} reads"
-        yield found.field("output", why, f"write output: {task.output}")
-    if template.kinds and task.output != "critique/1":
-        yield found.field("kinds", "only a critique has findings of a kind", "leave kinds out")
-    for kind in template.kinds:
-        if kind in list(Kind):
-            yield found.field("kinds", f"the kind {kind!r} is there already", "leave it out")
-    for name, line in found.names():
-        if name not in task.known:
-            known = f"a {template.task} template has {', '.join(task.known)}"
-            yield found.body(line, f"undefined variable {name!r}", f"{did_you_mean(name, task.known)} ({known})")
-
-
-class _Finder:
-    """Where things stand in a template's file."""
-
-    def __init__(self, template: Template) -> None:
-        self.template = template
-        self.tree = ENVIRONMENT.parse(template.body)
-        text = Path(template.file).read_text(encoding="utf-8")
-        self.lines = front_lines(text.split("---\n", 2)[1])
-
-    def field(self, name: str, message: str, fix: str) -> Problem:
-        return Problem(self.template.file, line_of(self.lines, name), message, fix)
-
-    def body(self, line: int, message: str, fix: str) -> Problem:
-        return Problem(self.template.file, self.template.body_line - 1 + line, message, fix)
-
-    def names(self) -> list[tuple[str, int]]:
-        """The variables that the words ask for, each with the line of the body where it first stands."""
-        free = meta.find_undeclared_variables(self.tree)
-        first: dict[str, int] = {}
-        for node in self.tree.find_all(nodes.Name):
-            if node.name in free:
-                first[node.name] = min(node.lineno, first.get(node.name, node.lineno))
-        return sorted(first.items(), key=lambda kv: kv[1])
-
-
-def _stages(found: _Finder, stages: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+def _stages(found: Finder, stages: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
     task = found.template.task
     able = [name for name, tasks in stages.items() if task in tasks]
     for i, name in enumerate(found.template.stages):
@@ -109,7 +65,7 @@ def _stages(found: _Finder, stages: Mapping[str, tuple[str, ...]]) -> Iterator[P
             yield found.field(f"stages.{i}", f"the stage {name!r} renders no {task} template", did_you_mean(name, able))
 
 
-def _words(found: _Finder, task: Task) -> Iterator[Problem]:
+def _words(found: Finder, task: Task) -> Iterator[Problem]:
     """Variables never shown, names set and never used, and parts of the answer that the words do not ask for."""
     used = {name for name, _ in found.names()}
     end = found.template.body.count("\n") + 1
@@ -131,7 +87,7 @@ def _words(found: _Finder, task: Task) -> Iterator[Problem]:
             yield found.body(end, f"the words never name the kind {kind!r}", "say when it is to be used, or drop it")
 
 
-def _clause(found: _Finder, task: Task) -> Iterator[Problem]:
+def _clause(found: Finder, task: Task) -> Iterator[Problem]:
     """Where parts of a picture are judged, the words must say that incomplete is not wrong."""
     sentence = found.template.incomplete
     if not task.judges_parts:
@@ -147,7 +103,7 @@ def _clause(found: _Finder, task: Task) -> Iterator[Problem]:
         yield found.field("incomplete", f"the clause {sentence!r} denies nothing", f"say e.g. {CLAUSE!r}")
 
 
-def _examples(found: _Finder, task: Task) -> Iterator[Problem]:
+def _examples(found: Finder, task: Task) -> Iterator[Problem]:
     """Every example has the task's variables and an answer that parses, or is refused, as it says."""
     template = found.template
     if not template.examples:

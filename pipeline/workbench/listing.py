@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from pipeline.graph import STAGES
-from pipeline.recipe import Recipe, templates_for
-from stages.templating import Template
+from underpaint.pipeline.engine.graph import STAGES
+from underpaint.pipeline.recipe.recipe import Recipe, templates_for
+from underpaint.stages.common.templating import Template
 
 
 @dataclass(frozen=True)

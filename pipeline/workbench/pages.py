@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.pages import picture_source, render_page
-from pipeline.run import Run
-from pipeline.store import atomic_write
-from pipeline.workbench.asking import Answered
-from pipeline.workbench.comparison import VERDICTS, Comparison
-from stages.templating import Template
+from underpaint.pipeline.engine.run_folder import Run
+from underpaint.pipeline.engine.store import atomic_write
+from underpaint.pipeline.report.pages import picture_source, render_page
+from underpaint.pipeline.workbench.asking import Answered
+from underpaint.pipeline.workbench.comparison import VERDICTS, Comparison
+from underpaint.stages.common.templating import Template
 
 
 def write_preview(run: Run, template: Template, answered: Sequence[Answered]) -> Path:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.graph import Node
-from pipeline.run import Run
-from schemas.grammar import describe
-from schemas.scene import SceneGraph
-from stages.enriching import Enrichment
-from stages.parsing import known_words
-from stages.seeds import derive_random
-from stages.tasks import TASKS
-from stages.templating import Template
+from underpaint.pipeline.engine.graph import Node
+from underpaint.pipeline.engine.run_folder import Run
+from underpaint.pipeline.errors import UserError
+from underpaint.schemas.scenes.grammar import describe
+from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages.common.seeds import derive_random
+from underpaint.stages.common.templating import Template
+from underpaint.stages.prompting.enriching import Enrichment
+from underpaint.stages.prompting.parsing import known_words
+from underpaint.stages.prompting.tasks import TASKS
 
 WORDS = ("so_far", "instruction", "description")
 

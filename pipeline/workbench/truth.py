@@ -8,21 +8,21 @@ from importlib import import_module
 
 from PIL import Image
 
-from pipeline.calibration import beyond
-from pipeline.run import Run
-from pipeline.workbench.asking import Answered
-from pipeline.workbench.subjects import Subject
-from schemas.compare import Verdict, compare
-from schemas.critique import Critique, Judgement, Side
-from schemas.edit import read_instruction
-from schemas.grammar import GrammarError, read
-from schemas.inspection import inspect_picture, inspect_text
-from schemas.interval import Share
-from schemas.scene import SceneObject
-from schemas.vocabulary import Vocabulary
-from stages.consequence import read_scene
-from stages.models.kinds import DrawnConfig
-from stages.pictures import open_picture
+from underpaint.pipeline.engine.run_folder import Run
+from underpaint.pipeline.selection.judge_gate import beyond
+from underpaint.pipeline.workbench.asking import Answered
+from underpaint.pipeline.workbench.subjects import Subject
+from underpaint.schemas.corpus.picture import decode_picture
+from underpaint.schemas.interval import Share
+from underpaint.schemas.scenes.compare import Verdict, compare
+from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+from underpaint.schemas.scenes.edit import read_instruction
+from underpaint.schemas.scenes.grammar import GrammarError, read
+from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
+from underpaint.schemas.scenes.scene import SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.judgement.entailment import read_scene
+from underpaint.stages.models.kinds import DrawnConfig
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _truth(
             edit = read_instruction(said["instruction"], before, words)
             critique = inspect_text(subject.scene, before, edit, described, words)
         elif reader is not None:
-            critique = inspect_picture(*reader(open_picture(subject.draft)), described, words)
+            critique = inspect_picture(*reader(decode_picture(subject.draft)), described, words)
         else:
             return None
     except (GrammarError, KeyError):

@@ -12,12 +12,12 @@ from importlib import import_module
 
 from PIL import Image
 
-from schemas.grammar import read
-from schemas.scene import SceneGraph, SceneObject
-from schemas.vocabulary import Vocabulary
-from stages import faults
-from stages.models.roles import PaintRequest
-from stages.seeds import derive_random
+from underpaint.schemas.scenes.grammar import read
+from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.roles import PaintRequest
+from underpaint.stages.common.seeds import derive_random
+from underpaint.stages.planning import planted_faults as faults
 
 
 class DrawnPainter:
@@ -44,7 +44,7 @@ class DrawnPainter:
         return self.world.read_picture(picture)
 
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
-        """Raises schemas.grammar.GrammarError where a description is not the grammar's."""
+        """Raises schemas.scenes.grammar.GrammarError where a description is not the grammar's."""
         return [self._paint(r) for r in requests]
 
     def _paint(self, request: PaintRequest) -> Image.Image:

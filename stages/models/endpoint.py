@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import openai
 from PIL import Image
 
-from schemas.picture import decode_picture, picture_sha256
-from stages.models.roles import AskRequest, ModelUnavailable, PaintRequest
+from underpaint.schemas.corpus.picture import decode_picture, picture_sha256
+from underpaint.stages.common.roles import AskRequest, ModelUnavailable, PaintRequest
 
 R = TypeVar("R")
 SEEDS = 2**31  # servers take seeds of 32 bits
@@ -135,7 +135,7 @@ class Endpoint:
         return str(data)
 
     def _picture(self, data: bytes) -> Image.Image:
-        """Raises schemas.picture.PictureError."""
+        """Raises schemas.corpus.picture.PictureError."""
         picture, wanted = decode_picture(data), (self.size, self.size)
         return picture if picture.size == wanted else picture.resize(wanted, Image.Resampling.LANCZOS)
 

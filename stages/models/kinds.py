@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from stages.code_digest import PROJECT, code_digest
-from stages.models.checkpoint import folder_digest, folder_fault, is_folder
+from underpaint.stages.common.code_digest import PROJECT, code_digest
+from underpaint.stages.models.checkpoint import folder_digest, folder_fault, is_folder
 
 HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
 # What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
@@ -37,7 +37,7 @@ class ModelConfig(BaseModel, ABC):
 
     @abstractmethod
     def load(self) -> Any:
-        """The model itself, ready to be asked; see stages/models/roles.py."""
+        """The model itself, ready to be asked; see stages/common/roles.py."""
 
     def identity(self) -> dict[str, Any]:
         """What the fingerprint of every stage that uses the model depends on."""
@@ -83,7 +83,7 @@ class DiffusersConfig(CheckpointConfig):
 
     serves: ClassVar[tuple[str, ...]] = ("painter",)
     needs: ClassVar[tuple[str, ...]] = ("model_index.json",)
-    module: ClassVar[str] = "stages.models.painter"
+    module: ClassVar[str] = "underpaint.stages.models.painter"
     kind: Literal["diffusers"]
     steps: int = Field(default=12, ge=1, le=200)
     guidance: float = Field(default=1.0, ge=1, le=30)
@@ -91,7 +91,7 @@ class DiffusersConfig(CheckpointConfig):
     size: int = Field(default=64, ge=16, le=4096, multiple_of=16)
 
     def load(self) -> Any:
-        from stages.models.painter import DiffusersPainter
+        from underpaint.stages.models.painter import DiffusersPainter
 
         return DiffusersPainter(self.checkpoint, **self.options())
 
@@ -101,12 +101,12 @@ class TransformersConfig(CheckpointConfig):
 
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge")
     needs: ClassVar[tuple[str, ...]] = ("config.json",)
-    module: ClassVar[str] = "stages.models.speaker"
+    module: ClassVar[str] = "underpaint.stages.models.speaker"
     kind: Literal["transformers"]
     max_new_tokens: int = Field(default=256, ge=1, le=8192)
 
     def load(self) -> Any:
-        from stages.models.speaker import TransformersSpeaker
+        from underpaint.stages.models.speaker import TransformersSpeaker
 
         return TransformersSpeaker(self.checkpoint, **self.options())
 
@@ -118,7 +118,7 @@ class OpenClipConfig(ModelConfig):
     """
 
     serves: ClassVar[tuple[str, ...]] = ("scorer",)
-    module: ClassVar[str] = "stages.models.scorer"
+    module: ClassVar[str] = "underpaint.stages.models.scorer"
     kind: Literal["open_clip"]
     checkpoint: str = Field(min_length=1)
     pretrained: str | None = None
@@ -142,7 +142,7 @@ class OpenClipConfig(ModelConfig):
         return ""
 
     def load(self) -> Any:
-        from stages.models.scorer import OpenClipScorer
+        from underpaint.stages.models.scorer import OpenClipScorer
 
         return OpenClipScorer(self._source(), pretrained=self.pretrained, device=self.device, batch=self.batch)
 
@@ -160,10 +160,10 @@ class DrawnConfig(ModelConfig):
     """The drawn painter: no model, the renderer of a world module."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "renderer")
-    module: ClassVar[str] = "stages.models.drawn"
+    module: ClassVar[str] = "underpaint.stages.models.drawn"
     world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "render")
     kind: Literal["drawn"]
-    world: str = "miniature.world"
+    world: str = "underpaint.miniature.world"
     fault_rate: float = Field(default=0.0, ge=0, le=1)
 
     def identity(self) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class DrawnConfig(ModelConfig):
         return _unimportable(self.world, *self.world_gives)
 
     def load(self) -> Any:
-        from stages.models.drawn import DrawnPainter
+        from underpaint.stages.models.drawn import DrawnPainter
 
         return DrawnPainter(self.world, fault_rate=self.fault_rate)
 
@@ -182,12 +182,12 @@ class SymbolicConfig(DrawnConfig):
     """The symbolic writer, judge and scorer: scene-graph comparison over a drawn world."""
 
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge", "scorer")
-    module: ClassVar[str] = "stages.models.symbolic"
+    module: ClassVar[str] = "underpaint.stages.models.symbolic"
     world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "read_picture")
     kind: Literal["symbolic"]  # type: ignore[assignment]
 
     def load(self) -> Any:
-        from stages.models.symbolic import Symbolic
+        from underpaint.stages.models.symbolic import Symbolic
 
         return Symbolic(self.world, fault_rate=self.fault_rate)
 
@@ -203,7 +203,7 @@ class OpenAIConfig(ModelConfig):
     """
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "writer", "judge")
-    module: ClassVar[str] = "stages.models.endpoint"
+    module: ClassVar[str] = "underpaint.stages.models.endpoint"
     SPEED_ONLY: ClassVar[frozenset[str]] = ModelConfig.SPEED_ONLY | {
         "base_url",
         "key",
@@ -247,7 +247,7 @@ class OpenAIConfig(ModelConfig):
         return f"the environment variable {self.key} is not set; it holds the key for {self.base_url}" if unset else ""
 
     def load(self) -> Any:
-        from stages.models.endpoint import Endpoint
+        from underpaint.stages.models.endpoint import Endpoint
 
         return Endpoint(**self.model_dump(exclude={"kind", "revision", "license"}))
 

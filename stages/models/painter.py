@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from PIL import Image
 
-import stages.models.torchvision_compat  # noqa: F401  (before transformers imports torchvision)
-from stages.models.loading import device_of, dtype_of, source
-from stages.models.roles import PaintRequest
+import underpaint.stages.models.torchvision_compat  # noqa: F401  (before transformers imports torchvision)
+from underpaint.stages.common.roles import PaintRequest
+from underpaint.stages.models.loading import device_of, dtype_of, source
 
 Call = Callable[["DiffusersPainter", list[PaintRequest]], dict[str, Any]]
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-import stages.models.torchvision_compat  # noqa: F401  (before open_clip imports torchvision)
-from stages.models.loading import device_of, is_local
+import underpaint.stages.models.torchvision_compat  # noqa: F401  (before open_clip imports torchvision)
+from underpaint.stages.models.loading import device_of, is_local
 
 
 class OpenClipScorer:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import stages.models.torchvision_compat  # noqa: F401  (before transformers imports torchvision)
-from stages.models.loading import device_of, dtype_of, source
-from stages.models.roles import AskRequest
+import underpaint.stages.models.torchvision_compat  # noqa: F401  (before transformers imports torchvision)
+from underpaint.stages.common.roles import AskRequest
+from underpaint.stages.models.loading import device_of, dtype_of, source
 
 
 class SeededSampling:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import accumulate
 from random import Random
 
-from schemas.grammar import GrammarError, capital, definite, describe, read
-from schemas.mentions import gather
-from schemas.phrasing import read_prompt
-from schemas.scene import SceneGraph
-from schemas.vocabulary import Vocabulary
+from underpaint.schemas.scenes.grammar import GrammarError, capital, definite, describe, read
+from underpaint.schemas.scenes.mentions import gather
+from underpaint.schemas.scenes.prompt_reading import read_prompt
+from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 # Said of one object; {0} is "the red car", {1} "is" or "are". Nothing here names an object, a colour or a place.
 OF_AN_OBJECT = (

@@ -14,21 +14,20 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from schemas.compare import compare, match
-from schemas.edit import Edit, Op, apply, instruct, read_instruction
-from schemas.grammar import describe, read
-from schemas.inspection import inspect_picture, inspect_text, observed_scene
-from schemas.markup import plan_text
-from schemas.scene import PLACE, Relation, SceneGraph, SceneObject
-from schemas.vocabulary import Vocabulary
-from stages.consequence import read_scene
-from stages.layout import NoLayout, lay_out
-from stages.models.drawn import plant_fault
-from stages.models.roles import AskRequest
-from stages.models.storyteller import prompt_scene, tell
-from stages.order import told_from
-from stages.rollout import DONE
-from stages.seeds import derive_random
+from underpaint.schemas.markup import DONE, plan_text
+from underpaint.schemas.scenes.compare import compare, match
+from underpaint.schemas.scenes.edit import Edit, Op, apply, instruct, read_instruction
+from underpaint.schemas.scenes.grammar import describe, read
+from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text, observed_scene
+from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.roles import AskRequest
+from underpaint.stages.common.seeds import derive_random
+from underpaint.stages.judgement.entailment import read_scene
+from underpaint.stages.models.drawn import plant_fault
+from underpaint.stages.models.storyteller import prompt_scene, tell
+from underpaint.stages.planning.layout import NoLayout, lay_out
+from underpaint.stages.planning.order import told_from
 
 
 class Symbolic:
@@ -39,7 +38,7 @@ class Symbolic:
         self.fault_rate = fault_rate
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
-        """Raises schemas.grammar.GrammarError where a text is not the grammar's."""
+        """Raises schemas.scenes.grammar.GrammarError where a text is not the grammar's."""
         return [self._answer(r) for r in requests]
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:

@@ -1,0 +1,78 @@
+"""``underpaint export | publish``: what is done with a corpus once it is built."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from underpaint.pipeline.cli.terminal import AsJson, show
+from underpaint.pipeline.errors import UserError
+
+corpus_app = typer.Typer(rich_markup_mode="rich")
+
+Corpus = Annotated[Path, typer.Argument(help="A corpus folder, e.g. runs/miniature/corpus.", show_default=False)]
+
+
+class Shape(StrEnum):
+    """What a corpus can be exported to; each a module of `pipeline.corpus.exports`."""
+
+    energon = "energon"
+    parquet = "parquet"
+    dpo = "dpo"
+
+
+@corpus_app.command()
+def export(
+    corpus: Corpus,
+    to: Annotated[Shape, typer.Option(help="Energon's index, IRG's conversations, or pairs for preference training.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; must not exist.")],
+    json: AsJson = False,
+) -> None:
+    """Write a corpus in the shape of a trainer that does not read its shards as they are.
+
+    Example: [bold]underpaint export runs/miniature/corpus --to dpo --out runs/pairs[/bold]
+    """
+    from underpaint.schemas.corpus.sample import SampleError
+
+    try:
+        counts = import_module(f"underpaint.pipeline.corpus.exports.{to}").export(corpus, out)
+    except SampleError as e:
+        raise UserError(f"{corpus}: {e}; `underpaint verify {corpus}` lists all that is wrong") from None
+    said = ", ".join(f"{n} {what}" for what, n in counts.items())
+    show({"out": str(out), **counts}, json, [f"{out}: {said}"])
+
+
+@corpus_app.command()
+def publish(
+    corpus: Corpus,
+    repo: Annotated[str, typer.Option(help="Dataset repository on the hub, owner/name; made if it is not there.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Upload. Without it, only say what would be uploaded.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public; private otherwise.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that verify the corpus before.")] = 1,
+    json: AsJson = False,
+) -> None:
+    """Put a corpus on the Hugging Face hub: verified first, in one commit. Says what it would do unless told --yes.
+
+    The token is huggingface_hub's: HF_TOKEN, or `hf auth login`.
+
+    Example: [bold]underpaint publish runs/miniature/corpus --repo my-lab/underpaint-miniature --yes[/bold]
+    """
+    from underpaint.pipeline.corpus.hub import check_repository, uploads
+    from underpaint.pipeline.corpus.hub import publish as upload
+
+    check_repository(repo)
+    files = uploads(corpus)
+    size = sum(f.bytes for f in files)
+    url = upload(corpus, repo, not public, workers) if yes else ""
+    lines = [f"{f.bytes:>14,}  {f.path}" for f in files]
+    lines.append(f"{size:>14,}  bytes in {len(files)} files")
+    visible = "public" if public else "private"
+    lines.append(
+        f"uploaded to {url}" if yes else f"nothing is uploaded; with --yes they go to {repo} ({visible} if new)"
+    )
+    show({"repo": repo, "uploaded": url, "bytes": size, "files": [asdict(f) for f in files]}, json, lines)

@@ -1,0 +1,164 @@
+"""The ``underpaint`` command line, and nothing but it; larger commands are in modules of their own."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from underpaint.pipeline.cli.corpus_commands import corpus_app
+from underpaint.pipeline.cli.inspect_pack import inspect_pack
+from underpaint.pipeline.cli.run_commands import store_app
+from underpaint.pipeline.cli.select_command import select
+from underpaint.pipeline.cli.template_commands import templates
+from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, ShipAnyway, Workers, console, show
+from underpaint.pipeline.errors import BuildError, UserError
+
+app = typer.Typer(
+    help="Builds the training corpus for process-driven image generation: plan, sketch, inspect, refine.",
+    no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
+)  # fmt: skip
+app.add_typer(corpus_app)
+app.add_typer(store_app)
+app.add_typer(templates, name="templates")
+app.command(name="inspect-pack")(inspect_pack)
+app.command(name="select")(select)
+
+
+@app.command()
+def plan(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> None:
+    """Say what a build would make, and what it would reuse; nothing is loaded or made.
+
+    Example: [bold]underpaint plan recipes/miniature.yaml[/bold]
+    """
+    from underpaint.pipeline.engine.run_folder import open_run
+    from underpaint.pipeline.engine.staleness import explain_plan, plan_lines
+
+    stages = explain_plan(open_run(recipe, out))
+    show(stages, json, plan_lines(stages))
+
+
+@app.command()
+def build(
+    recipe: RecipeFile,
+    out: Out = None,
+    workers: Workers = None,
+    ship_anyway: ShipAnyway = False,
+) -> None:
+    """Build the corpus; what is done already is reused, so a killed build goes on where it stopped.
+
+    Example: [bold]underpaint build recipes/miniature.yaml --workers 2[/bold]
+    """
+    from underpaint.pipeline.build import build as run_build
+    from underpaint.pipeline.engine.run_folder import open_run
+    from underpaint.pipeline.selection.quota_status import funnel_lines, status
+
+    run = open_run(recipe, out)
+    console.print(f"recipe {run.recipe.name}, seed {run.recipe.seed}, in {run.root}", highlight=False)
+    run_build(run, console, workers, ship_anyway)
+    for line in funnel_lines(status(run)):
+        console.print(line, highlight=False)
+    console.print(f"corpus: {run.corpus}", highlight=False)
+
+
+@app.command()
+def calibrate(recipe: RecipeFile, out: Out = None, workers: Workers = None, json: AsJson = False) -> None:
+    """Ask the judge about cases of known truth and print its precision and recall. Exits with 1 under the floor.
+
+    Example: [bold]underpaint calibrate recipes/miniature.yaml[/bold]
+    """
+    from underpaint.pipeline.build import calibrate as run_calibration
+    from underpaint.pipeline.engine.run_folder import open_run
+    from underpaint.pipeline.selection.judge_gate import calibration_lines, shortfalls
+
+    run = open_run(recipe, out)
+    found = run_calibration(run, Console(stderr=True) if json else console, workers)
+    short = shortfalls(run.recipe, found)
+    figures = {side.value: figures.to_dict() for side, figures in found.items()}
+    lines = [*calibration_lines(found), "", *(f"under the floor: {s}" for s in short)]
+    show({"figures": figures, "shortfalls": short}, json, lines)
+    if short:
+        raise typer.Exit(1)
+
+
+@app.command(name="status")
+def show_status(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> None:
+    """Show every stage's ledger, the quotas, and what lies in quarantine. Exits with 1 where a ledger does not balance.
+
+    Example: [bold]underpaint status recipes/miniature.yaml --json[/bold]
+    """
+    from underpaint.pipeline.engine.run_folder import open_run
+    from underpaint.pipeline.selection.quota_status import funnel_lines, status
+
+    found = status(open_run(recipe, out))
+    show(found, json, funnel_lines(found))
+    if not found["balanced"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    corpus: Annotated[Path, typer.Argument(help="A corpus folder, e.g. runs/miniature/corpus.", show_default=False)],
+    json: AsJson = False,
+) -> None:
+    """Read the shards back and check names, counts, checksums, schema and pictures. Exits with 1 on any problem.
+
+    Example: [bold]underpaint verify runs/miniature/corpus[/bold]
+    """
+    from underpaint.pipeline.corpus.verify import verify as read_back
+
+    if not (corpus / "index.json").exists():
+        raise UserError(f"{corpus} holds no corpus (no index.json); give the folder that `underpaint build` named")
+    found = read_back(corpus)
+    lines = [": ".join(filter(None, [p.file, p.key, p.field, p.message])) for p in found.problems]
+    counts = ", ".join(f"{n} {what}" for what, n in found.counts.items())
+    lines.append(f"{counts}; {len(found.problems)}{' or more' if found.cut else ''} problems")
+    problems = [asdict(p) for p in found.problems]
+    show({"counts": found.counts, "totals": found.totals, "problems": problems}, json, lines)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    recipe: RecipeFile,
+    out: Out = None,
+    samples: Annotated[int, typer.Option(min=1, help="Samples shown of each kind.")] = 24,
+    against: Annotated[
+        Path | None, typer.Option(help="Another run's folder or recipe; its kinds of error stand beside this one's.")
+    ] = None,
+) -> None:
+    """Write one static page: quotas, composition, repairs, errors, thresholds, the funnel, and samples of every kind.
+
+    Example: [bold]underpaint report recipes/miniature.yaml --against recipes/structural.yaml[/bold]
+    """
+    from underpaint.pipeline.engine.run_folder import open_run
+    from underpaint.pipeline.report.report import write_report
+
+    run = open_run(recipe, out)
+    if not (run.corpus / "index.json").exists():
+        raise UserError(f"{run.root} holds no corpus yet; run `underpaint build {recipe}` first")
+    console.print(f"report: {write_report(run, samples, against)}", highlight=False)
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 something failed or does not check, 2 bad input; messages without a traceback."""
+    try:
+        app()
+    except UserError as e:
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(2)
+    except BuildError as e:
+        print(f"failed: {e}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; what is done is kept, build again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

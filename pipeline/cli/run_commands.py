@@ -1,0 +1,134 @@
+"""``underpaint retry | trace | gc | review``: commands about what a run's folder holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, console, show
+from underpaint.pipeline.errors import UserError
+from underpaint.stages.common.suggest import did_you_mean
+
+store_app = typer.Typer()
+
+
+@store_app.command()
+def retry(
+    recipe: RecipeFile,
+    out: Out = None,
+    stage: Annotated[str, typer.Option(help="Only rows that failed in this stage.")] = "",
+    error: Annotated[str, typer.Option(help="Only rows that failed with this error class, as `status` names it.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked again.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray actors; the recipe's number unless given.")] = None,
+) -> None:
+    """Ask again for the rows in quarantine, then build.
+
+    Meant for what was the moment's fault: a server that was overloaded, a GPU out of memory. An answer that does not
+    parse comes out the same from a model that runs here; an endpoint may answer otherwise.
+
+    Example: [bold]underpaint retry recipes/bagel_self_sampling.yaml --stage critique --error EndpointError[/bold]
+    """
+    from underpaint.pipeline.build import build
+    from underpaint.pipeline.engine.retry import failed_lots, undo
+    from underpaint.pipeline.engine.run_folder import claim, open_run
+    from underpaint.pipeline.selection.quota_status import funnel_lines, status
+
+    run = open_run(recipe, out)
+    lots = failed_lots(run, stage, error)
+    rows = Counter((failed.node.name, f["error"]) for failed in lots for f in failed.failures)
+    for (name, what), number in sorted(rows.items()):
+        console.print(f"{name}: {number} rows failed with {what}", highlight=False)
+    if not lots:
+        console.print("no row of that kind is in quarantine; nothing to ask again", highlight=False)
+        return
+    if dry_run:
+        return
+    with claim(run, building=False):
+        undo(run, lots)
+    build(run, console, workers)
+    for line in funnel_lines(status(run)):
+        console.print(line, highlight=False, markup=False)
+
+
+@store_app.command()
+def trace(
+    recipe: RecipeFile,
+    sample: Annotated[str, typer.Argument(help="A sample of the corpus, e.g. iia-00000003.", show_default=False)],
+    out: Out = None,
+    json: AsJson = False,
+) -> None:
+    """Show everything about one sample: bytes in the shard, segments, scores, and every row of the store behind it.
+
+    Example: [bold]underpaint trace recipes/miniature.yaml iia-00000003[/bold]
+    """
+    from underpaint.pipeline.engine.run_folder import open_run
+    from underpaint.pipeline.report.trace import trace as find
+    from underpaint.pipeline.report.trace import trace_lines
+
+    found = find(open_run(recipe, out), sample)
+    show(found, json, trace_lines(found))
+
+
+@store_app.command()
+def gc(
+    recipe: RecipeFile,
+    out: Out = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it; without this nothing is.")] = False,
+    json: AsJson = False,
+) -> None:
+    """List what the folder keeps of former recipes (going back to them would cost nothing), or delete it.
+
+    Example: [bold]underpaint gc recipes/miniature.yaml --delete[/bold]
+    """
+    from underpaint.pipeline.engine import garbage as sweep
+    from underpaint.pipeline.engine.run_folder import claim, open_run
+
+    run = open_run(recipe, out)
+    with claim(run, building=False):
+        found = sweep.leftovers(run)
+        if delete:
+            sweep.delete(found)
+    total = sum(x.bytes for x in found)
+    lines = [f"{x.bytes / 2**20:>9.1f} MiB  {x.path} ({x.why})" for x in found]
+    done = "deleted" if delete else "would go with --delete"
+    lines.append(f"{total / 2**20:>9.1f} MiB in {len(found)} places {done}")
+    rows = [{"path": str(x.path), "why": x.why, "bytes": x.bytes} for x in found]
+    show({"deleted": delete, "bytes": total, "leftovers": rows}, json, lines)
+
+
+@store_app.command()
+def review(
+    recipe: RecipeFile,
+    out: Out = None,
+    accept: Annotated[list[str] | None, typer.Option(help="Accept this sample; no page is served.")] = None,
+    reject: Annotated[list[str] | None, typer.Option(help="Reject this sample; no page is served.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
+    kind: Annotated[str, typer.Option(help="Show only this kind, e.g. alignment_negative.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Samples on the page.")] = 50,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 0,
+) -> None:
+    """Accept or reject samples, on a page on 127.0.0.1 or by options; `underpaint select` then applies the decisions.
+
+    They are lines of decisions.jsonl in the run's folder, for what was seen: a repainted picture is decided anew.
+
+    Example: [bold]underpaint review recipes/miniature.yaml --reject iia-00000003 --reason "blames the wrong cup"[/bold]
+    """
+    from underpaint.pipeline.engine.run_folder import open_run
+    from underpaint.pipeline.report.review import Reviewed, serve
+    from underpaint.pipeline.selection.reference import SUBSETS
+
+    if kind and kind not in SUBSETS:
+        raise UserError(f"--kind {kind}: there is no such kind; {did_you_mean(kind, SUBSETS)}")
+    reviewed = Reviewed(open_run(recipe, out))
+    for ids, decision in ((accept, "accept"), (reject, "reject")):
+        for id in ids or []:
+            made = reviewed.decide(id, decision, reason)
+            console.print(f"{id}: {made.decision}ed", highlight=False)
+    if not accept and not reject:
+        server, address = serve(reviewed, port, kind, limit)
+        console.print(f"review at {address} (end with Ctrl-C)", highlight=False)
+        with server:
+            server.serve_forever()
+    console.print(f"`underpaint select {recipe}` applies the decisions", highlight=False, markup=False)

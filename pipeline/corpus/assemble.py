@@ -1,0 +1,251 @@
+"""From a reference to the whole sample: texts, pictures, verdicts and provenance, read from the store.
+
+What is a target and what is context follows `docs/format.md`: the prompt and a flawed draft never carry loss.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from underpaint.pipeline.engine.graph import BRANCHES, YIELDS, Node, canonical
+from underpaint.pipeline.engine.store import Store
+from underpaint.pipeline.recipe.benchmark_lists import list_digest
+from underpaint.pipeline.recipe.quotas import cell_name
+from underpaint.pipeline.recipe.recipe import Recipe
+from underpaint.pipeline.selection.reference import SUBSETS, Reference
+from underpaint.schemas.corpus.picture import decode_picture, encode_picture
+from underpaint.schemas.corpus.sample import OpName, Sample, Score, Segment
+from underpaint.schemas.corpus.sample_builder import NewPicture, build_sample, image_segment, text_segment
+from underpaint.schemas.markup import plan_text, refine_text
+from underpaint.schemas.scenes.critique import Critique
+from underpaint.schemas.scenes.edit import Op, read_instruction
+from underpaint.schemas.scenes.grammar import GrammarError
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.judgement.entailment import read_scene
+
+Row = dict[str, Any]
+Built = tuple[Sample, list[bytes]]
+STORED_AS = "webp-lossless"
+GRAMMAR = "grammar"  # the author of texts that no model wrote
+PAINTERS = ("painter", "sketcher")  # the roles that paint what is shipped
+
+
+class Assembler:
+    """Reads only the rows of the sample it is asked for."""
+
+    def __init__(self, recipe: Recipe, nodes: Mapping[str, Node], store: Store) -> None:
+        self.recipe, self.nodes, self.store = recipe, nodes, store
+        self.commit = code_commit()
+        self.config = config_sha256(recipe, nodes)
+        self.read: dict[str, tuple[int, list[Row]]] = {}  # the rows of one sample, by stage: several parts need them
+        self.names = model_names(recipe) | {GRAMMAR: (GRAMMAR, "")}
+        self.settings = {role: _settings(recipe, role) for role in PAINTERS}  # once: an identity reads a checkpoint
+        self.words = recipe.words()
+        self.checked: set[tuple[str, int]] = set()  # stage and lot of the tables found to be as they were written
+
+    def __call__(self, reference: Reference) -> Built:
+        """Raises SampleError where the parts make no valid sample, StoreError where a table has changed."""
+        make = {"multi_turn": self._multi_turn, "conflict": self._conflict, "alignment": self._alignment}
+        return make[reference.subset](reference)
+
+    def _rows(self, stage: str, reference: Reference, **where: int) -> list[Row]:
+        sample, rows = self.read.get(stage, (-1, []))
+        if sample != reference.sample:
+            lot = reference.sample // self.recipe.lot_size
+            self._check(stage, lot)
+            rows = self.store.table(self.nodes[stage], lot, samples=[reference.sample]).to_pylist()
+            self.read[stage] = reference.sample, rows
+        return [r for r in rows if all(r[k] == v for k, v in where.items())]
+
+    def _check(self, stage: str, lot: int) -> None:
+        if (stage, lot) not in self.checked:
+            self.store.check(self.nodes[stage], lot)
+            self.checked.add((stage, lot))
+
+    def _prompt(self, reference: Reference) -> tuple[Row, Segment]:
+        row = self._rows("prompts", reference)[0]
+        return row, text_segment("prompt", 0, row["prompt"], loss=0)
+
+    def _scored(
+        self, stage: str, reference: Reference, step: int, names: tuple[str, ...], attempt: int = 0
+    ) -> list[Score]:
+        model, revision = self.names["scorer"]
+        return [
+            Score(name=f"clip_{r['name']}", model=model, revision=revision, value=float(r["value"]))
+            for r in self._rows(stage, reference, rollout=reference.rollout, step=step, attempt=attempt)
+            if r["name"] in names
+        ]
+
+    def _agreement(self, row: Row) -> Score:
+        model, revision = self.names["judge"]
+        return Score(name="judge_agreement", model=model, revision=revision, value=float(row["agreement"]))
+
+    def _picture(self, row: Row, origin: str, scores: list[Score]) -> NewPicture:
+        painter = painted_by(row, origin)
+        model, revision = self.names[painter]
+        data, encoding = row["picture"], self.recipe.shards.encoding
+        if encoding != STORED_AS:
+            data = encode_picture(decode_picture(data), encoding)
+        return NewPicture(data, origin, model, revision, row["seed"], self.settings[painter], scores)  # type: ignore[arg-type]
+
+    def _sketch(self, number: int, row: Row, origin: str) -> Segment:
+        """The policy's own drafts are context; what the painter made is a target."""
+        model, revision = self.names[painted_by(row, origin)]
+        stage, loss = "repaint" if origin == "correction" else "sketch", int(origin != "self_sample")
+        return image_segment(stage, row["step"], number, loss=loss, model=model, revision=revision, seed=row["seed"])  # type: ignore[arg-type]
+
+    def _plan(self, row: Row, loss: int, verdict: str = "") -> Segment:
+        """A step the policy wrote."""
+        model, revision = self.names["writer"]
+        text = plan_text(row["instruction"], row["description"])
+        op = read_op(row["instruction"], row["so_far"], self.words)
+        return text_segment(
+            "plan", row["step"], text, loss=loss, op=op, verdict=verdict, model=model,  # type: ignore[arg-type]
+            revision=revision, seed=row["writer_seed"],
+        )  # fmt: skip
+
+    def _said(self, stage: str, row: Row, text: str, verdict: str = "") -> Segment:
+        step, (model, revision) = row["step"], self.names[row["decided_by"]]
+        return text_segment(stage, step, text, loss=1, verdict=verdict, model=model, revision=revision)  # type: ignore[arg-type]
+
+    def _multi_turn(self, reference: Reference) -> Built:
+        prompt, first = self._prompt(reference)
+        plan, drafts = self._rows("plan", reference), self._rows("draft", reference)
+        checks = {r["step"]: r for r in self._rows("check", reference)}
+        segments, pictures = [first], []
+        for number, (step, draft) in enumerate(zip(plan, drafts, strict=True)):
+            text = plan_text(step["instruction"], step["description"])
+            segments.append(text_segment("plan", step["step"], text, loss=1, op=op_name(step["op"]), model=GRAMMAR))
+            origin = "edit" if number else "t2i"
+            segments.append(self._sketch(number, draft, origin))
+            scores = self._scored("score_drafts", reference, step["step"], ("picture_text", "neighbour"))
+            pictures.append(self._picture(draft, origin, [*scores, self._agreement(checks[step["step"]])]))
+        detour = next((s["detour"] for s in plan if s["detour"]), "")
+        extra = {"scene": json.loads(prompt["scene"]), "detour": detour}
+        return self._build(reference, True, segments, pictures, {}, extra)
+
+    def _history(self, reference: Reference) -> tuple[list[Row], list[Segment], list[NewPicture]]:
+        """The rollout up to the examined step, and what came before it as context: plans and drafts."""
+        steps = [r for r in self._rows("rollout", reference, rollout=reference.rollout) if r["step"] <= reference.step]
+        segments, pictures = [], []
+        for number, row in enumerate(steps[:-1]):
+            segments += [self._plan(row, 0), self._sketch(number, row, "self_sample")]
+            pictures.append(self._picture(row, "self_sample", []))
+        return steps, segments, pictures
+
+    def _conflict(self, reference: Reference) -> Built:
+        prompt, first = self._prompt(reference)
+        row = self._rows("conflict", reference, rollout=reference.rollout, step=reference.step)[0]
+        critique = Critique.model_validate_json(row["critique"])
+        steps, before, pictures = self._history(reference)
+        segments = [first, *before, self._plan(steps[-1], 0)]
+        segments.append(self._said("inspect", row, critique.analysis, critique.verdict.value))
+        if row["polarity"] == "negative":
+            segments.append(self._said("refine", row, refine_text(critique.correction)))
+        return self._build(reference, False, segments, pictures, row, self._judged(prompt, row))
+
+    def _alignment(self, reference: Reference) -> Built:
+        prompt, first = self._prompt(reference)
+        row = self._rows("alignment", reference, rollout=reference.rollout, step=reference.step)[0]
+        critique = Critique.model_validate_json(row["critique"])
+        step = self._rows("rollout", reference, rollout=reference.rollout, step=reference.step)[0]
+        segments = [first, self._plan(step, 0), self._sketch(0, step, "self_sample")]
+        scores = self._scored("score_alignment", reference, reference.step, ("picture_text",))
+        pictures = [self._picture(step, "self_sample", [*scores, self._agreement(row)])]
+        segments.append(self._said("inspect", row, critique.analysis, critique.verdict.value))
+        if row["polarity"] == "negative":
+            segments.append(self._said("refine", row, refine_text(critique.correction)))
+            where = {"rollout": reference.rollout, "step": reference.step, "attempt": row["tries"]}
+            repair = self._rows("repair", reference, **where)[0]
+            segments.append(self._sketch(1, repair, "correction"))
+            names = ("picture_text", "margin", "neighbour")
+            better = self._scored("score_alignment", reference, reference.step, names, row["tries"])
+            pictures.append(self._picture(repair, "correction", [*better, self._agreement(repair)]))
+        extra = self._judged(prompt, row) | {"tries": row["tries"], "repair": row["repair"]}
+        return self._build(reference, False, segments, pictures, row, extra)
+
+    def _judged(self, prompt: Row, row: Row) -> dict[str, Any]:
+        critique = json.loads(row["critique"])
+        said = {"critique": critique, "answers": row["answers"]}
+        said |= {"arbiter": row["arbiter"]} if row["arbiter"] else {}
+        return {"scene": json.loads(prompt["scene"]), **said}
+
+    def _build(
+        self, reference: Reference, complete: bool, segments: list[Segment], pictures: list[NewPicture],
+        judged: Row, extra: dict[str, Any],
+    ) -> Built:  # fmt: skip
+        subset, polarity = SUBSETS[reference.name]
+        sample = build_sample(
+            id=reference.id, subset=subset, split=reference.split, polarity=polarity, complete=complete,  # type: ignore[arg-type]
+            category=reference.category, group=reference.group, parent=_trajectory(reference), segments=segments,
+            pictures=pictures, template=judged.get("template", ""),
+            template_sha256=judged.get("template_sha256", ""), pipeline_commit=self.commit,
+            config_sha256=self.config, extra=extra,
+        )  # fmt: skip
+        return sample, [p.data for p in pictures]
+
+
+def painted_by(row: Row, origin: str) -> str:
+    """The role whose picture a row holds. A repair by a sibling is a draft of another rollout."""
+    return "sketcher" if origin == "self_sample" or row.get("method") == "sibling" else "painter"
+
+
+def read_op(instruction: str, so_far: str, vocabulary: Vocabulary) -> OpName:
+    """What a step in the policy's words does to the picture so far; "" where the grammar cannot read it."""
+    try:
+        return op_name(read_instruction(instruction, read_scene(so_far, vocabulary), vocabulary).op)
+    except (GrammarError, LookupError):
+        return ""
+
+
+def op_name(op: str) -> OpName:
+    """As samples call it: there the first picture adds to a blank canvas."""
+    return "add" if op == Op.PAINT else Op(op).value  # type: ignore[return-value]
+
+
+def _settings(recipe: Recipe, role: str) -> Row:
+    """A model's identity without its checkpoint, which is the revision."""
+    return {k: v for k, v in recipe.model_for(role).identity().items() if k != "checkpoint"}
+
+
+def _trajectory(reference: Reference) -> str:
+    if reference.subset == "multi_turn":
+        return ""
+    return f"sample-{reference.sample}-rollout-{reference.rollout}-step-{reference.step}"
+
+
+def model_names(recipe: Recipe) -> dict[str, tuple[str, str]]:
+    """By role, what samples call its model: the recipe's name for it, and the digest of its identity as revision."""
+    found = {}
+    for role, name in recipe.cast(type(recipe.roles).model_fields).items():
+        identity = canonical(recipe.models[name].identity())
+        found[role] = name, hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return found
+
+
+def config_sha256(recipe: Recipe, nodes: Mapping[str, Node]) -> str:
+    """The identity of the corpus: the stages its samples come from, the quotas, the thresholds, the shards."""
+    rest = {k: getattr(recipe, k).model_dump(mode="json") for k in ("select", "shards")}
+    quotas = {cell_name(cell): n for cell, n in recipe.quotas.cells().items()}
+    lists = [list_digest(Path(p)) for p in recipe.decontaminate.lists]
+    rest |= {"quotas": quotas, "decontaminate": {"lists": lists, "words": recipe.decontaminate.words}}
+    stages = {name: nodes[name].fingerprint for branch in YIELDS for name in BRANCHES[branch]}
+    whole = {"stages": stages, **rest}
+    return hashlib.sha256(canonical(whole).encode()).hexdigest()
+
+
+@lru_cache
+def code_commit() -> str:
+    """The commit of the code, 40 zeros outside a git checkout."""
+    try:
+        here = Path(__file__).parent
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "0" * 40

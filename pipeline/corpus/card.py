@@ -1,0 +1,107 @@
+"""The dataset card: README.md. Its front matter is for the hub and for `datasets`, its words are for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import yaml
+
+from underpaint.schemas.corpus.fields import huggingface_features
+from underpaint.schemas.corpus.sample import SCHEMA
+from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+
+if TYPE_CHECKING:
+    from underpaint.pipeline.corpus.card_facts import CardFacts
+    from underpaint.pipeline.corpus.index import CorpusInfo, Index
+
+_TEACHES = {
+    "multi_turn": "Plan and Sketch: whole trajectories from a prompt to a picture",
+    "conflict": "Inspect, text side: does this step's text contradict the prompt?",
+    "alignment": "Inspect and Refine, picture side: does this draft show what the step asked?",
+}
+
+
+def card_text(index: Index, facts: CardFacts, suffix: str, info: CorpusInfo) -> str:
+    """README.md for a corpus whose pictures end in `suffix`."""
+    parts = sorted({(e.subset, e.split) for e in index.shards})
+    subsets = _subsets(parts)
+    splits = _splits(parts, subsets[0])
+    front: dict[str, Any] = {
+        "pretty_name": info.title or info.name,
+        **({"license": info.license} if info.license else {}),
+        "task_categories": ["text-to-image"],
+        "configs": configs(parts),
+        "dataset_info": dataset_info(parts, suffix),
+    }
+    body = _template().render(
+        info=info, schema=SCHEMA, teaches=_TEACHES, samples=index.samples, pictures=index.pictures,
+        subsets=subsets, splits=splits, shard=f"{subsets[0]}/{ABBREVIATIONS[subsets[0]]}-{splits[0]}-000000.tar",
+        composition=_composition(index), categories=_categories(index), sizes=facts.sizes, counts=facts.counts,
+        scores=facts.scores, faults=_faults(info),
+    )  # fmt: skip
+    return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n{body}\n"
+
+
+def configs(parts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """One config a subset, from the (subset, split) pairs there are; the first is the default."""
+    found: list[dict[str, Any]] = []
+    for subset in _subsets(parts):
+        # The glob ends in .tar: index files of other readers lie beside the shards and are no tars.
+        files = [{"split": s, "path": f"{subset}/{ABBREVIATIONS[subset]}-{s}-*.tar"} for s in _splits(parts, subset)]
+        found.append({"config_name": subset, **({} if found else {"default": True}), "data_files": files})
+    return found
+
+
+def dataset_info(parts: Sequence[tuple[str, str]], suffix: str) -> list[dict[str, Any]]:
+    """The declared features of every config, for pictures that end in `suffix`."""
+    return [{"config_name": s, "features": huggingface_features(suffix)} for s in _subsets(parts)]
+
+
+def _subsets(parts: Sequence[tuple[str, str]]) -> list[str]:
+    return [s for s in ABBREVIATIONS if any(subset == s for subset, _ in parts)]
+
+
+def _splits(parts: Sequence[tuple[str, str]], subset: str) -> list[str]:
+    return [s for s in ("train", "validation") if (subset, s) in parts]
+
+
+def _composition(index: Index) -> list[dict[str, Any]]:
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for cell in index.cells:
+        counts[cell.subset, cell.polarity, cell.split] += cell.samples
+    kinds = sorted({(s, p) for s, p, _ in counts}, key=lambda k: (list(ABBREVIATIONS).index(k[0]), k[1]))
+    return [
+        {"subset": s, "polarity": p, "train": counts[s, p, "train"], "validation": counts[s, p, "validation"]}
+        for s, p in kinds
+    ]
+
+
+def _categories(index: Index) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {}
+    for cell in index.cells:
+        found.setdefault(cell.category, Counter())[cell.subset] += cell.samples
+    return dict(sorted(found.items()))
+
+
+def _faults(info: CorpusInfo) -> list[str]:
+    findings = info.facts.findings.values() if info.facts else ()
+    return sorted({kind for found in findings for kind in found})
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["thousands"] = "{:,}".format
+    environment.filters["reasons"] = _reasons
+    return environment.get_template("card.md.j2")
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    """ "57 over quota, 3 a duplicate"; a bar in a reason would end the table's cell."""
+    return ", ".join(f"{n:,} {reason}" for reason, n in sorted(counts.items())).replace("|", "/")

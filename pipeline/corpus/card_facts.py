@@ -1,0 +1,83 @@
+"""What the dataset card says that is not in the index: who made the corpus, how many made it, and what was measured."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from underpaint.pipeline.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ModelNote:
+    """A model of the recipe: `name` and `revision` are what samples call it."""
+
+    roles: str
+    name: str
+    revision: str
+    source: str
+    license: str
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """From the manifest: `sizes` and `counts` in words, `scores` as rows of a table."""
+
+    sizes: str
+    counts: str
+    scores: list[dict[str, Any]]
+
+
+def model_notes(recipe: Recipe, names: dict[str, tuple[str, str]]) -> tuple[ModelNote, ...]:
+    """One note a model, with all its roles; `names` has (name, revision) by role, as samples carry them."""
+    roles: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for role, named in names.items():
+        roles[named].append(role)
+    return tuple(
+        ModelNote(", ".join(played), name, revision, _source(recipe.models[name]), recipe.models[name].license)
+        for (name, revision), played in roles.items()
+    )
+
+
+def _source(model: Any) -> str:
+    """ "black-forest-labs/FLUX.1-Kontext-dev at 0123abc", or the digest of a checkpoint that has no public name."""
+    identity = model.identity()
+    checkpoint = identity.get("checkpoint")
+    if not checkpoint:
+        inner = ", ".join(f"{k} {identity[k]}" for k in ("world", "factory", "model", "url") if identity.get(k))
+        return f"`{model.kind}`: {inner}"
+    if checkpoint != model.checkpoint:  # a folder, identified by its files
+        return f"`{model.kind}` checkpoint, SHA-256 `{checkpoint}`"
+    pinned = identity.get("revision") or identity.get("pretrained")
+    return f"{checkpoint}{f' at `{pinned}`' if pinned else ''}"
+
+
+def manifest_facts(manifest: Path) -> CardFacts:
+    """Sizes of pictures, pictures a sample, and the spread of every score, a row group at a time."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    counts: Counter[int] = Counter()
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    file = pq.ParquetFile(manifest)
+    for group in range(file.num_row_groups):
+        for row in file.read_row_group(group, columns=["subset", "images"]).to_pylist():
+            counts[len(row["images"])] += 1
+            for picture in row["images"]:
+                sizes[picture["width"], picture["height"]] += 1
+                for score in picture["scores"]:
+                    values[score["name"], row["subset"]].append(score["value"])
+    return CardFacts(
+        sizes=", ".join(f"{w}×{h}" for (w, h), _ in sizes.most_common(4)) or "none",
+        counts=", ".join(f"{n} in {samples:,}" for n, samples in sorted(counts.items())),
+        scores=[_score(name, subset, found) for (name, subset), found in sorted(values.items())],
+    )
+
+
+def _score(name: str, subset: str, values: list[float]) -> dict[str, Any]:
+    mean, low = float(np.mean(values)), float(np.quantile(values, 0.05))
+    return {"name": name, "subset": subset, "pictures": len(values), "mean": mean, "low": low}

@@ -1,0 +1,63 @@
+"""What every export needs: the corpus it reads, the folder it makes, Parquet files of many rows."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from underpaint.pipeline.corpus.index import Index
+from underpaint.pipeline.errors import UserError
+
+
+def corpus_index(corpus: Path) -> Index:
+    """index.json of a corpus. Raises UserError where the folder holds none."""
+    file = corpus / "index.json"
+    if not file.is_file():
+        raise UserError(f"{corpus} holds no corpus (no index.json); give the folder that `underpaint build` named")
+    try:
+        return Index.model_validate_json(file.read_bytes())
+    except ValueError as e:
+        raise UserError(f"{file}: does not read; `underpaint verify {corpus}` says why ({type(e).__name__})") from None
+
+
+@contextmanager
+def fresh_folder(out: Path) -> Iterator[Path]:
+    """A folder that becomes `out` when the block ends well, and is deleted otherwise.
+
+    Raises UserError where `out` is there already.
+    """
+    if out.exists():
+        raise UserError(f"{out} exists already; give another --out or delete it")
+    staging = out.with_name(out.name + ".tmp")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        staging.rename(out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_rows(path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]], group: int) -> int:
+    """A Parquet file in row groups of `group` rows, one group in memory at a time; no file without rows.
+
+    Gives their number. Pictures are compressed already, so the file is not.
+    """
+    count, writer = 0, None
+    source = iter(rows)
+    while batch := list(islice(source, group)):
+        if writer is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer = pq.ParquetWriter(path, schema, compression="none")
+        writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+        count += len(batch)
+    if writer is not None:
+        writer.close()
+    return count

@@ -1,0 +1,77 @@
+"""A corpus to the Hugging Face hub: what would be uploaded, and the upload. Tokens are left to huggingface_hub."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from underpaint.pipeline.corpus.exports.folder import corpus_index
+from underpaint.pipeline.corpus.index import CARD, SUMS
+from underpaint.pipeline.corpus.verify import verify
+from underpaint.pipeline.errors import UserError
+from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file by its path in the corpus, which is its path in the repository too."""
+
+    path: str
+    bytes: int
+
+
+def uploads(corpus: Path) -> list[Upload]:
+    """The card, SHA256SUMS and what it lists, and nothing else that may lie there: other readers' indexes, notes.
+
+    Raises UserError where `corpus` is none or a file is missing.
+    """
+    corpus_index(corpus)
+    if not (corpus / SUMS).is_file():
+        raise UserError(f"{corpus / SUMS} is missing; `underpaint verify {corpus}` says what else is wrong")
+    listed = [line.partition("  ")[2] for line in (corpus / SUMS).read_text("utf-8").splitlines()]
+    paths = sorted({CARD, SUMS, *listed})
+    for path in paths:
+        if not (corpus / path).is_file():
+            raise UserError(f"{corpus / path} is missing; `underpaint verify {corpus}` says what else is wrong")
+    return [Upload(path, (corpus / path).stat().st_size) for path in paths]
+
+
+def check_repository(repo: str) -> None:
+    """Raises UserError on anything but "owner/name"."""
+    if not _REPOSITORY.fullmatch(repo):
+        raise UserError(f"--repo {repo}: write owner/name, e.g. my-lab/underpaint-62k")
+
+
+def publish(corpus: Path, repo: str, private: bool, workers: int = 1) -> str:
+    """Verify the corpus, then upload it as one commit to a dataset repository, made if it is not there. Gives its URL.
+
+    Shards of a former version that this one has not are deleted there: globs would read them. The endpoint and the
+    token are those of huggingface_hub (HF_ENDPOINT, HF_TOKEN or `hf auth login`). Raises UserError.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+
+    check_repository(repo)
+    files = uploads(corpus)
+    found = verify(corpus, workers)
+    if not found.ok:
+        more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
+        raise UserError(f"{corpus} is not published, it does not verify: {found.problems[0]}{more}")
+    index, api = corpus_index(corpus), HfApi()
+    try:
+        api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repo, repo_type="dataset", folder_path=corpus, allow_patterns=[f.path for f in files],
+            delete_patterns=[f"{subset}/*" for subset in ABBREVIATIONS],
+            commit_message=f"{index.name}: {index.samples} samples of recipe {index.recipe_sha256[:12]}",
+        )  # fmt: skip
+    except LocalTokenNotFoundError:
+        raise UserError("the hub wants a token; set HF_TOKEN, or log in with `hf auth login`") from None
+    except HfHubHTTPError as e:
+        status = e.response.status_code
+        hint = "; set HF_TOKEN to a token that may write there" if status in (401, 403) else ""
+        raise UserError(f"the hub refused {repo} with HTTP {status}{hint}") from None
+    return commit.repo_url.url

@@ -1,0 +1,94 @@
+"""index.json: what a corpus holds, and the names of the files beside its shards."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from underpaint.pipeline.corpus.card_facts import ModelNote
+
+if TYPE_CHECKING:
+    from underpaint.pipeline.corpus.figures import Facts
+    from underpaint.pipeline.corpus.repair_figures import Repairs
+
+
+CARD = "README.md"
+INDEX_VERSION = "underpaint-index/1"
+SUMS = "SHA256SUMS"
+CROISSANT = "croissant.json"
+
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """What the dataset card and the index say of the whole."""
+
+    name: str  # of the dataset, e.g. "underpaint-62k"
+    recipe_sha256: str
+    pipeline_commit: str
+    title: str = ""
+    summary: str = ""  # Markdown
+    license: str = ""  # a hub identifier, e.g. "apache-2.0"
+    models: tuple[ModelNote, ...] = ()
+    funnel: tuple[dict[str, Any], ...] = ()  # ledgers summed by stage, as `underpaint status` has them
+    quotas: dict[str, Any] = field(default_factory=dict)  # by kind, likewise
+    facts: Facts | None = None  # the report's figures over the shards
+    repairs: Repairs | None = None  # and over all drafts that were judged wrong
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ShardEntry(_Strict):
+    path: str
+    subset: str
+    split: str
+    samples: int
+    pictures: int
+    bytes: int
+    sha256: str
+
+
+class Cell(_Strict):
+    """How many samples share these four."""
+
+    subset: str
+    split: str
+    polarity: str
+    category: str
+    samples: int
+
+
+class Index(_Strict):
+    """index.json: what the corpus holds. `totals` sums the cells by each of their four names."""
+
+    version: str
+    sample_schema: str
+    name: str
+    recipe_sha256: str
+    pipeline_commit: str
+    samples: int
+    pictures: int
+    totals: dict[str, dict[str, int]]
+    cells: list[Cell]
+    shards: list[ShardEntry]
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def total(cells: Iterable[Cell]) -> dict[str, dict[str, int]]:
+    """Samples by subset, by split, by polarity and by category."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ("subset", "split", "polarity", "category")}
+    for cell in cells:
+        for name, counter in counts.items():
+            counter[getattr(cell, name)] += cell.samples
+    return {name: dict(sorted(counter.items())) for name, counter in counts.items()}

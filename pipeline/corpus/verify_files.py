@@ -1,0 +1,108 @@
+"""Check the files about the shards: card, wids indexes, croissant.json, and the manifest's columns and splits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from underpaint.pipeline.corpus.card import configs, dataset_info
+from underpaint.pipeline.corpus.index import CARD, CROISSANT, file_sha256
+from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA
+from underpaint.pipeline.corpus.verify_shard import Problem, ShardFindings
+from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, distribution, record_set
+
+
+def card_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Problem]:
+    """README.md may say what it likes but for what readers go by: the configs and the declared features."""
+    try:
+        text = (folder / CARD).read_text("utf-8")
+        front = yaml.safe_load(text.split("---\n")[1]) if text.startswith("---\n") else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
+        yield Problem(CARD, "", "", _unreadable(e))
+        return
+    if not isinstance(front, dict):
+        yield Problem(CARD, "", "configs", "is missing: the card begins with no front matter; restore the build's")
+        return
+    parts = [(subset, split) for subset, split in dict.fromkeys(_part(s.path) for s in shards)]
+    suffixes = {suffix for s in shards for suffix in s.suffixes} or {"webp"}
+    expected = {"configs": configs(parts), "dataset_info": dataset_info(parts, min(suffixes))}
+    for name, value in expected.items():
+        if front.get(name) != value:
+            yield Problem(CARD, "", name, "is not what the shards hold; readers would guess or drop columns")
+
+
+def wids_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Problem]:
+    """One file a subset and split, with relative urls in order, and the true sizes and digests."""
+    for stem in sorted({s.path.rpartition("-")[0] for s in shards}):
+        name = f"{stem}.wids.json"
+        mine = [s for s in shards if s.path.rpartition("-")[0] == stem]
+        expected = [
+            {"url": PurePosixPath(s.path).name, "md5sum": s.md5, "nsamples": len(s.keys), "filesize": s.bytes}
+            for s in mine
+        ]
+        try:
+            stated = json.loads((folder / name).read_text("utf-8"))["shardlist"]
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            yield Problem(name, "", "" if isinstance(e, OSError) else "shardlist", _unreadable(e))
+            continue
+        for i, wanted in enumerate(expected):
+            found = stated[i] if isinstance(stated, list) and i < len(stated) else None
+            if found != wanted:
+                yield Problem(name, "", f"shardlist.{i}", f"is {found}, the shard is {wanted}")
+        if isinstance(stated, list) and len(stated) > len(expected):
+            yield Problem(name, "", "shardlist", f"has {len(stated)} shards, there are {len(expected)}")
+
+
+def croissant_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Problem]:
+    """The files with their digests, and the fields of a record; name, description and licence are free."""
+    try:
+        stated = json.loads((folder / CROISSANT).read_text("utf-8"))
+        manifest = file_sha256(folder / MANIFEST)
+    except (OSError, ValueError) as e:
+        if not (isinstance(e, FileNotFoundError) and str(e.filename).endswith(MANIFEST)):  # said elsewhere
+            yield Problem(CROISSANT, "", "", _unreadable(e))
+        return
+    listed = [ListedFile(s.path, s.bytes, s.sha256) for s in shards]
+    expected: dict[str, Any] = {"distribution": distribution(listed, manifest), "recordSet": record_set()}
+    for name, value in expected.items():
+        if not isinstance(stated, dict) or stated.get(name) != value:
+            yield Problem(CROISSANT, "", name, "is not what the corpus holds; build it again, or restore the file")
+
+
+def manifest_problems(folder: Path, samples: int) -> Iterator[Problem]:
+    """Columns, number of rows, and that no group is in two splits. Rows are compared where the shards are read."""
+    try:
+        file = pq.ParquetFile(folder / MANIFEST)
+        if file.schema_arrow != MANIFEST_SCHEMA:
+            wrong = [f.name for f in MANIFEST_SCHEMA if f.name not in file.schema_arrow.names]
+            yield Problem(MANIFEST, "", "columns", f"differ from the schema's: {', '.join(wrong) or 'in their types'}")
+            return
+        if file.metadata.num_rows != samples:
+            yield Problem(MANIFEST, "", "rows", f"are {file.metadata.num_rows}, the shards hold {samples} samples")
+        split_of: dict[str, str] = {}
+        for batch in file.iter_batches(columns=["id", "group", "split"]):
+            for row in batch.to_pylist():
+                first = split_of.setdefault(row["group"], row["split"])
+                if first != row["split"]:
+                    message = f"{row['group']!r} is in {first} and in {row['split']}; a group is in one split"
+                    yield Problem(MANIFEST, row["id"], "group", message)
+    except (OSError, pa.ArrowException) as e:
+        yield Problem(MANIFEST, "", "", _unreadable(e))
+
+
+def _part(path: str) -> tuple[str, str]:
+    """ "multi_turn/mtg-train-000000.tar" → ("multi_turn", "train")."""
+    subset, _, name = path.partition("/")
+    return subset, name.split("-")[1]
+
+
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "is missing"
+    return f"does not read: {type(error).__name__} {error}"

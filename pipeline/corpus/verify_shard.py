@@ -1,0 +1,213 @@
+"""Read one shard back and say what is wrong with it. Holds one sample at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import jsonschema
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, shard_path
+from underpaint.schemas.corpus.croissant import MANIFEST
+from underpaint.schemas.corpus.picture import PictureError, decode_picture, probe_picture
+from underpaint.schemas.corpus.sample import Sample, SampleError
+from underpaint.schemas.corpus.webdataset import SUBSET_OF, decode, load_json, split_member
+
+MAX_MEMBER = 256 * 2**20  # bytes; no picture or JSON of ours comes near it
+_BLOCK = tarfile.BLOCKSIZE
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault: the file in the corpus, the sample's key and the field, "" where there is none."""
+
+    file: str
+    key: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.file, self.key, self.field, self.message) if part)
+
+
+@dataclass
+class ShardFindings:
+    """What reading a shard gave. `cells` counts by (subset, split, polarity, category)."""
+
+    path: str
+    bytes: int = 0
+    sha256: str = ""
+    md5: str = ""
+    pictures: int = 0
+    suffixes: set[str] = field(default_factory=set)  # of its pictures
+    keys: list[str] = field(default_factory=list)
+    cells: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def check_shard(folder: Path, path: str, schema: Mapping[str, Any], limit: int) -> ShardFindings:
+    """Check `folder`/`path`, against its rows of the manifest too.
+
+    `schema` is the JSON Schema of the samples; at most `limit` problems are kept.
+    """
+    found = ShardFindings(path)
+    file = folder / path
+    found.bytes = file.stat().st_size
+    found.sha256, found.md5 = _digests(file)
+    validator = jsonschema.Draft202012Validator(dict(schema))
+    samples: dict[str, dict[str, Any]] = {}
+    for key, members in _samples(file, found):
+        if key in samples:
+            _say(found, limit, key, "id", "occurs twice in this shard, or its members are not adjacent")
+            continue
+        samples[key] = {}
+        sample = _check_sample(path, key, members, validator, found, limit)
+        if sample is not None:
+            samples[key] = sample.to_dict()
+            found.suffixes.update(p.name.rpartition(".")[2] for p in sample.images)
+            found.pictures += sample.n_images
+            found.cells[sample.subset, sample.split, sample.polarity, sample.category] += 1
+    found.keys = list(samples)
+    if not samples:
+        _say(found, limit, "", "samples", "the shard has none; empty shards stop training runs")
+    found.problems += _row_problems(folder, path, samples)
+    del found.problems[limit:]
+    return found
+
+
+def _digests(file: Path) -> tuple[str, str]:
+    """SHA-256, and the MD5 that wids has a field for."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with file.open("rb") as f:
+        while chunk := f.read(2**20):
+            sha256.update(chunk)
+            md5.update(chunk)
+    return sha256.hexdigest(), md5.hexdigest()
+
+
+def _say(found: ShardFindings, limit: int, key: str, name: str, message: str) -> None:
+    if len(found.problems) < limit:
+        found.problems.append(Problem(found.path, key, name, message))
+
+
+def _samples(file: Path, found: ShardFindings) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """(key, members by name) of each run of members with one key. Damage becomes a problem and ends the reading."""
+    key, end = "", 0
+    members: dict[str, bytes] = {}
+    try:
+        with tarfile.open(file, "r:") as tar:
+            for info in tar:
+                fault = _member_fault(info)
+                if fault:
+                    found.problems.append(Problem(found.path, info.name.partition(".")[0], "member", fault))
+                    end = _end(info)
+                    continue
+                if (now := info.name.partition(".")[0]) != key:
+                    if members:
+                        yield key, members
+                    key, members = now, {}
+                if info.name in members:
+                    found.problems.append(Problem(found.path, key, "member", f"{info.name!r} occurs twice"))
+                source = tar.extractfile(info)
+                assert source is not None
+                members[info.name] = source.read()
+                end = _end(info)
+        if fault := _tail_fault(file, end):
+            found.problems.append(Problem(found.path, key, "tar", fault))
+    except (tarfile.TarError, OSError, EOFError) as e:
+        found.problems.append(Problem(found.path, key, "tar", f"is damaged or truncated after this sample: {e}"))
+        return
+    if members:
+        yield key, members
+
+
+def _member_fault(info: tarfile.TarInfo) -> str:
+    try:
+        split_member(info.name)
+    except SampleError as e:
+        return e.message
+    if not info.isfile():
+        return f"{info.name!r} is no regular file"
+    if info.size > MAX_MEMBER:
+        return f"{info.name!r} has {info.size} bytes, at most {MAX_MEMBER} are read"
+    return ""
+
+
+def _end(info: tarfile.TarInfo) -> int:
+    return info.offset_data + -(-info.size // _BLOCK) * _BLOCK
+
+
+def _tail_fault(file: Path, end: int) -> str:
+    """After its last member a whole tar has two blocks of zeros or more, and nothing else."""
+    with file.open("rb") as f:
+        f.seek(end)
+        size = 0
+        while chunk := f.read(2**20):
+            size += len(chunk)
+            if chunk.strip(b"\0"):
+                return "is damaged: what follows this sample is no member"
+    return "" if size >= 2 * _BLOCK else "is truncated: the end of the archive is missing after this sample"
+
+
+def _check_sample(
+    path: str, key: str, members: dict[str, bytes], validator: Any, found: ShardFindings, limit: int
+) -> Sample | None:
+    """The sample, or None with a problem noted."""
+    order = sorted(members, key=lambda name: (name.endswith(".json"), name))
+    if list(members) != order:
+        _say(found, limit, key, "member", f"members stand as {list(members)}; write pictures in order, the JSON last")
+    try:
+        sample, pictures = decode(members)
+        fields = load_json(key, members[f"{key}.json"])
+    except SampleError as e:
+        _say(found, limit, key, e.field, e.message)
+        return None
+    for error in validator.iter_errors(fields):
+        _say(found, limit, key, ".".join(map(str, error.absolute_path)), f"JSON Schema: {error.message[:200]}")
+    if (subset := PurePosixPath(path).parts[0]) != SUBSET_OF[key[:3]]:
+        _say(found, limit, key, "subset", f"is {sample.subset!r} in a shard of {subset!r}")
+    if not path.startswith(shard_path(sample.subset, sample.split, 0).removesuffix("000000.tar")):
+        _say(found, limit, key, "split", f"is {sample.split!r} in {path}")
+    for i, (picture, data) in enumerate(zip(sample.images, pictures, strict=True)):
+        try:
+            facts, image = probe_picture(data), decode_picture(data)
+        except PictureError as e:
+            _say(found, limit, key, f"images.{i}", str(e))
+            continue
+        if image.size != (picture.width, picture.height):
+            stated = f"{picture.width}x{picture.height}"
+            _say(found, limit, key, f"images.{i}.width", f"says {stated}, the picture is {image.width}x{image.height}")
+        if facts.encoding != picture.encoding:
+            actual = facts.encoding or "something else"
+            _say(found, limit, key, f"images.{i}.encoding", f"says {picture.encoding}, the member is {actual}")
+    return sample
+
+
+def _row_problems(folder: Path, path: str, samples: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """The manifest's rows of one shard against its samples by key: the same in the same order, field by field."""
+    try:
+        rows = pq.read_table(folder / MANIFEST, schema=MANIFEST_SCHEMA, filters=[("shard", "=", path)]).to_pylist()
+    except (OSError, pa.ArrowException, KeyError):
+        return  # said by `pipeline.corpus.verify_files.manifest_problems`
+    listed = {row["id"] for row in rows}
+    for key in samples:
+        if key not in listed:
+            yield Problem(MANIFEST, key, "id", f"is not listed, but is in {path}")
+    for position, row in enumerate(rows):
+        key = row["id"]
+        if key not in samples:
+            yield Problem(MANIFEST, key, "id", f"is listed, but is not in {path}")
+        elif fields := samples[key]:  # empty where the sample breaks the format, which is said already
+            wanted = {"shard": path, "position": position, **fields}
+            for name in MANIFEST_SCHEMA.names:
+                if row[name] != wanted[name]:
+                    message = f"is {str(row[name])[:80]!r}, in {path} it is {str(wanted[name])[:80]!r}"
+                    yield Problem(MANIFEST, key, name, message)
+                    break

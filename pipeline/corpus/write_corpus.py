@@ -1,0 +1,175 @@
+"""The corpus around the shards: index, manifest, digests, wids files and card; published by one rename.
+
+`write_corpus` does all of it in one process. With many workers: `begin_corpus`, then `write_shard` for every plan
+wherever one likes, then `finish_corpus` with the results.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from underpaint.pipeline.corpus.card import card_text
+from underpaint.pipeline.corpus.card_facts import manifest_facts
+from underpaint.pipeline.corpus.index import (
+    CARD,
+    CROISSANT,
+    INDEX_VERSION,
+    SUMS,
+    Cell,
+    CorpusInfo,
+    Index,
+    ShardEntry,
+    file_sha256,
+    total,
+)
+from underpaint.pipeline.corpus.shard import (
+    MANIFEST_SCHEMA,
+    Load,
+    Ref,
+    ShardError,
+    ShardResult,
+    manifest_part,
+    plan_shards,
+    write_shard,
+)
+from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, croissant
+from underpaint.schemas.corpus.fields import json_schema
+from underpaint.schemas.corpus.sample import SCHEMA
+
+if TYPE_CHECKING:
+    pass
+
+
+def write_corpus(
+    out: Path, refs: Iterable[Ref], load: Load, shards: Mapping[tuple[str, str], int], info: CorpusInfo
+) -> Index:
+    """Write the whole corpus in this process, holding the pictures of one sample at a time.
+
+    The order of `refs` is final but for the first five of each first shard; shuffling and splits are the caller's.
+    Raises ShardError or SampleError, and then leaves `out` as it was.
+    """
+    staging = begin_corpus(out)
+    results = [write_shard(staging, plan, load) for plan in plan_shards(refs, shards)]
+    return finish_corpus(staging, out, results, info)
+
+
+def begin_corpus(out: Path) -> Path:
+    """A fresh staging folder beside `out`; what an interrupted run left there is deleted."""
+    if out.exists():
+        raise ShardError(f"{out}: exists already; choose another name or delete it")
+    staging = out.with_name(out.name + ".tmp")
+    if staging.exists():
+        shutil.rmtree(staging)
+    staging.mkdir(parents=True)
+    return staging
+
+
+def finish_corpus(staging: Path, out: Path, results: Sequence[ShardResult], info: CorpusInfo) -> Index:
+    """Write the files about the shards and publish the folder as `out`."""
+    if not results:
+        raise ShardError(f"{out}: no shards; the selection is empty")
+    results = sorted(results, key=lambda r: r.path)
+    suffixes = {r.suffix for r in results if r.suffix}
+    if len(suffixes) > 1:
+        raise ShardError(f"{out}: pictures are {' and '.join(sorted(suffixes))}; use one encoding for all shards")
+    index = _index(results, info)
+    _write_manifest(staging, results)
+    _write(staging / "index.json", index.model_dump_json(indent=1) + "\n")
+    _write(staging / "SCHEMA.json", json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    _write(staging / CROISSANT, json.dumps(_croissant(staging, results, info), indent=1, ensure_ascii=False) + "\n")
+    listed = [*_write_wids(staging, results), "SCHEMA.json", "index.json", MANIFEST, CROISSANT]
+    sums = {name: file_sha256(staging / name) for name in listed} | {r.path: r.sha256 for r in results}
+    _write(staging / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
+    suffix = suffixes.pop() if suffixes else "webp"
+    _write(staging / CARD, card_text(index, manifest_facts(staging / MANIFEST), suffix, info))
+    staging.rename(out)
+    _sync_folder(out.parent)
+    return index
+
+
+def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    for r in results:
+        for polarity, category, samples in r.cells:
+            counts[r.subset, r.split, polarity, category] += samples
+    cells = [
+        Cell(subset=subset, split=split, polarity=polarity, category=category, samples=n)
+        for (subset, split, polarity, category), n in sorted(counts.items())
+    ]
+    kept = ShardEntry.model_fields.keys()
+    return Index(
+        version=INDEX_VERSION,
+        sample_schema=SCHEMA,
+        name=info.name,
+        recipe_sha256=info.recipe_sha256,
+        pipeline_commit=info.pipeline_commit,
+        samples=sum(r.samples for r in results),
+        pictures=sum(r.pictures for r in results),
+        totals=total(cells),
+        cells=cells,
+        shards=[ShardEntry(**{k: v for k, v in asdict(r).items() if k in kept}) for r in results],
+    )
+
+
+def _write_manifest(staging: Path, results: Sequence[ShardResult]) -> None:
+    """One row a sample, one row group a shard; the shards' own parts are dropped."""
+    target = staging / MANIFEST
+    with target.open("wb") as f:
+        with pq.ParquetWriter(f, MANIFEST_SCHEMA, compression="zstd") as writer:
+            for r in results:
+                writer.write_table(pq.read_table(manifest_part(staging / r.path), schema=MANIFEST_SCHEMA))
+        f.flush()
+        os.fsync(f.fileno())
+    for r in results:
+        manifest_part(staging / r.path).unlink()
+
+
+def _croissant(staging: Path, results: Sequence[ShardResult], info: CorpusInfo) -> dict[str, Any]:
+    shards = [ListedFile(r.path, r.bytes, r.sha256) for r in results]
+    description, manifest = info.summary or info.title or info.name, file_sha256(staging / MANIFEST)
+    return croissant(info.name, description, info.license, shards, manifest)
+
+
+def _write_wids(staging: Path, results: Sequence[ShardResult]) -> list[str]:
+    """One index a subset and split for wids, with urls relative to it. Their paths in the corpus."""
+    written = []
+    for subset, split in sorted({(r.subset, r.split) for r in results}):
+        mine = [r for r in results if (r.subset, r.split) == (subset, split)]
+        name = mine[0].path.removesuffix("-000000.tar")
+        shardlist = [
+            {"url": PurePosixPath(r.path).name, "md5sum": r.md5, "nsamples": r.samples, "filesize": r.bytes}
+            for r in mine
+        ]
+        wids = {
+            "__kind__": "wids-shard-index-v1",
+            "wids_version": 1,
+            "name": PurePosixPath(name).name,
+            "shardlist": shardlist,
+        }
+        _write(staging / f"{name}.wids.json", json.dumps(wids, indent=1) + "\n")
+        written.append(f"{name}.wids.json")
+    return written
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as f:
+        f.write(text)
+        f.flush()
+        os.fsync(f.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,44 @@
+"""What a lot yields by category: the units a stage kept, counted by what their prompts ask for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from underpaint.stages.common.stage import Stage
+
+
+def kept_by_category(stage: Stage, table: pa.Table, prompts: pa.Table) -> dict[str, int]:
+    """Units of a stage's table by category, apart by polarity where the table has one ("counting, negative").
+
+    `prompts` is the lot's table of prompts (columns sample, category). A unit is named by the stage's `key`.
+    """
+    category: Mapping[int, str] = dict(zip(*(prompts[c].to_pylist() for c in ("sample", "category")), strict=True))
+    key = [c for c in stage.key if c in table.column_names]
+    also = [c for c in ("polarity",) if c in table.column_names]
+    units = set(zip(*(table[c].to_pylist() for c in (*key, *also)), strict=True)) if key else set()
+    named = (", ".join([category[unit[0]], *unit[len(key) :]]) for unit in units)
+    return dict(sorted(Counter(named).items()))
+
+
+def category_lines(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A table: units a lot keeps of every category, by stage; the subsets that are judged apart by polarity.
+
+    `stages` are those of `pipeline.selection.quota_status.status`.
+    """
+    columns: dict[str, dict[str, float]] = {}
+    for s in stages:
+        for name, kept in s["categories"].items():
+            category, _, polarity = name.partition(", ")
+            column = s["stage"] + {"positive": " +", "negative": " -"}.get(polarity, "")
+            columns.setdefault(column, {})[category] = kept / max(1, s["lots"])
+    shown = {name: kept for name, kept in columns.items() if name not in ("check", "critique")}  # pictures, sides
+    if not shown:
+        return []
+    lines = ["", f"{'kept a lot':<20}" + "".join(f"{name:>13}" for name in shown)]
+    for category in sorted({c for kept in shown.values() for c in kept}):
+        lines.append(f"{category:<20}" + "".join(f"{kept.get(category, 0):>13.1f}" for kept in shown.values()))
+    return lines

@@ -1,0 +1,157 @@
+"""A run's folder: what belongs to it, and what a newly opened run must agree with."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from underpaint.pipeline.engine.candidate_tables import LAST, Candidates
+from underpaint.pipeline.engine.graph import Node, build_graph
+from underpaint.pipeline.engine.store import Store, atomic_write
+from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
+
+# Bytes a picture takes in the store and in the shards together, for each pixel: lossless WebP, measured generously.
+BYTES_A_PIXEL = 3.0
+SPARE = 200 * 2**20
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe opened on a folder. `file` is where it was read."""
+
+    recipe: Recipe
+    root: Path
+    nodes: dict[str, Node]
+    file: Path
+
+    @property
+    def store(self) -> Store:
+        return Store(self.root)
+
+    @property
+    def corpus(self) -> Path:
+        return self.root / "corpus"
+
+    def candidates(self) -> Candidates:
+        return Candidates(self.nodes, self.store)
+
+    def lots_done(self) -> dict[str, int]:
+        """By branch: how many of the last build's lots, from the first on, have candidates under this recipe."""
+        asked = self.state().get("lots", {})
+        done = {branch: self.store.done(self.nodes[stage]) for branch, stage in LAST.items()}
+        return {branch: leading(done[branch], asked.get(branch, 0)) for branch in LAST}
+
+    def state(self) -> dict[str, Any]:
+        """What the last build has come to: lots by branch and rounds, and all `builds`; empty before the first."""
+        file = self.root / "build.json"
+        found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return found
+
+    def builds(self) -> list[dict[str, Any]]:
+        """The builds that came to their end, the oldest first: workers, lots made and reused, seconds, by stage too."""
+        found: list[dict[str, Any]] = self.state().get("builds", [])
+        return found
+
+
+def leading(done: Sequence[int], most: int) -> int:
+    """How many of the lots 0, 1, … `most` - 1 are done without a gap."""
+    there = set(done)
+    return next((i for i in range(most) if i not in there), most)
+
+
+def open_run(recipe_path: Path, out: Path | None, changes: Sequence[tuple[str, str]] = ()) -> Run:
+    """Load the recipe and open its folder, ``runs/<name>`` unless told otherwise.
+
+    `changes` are fields set otherwise than in the file, e.g. ("select.min_margin", "0.05").
+    Raises UserError where the recipe is wrong, or the folder holds the run of another recipe.
+    """
+    recipe = load_recipe(recipe_path, changes)
+    root = out if out is not None else Path("runs") / recipe.name
+    mark = root / "run.json"
+    if mark.exists():
+        other = json.loads(mark.read_text())["recipe"]
+        if other != recipe.name:
+            raise UserError(f"{root} holds a run of the recipe {other!r}, not {recipe.name!r}; give another --out")
+    elif root.exists() and not root.is_dir():
+        raise UserError(f"{root} is no folder; give another --out")
+    elif root.exists() and any(root.iterdir()):
+        raise UserError(f"{root} is not empty and holds no run of underpaint; give another --out")
+    return Run(recipe, root, build_graph(recipe), recipe_path.resolve())
+
+
+def find_run(place: Path) -> Run:
+    """The run of a recipe, in ``runs/<name>``, or that of a run's folder, under the recipe as its file is now.
+
+    Raises UserError.
+    """
+    mark = place / "run.json"
+    if not place.is_dir():
+        return open_run(place, None)
+    if not mark.exists():
+        raise UserError(f"{place} holds no run of underpaint; give a run's folder, or a recipe that was built")
+    known = json.loads(mark.read_text())
+    file = known.get("file", "")
+    if not Path(file).is_file():
+        raise UserError(
+            f"{place}: {f'its recipe is no longer at {file}' if file else 'does not say where its recipe is'};"
+            f" build the recipe {known['recipe']!r} there again (what is made is reused), or give the recipe's file"
+        )
+    return open_run(Path(file), place)
+
+
+@contextlib.contextmanager
+def claim(run: Run, building: bool = True) -> Iterator[None]:
+    """The folder is the recipe's (`mark_run`), and no other process changes what is in it meanwhile.
+
+    Raises UserError where one does, and where one that is `building` has no room. A process that was killed holds
+    nothing.
+    """
+    mark_run(run)
+    if building:
+        check_room(run)
+    try:
+        with FileLock(run.root / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise UserError(f"{run.root}: another build is at work there; wait for it, or give another --out") from None
+
+
+def mark_run(run: Run) -> None:
+    """Claim the folder for the recipe. Raises UserError where it cannot be written."""
+    try:
+        run.root.mkdir(parents=True, exist_ok=True)
+        mark = {"recipe": run.recipe.name, "file": str(run.file)}
+        atomic_write(run.root / "run.json", json.dumps(mark).encode())
+    except OSError as e:
+        raise UserError(f"{run.root} cannot be written: {e.strerror or e}") from None
+
+
+def check_room(run: Run) -> None:
+    """Raises UserError where the disk has no room for what the build has yet to write."""
+    wanted = bytes_wanted(run.recipe) - bytes_held(run)
+    free = shutil.disk_usage(run.root).free
+    if free < wanted:
+        raise UserError(
+            f"{run.root}: the disk has {free / 2**30:.2f} GiB free, and this recipe may need"
+            f" {wanted / 2**30:.2f} GiB more; free some, give another --out, or lower the quotas"
+        )
+
+
+def bytes_held(run: Run) -> int:
+    """What the folder holds of this recipe already; what former recipes left in it makes nothing smaller."""
+    folders = [run.corpus, *(run.root / "lots" / node.folder for node in run.nodes.values())]
+    return sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+
+
+def bytes_wanted(recipe: Recipe) -> int:
+    """A generous estimate of what a build writes: four pictures a sample, twice (candidates are discarded too)."""
+    side = getattr(recipe.model_for("painter"), "size", 64)
+    return int(sum(recipe.quotas.numbers().values()) * 4 * 2 * side * side * BYTES_A_PIXEL) + SPARE

@@ -1,0 +1,380 @@
+"""A recipe: one strict YAML file that says what a corpus is. Nothing is loaded before all of it is checked."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, ListError
+from underpaint.pipeline.recipe.calibration_settings import CalibrationSettings
+from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Select, Strict
+from underpaint.pipeline.recipe.strict_yaml import load_yaml
+from underpaint.schemas.corpus.picture import Encoding
+from underpaint.schemas.scenes.critique import Side
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.alignment import AlignmentParams
+from underpaint.stages.calibration import CalibrationParams
+from underpaint.stages.candidates import CandidatesParams
+from underpaint.stages.check import CheckParams
+from underpaint.stages.common.stage import Stage
+from underpaint.stages.common.suggest import did_you_mean
+from underpaint.stages.common.templating import BUILT_IN, Template, TemplateError, load_templates
+from underpaint.stages.conflict import ConflictParams
+from underpaint.stages.critique import CritiqueParams
+from underpaint.stages.draft import DraftParams
+from underpaint.stages.judgement.panel import JudgeParams
+from underpaint.stages.models.checkpoint import is_folder
+from underpaint.stages.models.kinds import KINDS, AnyModel
+from underpaint.stages.plan import PlanParams
+from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
+from underpaint.stages.prompting.tasks import unusable
+from underpaint.stages.prompts import PromptParams
+from underpaint.stages.repair import RepairParams
+from underpaint.stages.rollout import RolloutParams
+from underpaint.stages.score import ScoreParams
+
+Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "renderer"]
+
+
+class Roles(Strict):
+    """Which model plays which role; each a name from `models`. One model may play several.
+
+    The sketcher paints the rollouts, the painter where none is named: in the paper the drafts that are judged are the
+    policy's own and the targets are FLUX's. The arbiter is asked where the judge's answers disagree, if there is one.
+    The renderer (a model of the kind `drawn`) shows the scenes on which the judge is calibrated; without one there is
+    no calibration of the picture side.
+    """
+
+    painter: str
+    writer: str
+    judge: str
+    scorer: str
+    sketcher: str | None = None
+    arbiter: str | None = None
+    renderer: str | None = None
+
+
+# What a model must be able to be in order to play an optional role.
+PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
+
+
+class StageParams(Strict):
+    """Every stage's own parameters; see the params class in the stage's file."""
+
+    prompts: PromptParams = PromptParams()
+    plan: PlanParams = PlanParams()
+    draft: DraftParams = DraftParams()
+    check: CheckParams = CheckParams()
+    score_drafts: ScoreParams = ScoreParams()
+    candidates_painted: CandidatesParams = CandidatesParams()
+    rollout: RolloutParams = RolloutParams()
+    critique: CritiqueParams = CritiqueParams()
+    conflict: ConflictParams = ConflictParams()
+    repair: RepairParams = RepairParams()
+    alignment: AlignmentParams = AlignmentParams()
+    score_alignment: ScoreParams = ScoreParams()
+    candidates_sampled: CandidatesParams = CandidatesParams()
+    calibration: CalibrationParams = CalibrationParams()
+
+
+class Shards(Strict):
+    """How many shards each subset is dealt to: train shards by subset, validation shards of every subset.
+
+    Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Those left out follow from the
+    quotas (`pipeline.recipe.quotas.shard_numbers`): 128, 64, 64 and 8 for the full corpus, fewer for smaller ones.
+    `encoding` is of the pictures in the shards; the store keeps them lossless.
+    """
+
+    encoding: Encoding = "webp-lossless"
+    multi_turn: int | None = Field(default=None, ge=1, le=100_000)
+    conflict: int | None = Field(default=None, ge=1, le=100_000)
+    alignment: int | None = Field(default=None, ge=1, le=100_000)
+    validation: int | None = Field(default=None, ge=1, le=100_000)
+
+
+class RunConfig(Strict):
+    """Speed only; no fingerprint contains any of it. `cpus` and `gpus` are for each worker."""
+
+    workers: int = Field(default=2, ge=1)
+    cpus: float = Field(default=1, gt=0)
+    gpus: float = Field(default=0, ge=0)
+    gpu_roles: tuple[Role, ...] = get_args(Role)
+
+
+class Recipe(Strict):
+    """The whole recipe. Paths are relative to the recipe's file and absolute once loaded."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
+    seed: int = Field(ge=0, lt=2**63)
+    license: str = Field(default="other", min_length=1)  # of the corpus, for its card: a hub identifier
+    vocabulary: str
+    lot_size: int = Field(default=128, ge=1, le=65536)
+    models: dict[str, AnyModel] = Field(min_length=1)
+    roles: Roles
+    templates: tuple[str, ...] = Field(default=(), description="folders; a template's id adds it, or replaces another")
+    template_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict, description="by template id, in place of the file's own; 0 switches it off"
+    )
+    stages: StageParams = StageParams()
+    quotas: Quotas = Quotas()
+    calibration: CalibrationSettings = CalibrationSettings()
+    rounds: Rounds = Rounds()
+    select: Select = Select()
+    decontaminate: Decontaminate = Decontaminate()
+    shards: Shards = Shards()
+    run: RunConfig = RunConfig()
+
+    def cast(self, roles: Iterable[str]) -> dict[str, str]:
+        """Role → name of the model that plays it; optional roles that nobody plays are left out."""
+        named = {role: getattr(self.roles, role) for role in roles}
+        if "sketcher" in named:
+            named["sketcher"] = named["sketcher"] or self.roles.painter
+        return {role: name for role, name in named.items() if name is not None}
+
+    def params_of(self, stage: str) -> Any:
+        """A stage's parameters. The judge is calibrated as the critiques ask it, in all that is not said otherwise."""
+        params = getattr(self.stages, stage)
+        if stage == "calibration":
+            asked = {n: getattr(self.stages.critique, n) for n in JudgeParams.model_fields}
+            params = params.model_copy(update={n: v for n, v in asked.items() if n not in params.model_fields_set})
+        return params
+
+    def model_for(self, role: str) -> Any:
+        """Raises KeyError for an optional role that nobody plays."""
+        return self.models[self.cast([role])[role]]
+
+    def words(self) -> Vocabulary:
+        return _load_vocabulary(Path(self.vocabulary))
+
+    def benchmarks(self) -> Benchmarks:
+        """Raises pipeline.recipe.benchmark_lists.ListError."""
+        return Benchmarks([Path(p) for p in self.decontaminate.lists], self.decontaminate.words, self.words())
+
+    def all_templates(self) -> dict[str, list[Template]]:
+        """By task, with the recipe's weights. Raises TemplateError; ValueError where a weight names no template."""
+        found = load_templates([BUILT_IN, *map(Path, self.templates)])
+        ids = [t.id for templates in found.values() for t in templates]
+        for id in self.template_weights:
+            if id not in ids:
+                raise ValueError(f"field template_weights: there is no template {id!r}{_suggest(id, ids)}")
+        for template in (t for templates in found.values() for t in templates):
+            for problem in unusable(template):
+                raise TemplateError(problem)
+        return {
+            task: [
+                t.model_copy(update={"weight": weight})
+                for t in templates
+                if (weight := self.template_weights.get(t.id, t.weight)) > 0
+            ]
+            for task, templates in found.items()
+        }
+
+
+def templates_for(stage: Stage, by_task: Mapping[str, list[Template]]) -> dict[str, list[Template]]:
+    """What a stage renders, by task. Raises UserError where a task is left without a template.
+
+    The judge is calibrated in the very words in which it is asked for critiques.
+    """
+    name = "critique" if stage.name == "calibration" else stage.name
+    mine = {task: [t for t in by_task.get(task, []) if not t.stages or name in t.stages] for task in stage.tasks}
+    for task, templates in mine.items():
+        if not templates:
+            raise UserError(
+                f"the stage {stage.name} is left without a {task} template; see the recipe's fields templates and"
+                " template_weights, and the field stages of the templates"
+            )
+    return mine
+
+
+def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
+    """Read and check a recipe with all that it names, after these changes to its fields. Raises UserError."""
+    raw = _read(path, changes)
+    try:
+        recipe = Recipe.model_validate(raw)
+    except ValidationError as e:
+        raise UserError("\n".join(f"{path}: {_explain(error, raw)}" for error in e.errors())) from None
+    _check_named(recipe, path)
+    return recipe
+
+
+def template_folders(path: Path) -> list[Path]:
+    """The folders whose templates a recipe uses, in order; neither they nor the rest of the recipe are checked."""
+    named = _read(path).get("templates")
+    return [BUILT_IN, *map(Path, named if isinstance(named, list) else [])]
+
+
+def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    """The recipe's fields as written, changes made, paths absolute. Raises UserError."""
+    try:
+        raw = load_yaml(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such recipe") from None
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read: {e.strerror}; give a recipe's YAML file") from None
+    except ValueError as e:
+        raise UserError(f"{path}: {e}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: a recipe is a mapping of fields, this is a {type(raw).__name__}")
+    for field, value in changes:
+        _set(raw, field, value)
+    return _absolute(raw, path.parent.resolve())
+
+
+def _set(raw: dict[str, Any], field: str, value: str) -> None:
+    """Set "select.min_margin" to a value as YAML writes it."""
+    *folders, last = field.split(".")
+    for name in folders:
+        inner = raw.get(name)
+        raw[name] = dict(inner) if isinstance(inner, dict) else {}
+        raw = raw[name]
+    try:
+        raw[last] = yaml.safe_load(value)
+    except yaml.YAMLError as e:
+        raise UserError(f"{field}={value}: the value is no YAML: {e}") from None
+
+
+def _check_named(recipe: Recipe, path: Path) -> None:
+    """Roles name models that can play them; checkpoints, vocabulary and templates are there and sound."""
+    for role, name in recipe.cast(Roles.model_fields).items():
+        if name not in recipe.models:
+            hint = _suggest(name, list(recipe.models))
+            raise UserError(f"{path}: field roles.{role}: there is no model {name!r} in models{hint}")
+        if PLAYED_BY.get(role, role) not in recipe.models[name].serves:
+            can = ", ".join(recipe.models[name].serves)
+            raise UserError(f"{path}: field roles.{role}: model {name!r} can only be {can}")
+        if why := recipe.models[name].missing():
+            raise UserError(f"{path}: field models.{name}: {why}")
+    if not recipe.roles.renderer and list(recipe.calibration.floor.of(Side.PICTURE)):
+        why = "no renderer shows pictures of known truth; name one in roles.renderer (a model of the kind drawn)"
+        raise UserError(f"{path}: field calibration.floor.picture: {why}")
+    for name in StageParams.model_fields:
+        if why := getattr(recipe.stages, name).problem():
+            raise UserError(f"{path}: field stages.{name}.{why}")
+    try:
+        words = recipe.words()
+    except (ValueError, OSError) as e:
+        raise UserError(f"{path}: field vocabulary: {e}") from None
+    _check_categories(recipe, words, path)
+    try:
+        recipe.all_templates()
+        recipe.benchmarks()
+    except TemplateError as e:
+        raise UserError(str(e)) from None
+    except ListError as e:
+        raise UserError(f"{path}: field decontaminate.lists: {e}") from None
+    except ValueError as e:
+        raise UserError(f"{path}: {e}") from None
+
+
+def _check_categories(recipe: Recipe, words: Vocabulary, path: Path) -> None:
+    """Every category can be composed of the vocabulary, and every quota can be met by one that is."""
+    prompts = recipe.stages.prompts
+    asked = list(CATEGORIES) if prompts.source else [c for c, share in prompts.shares.items() if share]
+    for category in [] if prompts.source else asked:
+        try:
+            compose(random.Random(0), category, words, prompts.capacity, prompts.attributes)
+        except TooFewWords as e:
+            raise UserError(f"{path}: field stages.prompts.shares.{category}: {e}; set its share to 0") from None
+    for subset, shares in recipe.quotas.categories.items():
+        for category in (c for c in shares if c not in asked):
+            why = "is in no prompt (stages.prompts.shares)" if category in CATEGORIES else "is no category"
+            raise UserError(f"{path}: field quotas.categories.{subset}.{category} {why}{_suggest(category, asked)}")
+
+
+def _load_vocabulary(path: Path) -> Vocabulary:
+    if not path.is_file():
+        raise ValueError(f"{path} is no file")
+    try:
+        return Vocabulary.model_validate(load_yaml(path))
+    except ValidationError as e:
+        first = e.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the whole"
+        raise ValueError(f"{path}: field {field}: {_in_words(first)}") from None
+    except ValueError as e:
+        raise ValueError(f"{path}: {e}") from None
+
+
+def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
+    """Paths relative to the recipe become absolute. A checkpoint is one where it begins with a dot, else a hub id."""
+
+    def path(value: Any) -> Any:
+        return str((root / value).resolve()) if isinstance(value, str) else value
+
+    def folder(value: Any) -> Any:
+        return path(value) if isinstance(value, str) and is_folder(value) else value
+
+    new = dict(raw)
+    if "vocabulary" in raw:
+        new["vocabulary"] = path(raw["vocabulary"])
+    if isinstance(raw.get("templates"), list):
+        new["templates"] = [path(t) for t in raw["templates"]]
+    if isinstance(raw.get("decontaminate"), dict) and isinstance(raw["decontaminate"].get("lists"), list):
+        lists = [str((root / p).resolve()) for p in map(str, raw["decontaminate"]["lists"])]
+        new["decontaminate"] = {**raw["decontaminate"], "lists": lists}
+    if isinstance(raw.get("models"), dict):
+        new["models"] = {
+            name: {**m, "checkpoint": folder(m["checkpoint"])} if isinstance(m, dict) and "checkpoint" in m else m
+            for name, m in raw["models"].items()
+        }
+    source: Any = raw
+    for part in ("stages", "prompts", "source"):
+        source = source.get(part) if isinstance(source, dict) else None
+    if isinstance(source, dict) and "path" in source:
+        prompts = {**raw["stages"]["prompts"], "source": {**source, "path": path(source["path"])}}
+        new["stages"] = {**raw["stages"], "prompts": prompts}
+    return new
+
+
+def _explain(error: Any, raw: dict[str, Any]) -> str:
+    """One of pydantic's errors as a sentence: the field as it is written, what is wrong, what was meant."""
+    loc = [p for p in error["loc"] if not (isinstance(p, str) and p in (*KINDS, "number", "by rank"))]
+    field = ".".join(map(str, loc)) or "the whole"
+    if error["type"] == "extra_forbidden":
+        return f"unknown field {field}{_suggest(str(loc[-1]), _siblings(list(error['loc'])))}"
+    if error["type"] == "union_tag_invalid":
+        kind = error["ctx"]["tag"]
+        return f"field {field}.kind: unknown model kind {kind!r}{_suggest(kind, list(KINDS))}"
+    if error["type"] == "union_tag_not_found":
+        return f"field {field}: names no kind; there are {', '.join(KINDS)}"
+    if error["type"] == "missing":
+        return f"field {field} is missing"
+    return f"field {field}: {_in_words(error)}"
+
+
+def _in_words(error: Any) -> str:
+    """What pydantic says, without its own vocabulary."""
+    given = type(error["input"]).__name__
+    if error["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        return f"should be a mapping of fields, is a {given}"
+    if error["type"] in ("tuple_type", "list_type"):
+        return f"should be a list, is a {given}"
+    return str(error["msg"]).removeprefix("Value error, ").replace("Input should", "should")
+
+
+def _siblings(loc: list[Any]) -> list[str]:
+    """The fields that exist where an unknown one was found."""
+    model: Any = Recipe
+    for part in loc[:-1]:
+        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
+            model = model.model_fields[part].annotation
+            model = next((m for m in get_args(model) if isinstance(m, type) and issubclass(m, BaseModel)), model)
+            if part == "models":
+                model = {get_args(k.model_fields["kind"].annotation)[0]: k for k in _kinds()}
+        elif isinstance(model, dict) and part in model:
+            model = model[part]
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _kinds() -> tuple[Any, ...]:
+    return get_args(get_args(AnyModel)[0])
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    hint = did_you_mean(word, known)
+    return f"; {hint}" if hint else ""

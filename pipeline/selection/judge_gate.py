@@ -1,0 +1,172 @@
+"""How good the recipe's judge is: its answers of the calibration stage against the truth, and the recipe's floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from underpaint.pipeline.engine.graph import Node
+from underpaint.pipeline.engine.store import Store
+from underpaint.pipeline.errors import BuildError
+from underpaint.pipeline.recipe.recipe import Recipe
+from underpaint.schemas.interval import Share
+from underpaint.schemas.scenes.compare import Kind
+from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+
+# Which side of the judge a subset rests on: multi_turn ships only drafts that the judge passed.
+RESTS_ON = {"multi_turn": Side.PICTURE, "conflict": Side.TEXT, "alignment": Side.PICTURE}
+FIGURES = {
+    "precision": "of the cases called wrong, those that are",
+    "recall": "of the wrong cases, those called wrong",
+    "incomplete_accepted": "of the right but unfinished cases, those not called wrong",
+    "complete_accepted": "of the right and finished cases, those not called wrong",
+    "own_verdicts": "of the judge's single answers, those right by themselves, before observations are weighed",
+    "answered": "of all cases, those with an answer that counts",
+}
+SPOKEN = {"own_verdicts": "share of right single answers", "answered": "share of cases with an answer that counts"}
+
+
+@dataclass(frozen=True)
+class KindFigures:
+    """One kind of fault. `caught`: called wrong at all; `recall`: named; `precision`: rightly named."""
+
+    caught: Share
+    recall: Share
+    precision: Share
+
+
+@dataclass(frozen=True)
+class SideFigures:
+    """One side of the judge. Cases without an answer that counts are in no share but `answered`.
+
+    Conflicts for findings of a template's own kinds alone are `aside`: no scene graph can tell whether they are right.
+    """
+
+    precision: Share
+    recall: Share
+    incomplete_accepted: Share
+    complete_accepted: Share
+    own_verdicts: Share  # of all single answers, those that are on the right side before observations are weighed
+    answered: Share  # of all cases, those put aside among them
+    kinds: Mapping[str, KindFigures]
+    unanswered: int
+    aside: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        shares = {n: s.to_dict() for n, s in vars(self).items() if isinstance(s, Share)}
+        kinds = {kind: {n: s.to_dict() for n, s in vars(found).items()} for kind, found in self.kinds.items()}
+        return {**shares, "kinds": kinds, "unanswered": self.unanswered, "aside": self.aside}
+
+
+Row = Mapping[str, Any]
+
+
+def read_calibration(recipe: Recipe, nodes: Mapping[str, Node], store: Store) -> dict[Side, SideFigures]:
+    """The figures by side, of the lots that are done; empty where the recipe asks for no calibration."""
+    node, rows, failed = nodes["calibration"], [], {side: 0 for side in Side}
+    for lot in range(recipe.calibration.lots(recipe.lot_size)):
+        if not store.is_done(node, lot):
+            continue
+        columns = ["side", "fault", "incomplete", "truth", "verdict", "critique", "own_verdicts"]
+        rows += store.table(node, lot, columns).to_pylist()
+        for failure in store.failures(node, lot):
+            side = next(s for s in Side if failure["unit"].endswith(f"{s.value} side"))
+            failed[side] += 1
+    by_side = {side: [r for r in rows if r["side"] == side.value] for side in Side}
+    return {s: figures(found, failed[s]) for s, found in by_side.items() if found or failed[s]}
+
+
+def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
+    """Of rows of the calibration table (`schemas.tables`), all of one side."""
+    known = [r for r in rows if not beyond(_kinds(r["critique"]))]
+    answered = Share(len(rows), len(rows) + unanswered)
+    aside, rows = len(rows) - len(known), known
+    wrong = [r for r in rows if r["fault"]]
+    right = [r for r in rows if not r["fault"]]
+    named = [(_kinds(r["truth"]), _kinds(r["critique"]), r) for r in rows]
+    kinds = {}
+    for kind in sorted({k for truth, _, _ in named for k in truth}):
+        there = [(found, r) for truth, found, r in named if kind in truth]
+        kinds[kind] = KindFigures(
+            caught=_share(_called_wrong(r) for _, r in there),
+            recall=_share(kind in found for found, _ in there),
+            precision=_share(kind in truth for truth, found, _ in named if kind in found),
+        )
+    return SideFigures(
+        precision=_share(bool(r["fault"]) for r in rows if _called_wrong(r)),
+        recall=_share(_called_wrong(r) for r in wrong),
+        incomplete_accepted=_share(not _called_wrong(r) for r in right if r["incomplete"]),
+        complete_accepted=_share(not _called_wrong(r) for r in right if not r["incomplete"]),
+        own_verdicts=_share(
+            (own == Judgement.CONFLICT.value) == bool(r["fault"]) and own != ""
+            for r in rows
+            for own in r["own_verdicts"]
+        ),
+        answered=answered,
+        kinds=kinds,
+        unanswered=unanswered,
+        aside=aside,
+    )
+
+
+def _called_wrong(row: Row) -> bool:
+    return bool(row["verdict"] == Judgement.CONFLICT.value)
+
+
+def beyond(kinds: set[str]) -> bool:
+    """Whether all findings are of a template's own kinds, of which no scene graph knows."""
+    return bool(kinds) and not kinds & set(Kind)
+
+
+def _kinds(critique: str) -> set[str]:
+    return {str(f.kind) for f in Critique.model_validate_json(critique).findings}
+
+
+def _share(outcomes: Any) -> Share:
+    found = list(outcomes)
+    return Share(sum(found), len(found))
+
+
+def shortfalls(recipe: Recipe, found: Mapping[Side, SideFigures]) -> list[str]:
+    """A sentence for every figure under the recipe's floor, where a subset that is asked for rests on it."""
+    asked = {name for name, number in recipe.quotas.numbers().items() if number}
+    short = []
+    for side in Side:
+        subsets = [s for s, rests in RESTS_ON.items() if rests is side and any(n.startswith(s) for n in asked)]
+        for name, least in recipe.calibration.floor.of(side) if subsets else ():
+            share: Share = getattr(found[side], name) if side in found else Share(0, 0)
+            if not share.value >= least:  # nan, where there was no case, falls short too
+                field, spoken = f"calibration.floor.{side.value}.{name}", SPOKEN.get(name, name.replace("_", " "))
+                short.append(
+                    f"{' and '.join(subsets)}: the judge's {spoken} on the {side.value} side"
+                    f" is {share}, the recipe asks for {least:.2f} (field {field})"
+                )
+    return short
+
+
+def check_floor(recipe: Recipe, nodes: Mapping[str, Node], store: Store, ship_anyway: bool = False) -> None:
+    """Raises BuildError where the judge stays under the recipe's floor, unless told to ship all the same."""
+    short = shortfalls(recipe, read_calibration(recipe, nodes, store))
+    if short and not (ship_anyway or recipe.calibration.ship_anyway):
+        raise BuildError(
+            "the judge is not as good as the recipe asks:\n  "
+            + "\n  ".join(short)
+            + "\nname another judge or template, lower the floor, set the subset's quotas to 0,"
+            " or ship it all the same: --ship-anyway, or calibration.ship_anyway in the recipe"
+        )
+
+
+def calibration_lines(found: Mapping[Side, SideFigures]) -> list[str]:
+    """The figures as text: a share with its 95% interval and the number of cases."""
+    lines = []
+    for side, f in found.items():
+        lines += ["", f"the judge on the {side.value} side (95% intervals)"]
+        lines += [f"  {n.replace('_', ' '):<30}{s}" for n, s in vars(f).items() if isinstance(s, Share)]
+        lines += [f"  {'without a usable answer':<30}{f.unanswered} cases"] if f.unanswered else []
+        lines += [f"  {'of kinds of its own':<30}{f.aside} cases, put aside"] if f.aside else []
+        lines += ["", f"  {'fault':<18}{'called wrong':<26}{'named':<26}{'rightly named':<26}"]
+        for kind, k in f.kinds.items():
+            shares = (f"{s!s:<26}" for s in (k.caught, k.recall, k.precision))
+            lines.append(f"  {kind.replace('_', ' '):<18}" + "".join(shares))
+    return lines

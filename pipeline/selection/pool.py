@@ -1,0 +1,122 @@
+"""All candidates of a run as columns, and for each the first reason that speaks against it."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter, defaultdict
+
+import numpy as np
+import pyarrow as pa
+
+from underpaint.pipeline.engine.graph import YIELDS
+from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, Hit
+from underpaint.pipeline.recipe.quotas import Cells, Quota
+from underpaint.pipeline.recipe.settings import Select
+from underpaint.pipeline.selection.decisions import Decisions
+from underpaint.pipeline.selection.thresholds import MEASURES, least
+
+DUPLICATE, OVER = "a duplicate", "over quota"
+
+
+def open_pool(table: pa.Table, benchmarks: Benchmarks, decisions: Decisions) -> tuple[CandidatePool, dict[str, Hit]]:
+    """Candidates with those refused that no threshold could save, and the prompts that a benchmark has too."""
+    pool = CandidatePool(table)
+    pool.hear(decisions)
+    contaminated = pool.refuse_benchmarks(benchmarks)
+    pool.refuse_faults()
+    return pool, contaminated
+
+
+class CandidatePool:
+    """N candidates in stream order. A mask is a bool array (N,)."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self.kinds = _strings(table, "kind")
+        self.lots = table["lot"].to_numpy()
+        self.painted = np.isin(self.kinds, YIELDS["painted"])
+        self.reasons = [""]
+        self.why = np.zeros(table.num_rows, np.int16)
+        self.vouched = np.zeros(table.num_rows, bool)  # a person said that it is good
+
+    def hear(self, decisions: Decisions) -> None:
+        """Refuse what people rejected; what they accepted is refused by no threshold."""
+        if not decisions:
+            return
+        keys = zip(self.kinds.tolist(), self.table["content"].to_pylist(), strict=True)
+        said = np.array([decisions[k].decision if k in decisions else "" for k in keys], dtype=str)
+        self.vouched = said == "accept"
+        self.refuse(said == "reject", "a reviewer's decision")
+
+    def fork(self) -> CandidatePool:
+        """The same candidates, to be refused for other reasons."""
+        other = copy.copy(self)
+        other.reasons, other.why = [*self.reasons], self.why.copy()
+        return other
+
+    def values(self, measure: str) -> np.ndarray:
+        """float64 (N,), NaN where nothing was measured."""
+        return self.table[measure].to_numpy(zero_copy_only=False).astype(np.float64)
+
+    def refuse(self, mask: np.ndarray, reason: str) -> None:
+        self.reasons.append(reason)
+        self.why[mask & self.accepted()] = len(self.reasons) - 1
+
+    def accepted(self) -> np.ndarray:
+        found: np.ndarray = self.why == 0
+        return found
+
+    def accepted_by_kind(self) -> Quota:
+        found, numbers = np.unique(self.kinds[self.accepted()], return_counts=True)
+        return {str(kind): int(n) for kind, n in zip(found, numbers, strict=True)}
+
+    def refuse_benchmarks(self, benchmarks: Benchmarks) -> dict[str, Hit]:
+        """Candidates whose prompt a benchmark has too; gives those prompts."""
+        if not benchmarks.lines or not self.table.num_rows:
+            return {}
+        prompts = self.table["prompt"].combine_chunks().dictionary_encode()
+        first = np.unique(prompts.indices.to_numpy(), return_index=True)[1]
+        about = self.table.select(["scene", "prompt", "short"]).take(first).to_pylist()
+        hits = [benchmarks.find(*row.values()) for row in about]
+        hit = np.array([h is not None for h in hits])
+        self.refuse(hit[prompts.indices.to_numpy()], "a benchmark's prompt")
+        return {p.as_py(): h for p, h in zip(prompts.dictionary, hits, strict=True) if h}
+
+    def refuse_faults(self) -> None:
+        faults = _strings(self.table, "fault")
+        for fault in sorted(set(np.unique(faults)) - {""}):
+            self.refuse(faults == fault, fault)
+
+    def refuse_duplicates(self) -> None:
+        """Of accepted candidates with the same content, the first in stream order stays."""
+        rows = np.flatnonzero(self.accepted())
+        first = np.unique(self.table["content"].to_numpy()[rows], return_index=True)[1]
+        again = np.ones(self.table.num_rows, bool)
+        again[rows[first]] = False
+        self.refuse(again, DUPLICATE)
+
+    def cells(self, quota: Cells) -> dict[tuple[str, str], np.ndarray]:
+        """The members of every cell that has a quota."""
+        categories = _strings(self.table, "category")
+        return {(k, c): (self.kinds == k) & ((categories == c) | (c == "")) for k, c in quota}
+
+    def refuse_by(self, limits: Select) -> None:
+        """The thresholds, then duplicates among what passes."""
+        for measure in MEASURES:
+            low = self.values(measure) < least(limits, measure, self.values(measure), self.kinds)
+            self.refuse(low & ~self.vouched, f"{measure} below the threshold")
+        self.refuse_duplicates()
+
+    def counts(self) -> dict[str, Counter[str]]:
+        """Refused candidates by kind and reason."""
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for kind in np.unique(self.kinds):
+            codes, numbers = np.unique(self.why[self.kinds == kind], return_counts=True)
+            for code, number in zip(codes, numbers, strict=True):
+                if code:
+                    found[str(kind)][self.reasons[code]] += int(number)
+        return found
+
+
+def _strings(table: pa.Table, column: str) -> np.ndarray:
+    return np.asarray(table[column].to_numpy(zero_copy_only=False), dtype=str)

@@ -1,0 +1,88 @@
+"""What a build would do, and what a build has done: the words of `plan` and of `status`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from underpaint.pipeline.engine.category_yields import category_lines
+from underpaint.pipeline.engine.graph import BRANCHES, stage_lots
+from underpaint.pipeline.engine.run_folder import Run
+from underpaint.pipeline.recipe.quotas import by_kind
+from underpaint.pipeline.selection.select import Selection, select
+from underpaint.stages.common.stage import balances
+
+
+def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
+    """Ledgers summed by stage, quotas with what is accepted, and where the quarantine lies."""
+    lots = run.state().get("lots") or dict.fromkeys(BRANCHES, 0)
+    stages, whole = [], True
+    for name, number in stage_lots(lots).items():
+        node = run.nodes[name]
+        manifests = [run.store.manifest(node, i) for i in range(number) if run.store.is_done(node, i)]
+        ledgers = [m["ledger"] for m in manifests]
+        summed: dict[str, Any] = {
+            "entered": sum(x["entered"] for x in ledgers),
+            "kept": sum(x["kept"] for x in ledgers),
+            "rejected": dict(sum((Counter(x["rejected"]) for x in ledgers), Counter())),
+            "failed": dict(sum((Counter(x["failed"]) for x in ledgers), Counter())),
+            "categories": dict(sum((Counter(m["categories"]) for m in manifests), Counter())),
+        }
+        fine = balances(summed) and all(map(balances, ledgers))
+        whole = whole and fine
+        stages.append(
+            {"stage": name, "unit": node.stage.unit, "lots": len(ledgers), "of": number, "balanced": fine, **summed}
+        )
+    found = {}
+    if all(s["lots"] == s["of"] for s in stages):
+        found = quota_status(run, selection or select(run.recipe, run.nodes, run.store, lots))
+    quarantine = str(run.root / "quarantine") if any(s["failed"] for s in stages) else ""
+    return {"stages": stages, "balanced": whole, "quotas": found, "quarantine": quarantine}
+
+
+def quota_status(run: Run, selection: Selection) -> dict[str, Any]:
+    """By kind: its quota, what was chosen, accepted and refused; the same by category where those have quotas."""
+    cells, seen = run.recipe.quotas.cells(), by_kind(selection.seen)
+    chosen = Counter((r.name, "") for r in selection.chosen) + Counter((r.name, r.category) for r in selection.chosen)
+    found: dict[str, Any] = {}
+    for kind, wanted in by_kind(cells).items():
+        counts = {"quota": wanted, "chosen": chosen[kind, ""], "accepted": selection.accepted[kind]}
+        found[kind] = {**counts, "candidates": seen[kind], "rejected": dict(selection.rejected.get(kind, {}))}
+        categories = {c: n for (k, c), n in cells.items() if k == kind and c}
+        if categories:
+            found[kind]["categories"] = {
+                c: {"quota": n, "chosen": chosen[kind, c], "accepted": selection.cells.get((kind, c), 0)}
+                for c, n in categories.items()
+            }
+    return found
+
+
+def quota_lines(quotas: dict[str, Any]) -> list[str]:
+    """`quota_status` as text."""
+    lines = ["subset                      quota    chosen  accepted  dropped by the selection"]
+    for name, q in quotas.items():
+        why = ", ".join(f"{n} {reason}" for reason, n in sorted(q["rejected"].items()))
+        lines.append(f"{name:<25}{q['quota']:>8}{q['chosen']:>10}{q['accepted']:>10}  {why}")
+        for category, c in q.get("categories", {}).items():
+            lines.append(f"  {category:<23}{c['quota']:>8}{c['chosen']:>10}{c['accepted']:>10}")
+    return lines
+
+
+def funnel_lines(found: dict[str, Any]) -> list[str]:
+    """`status` as text: a line a stage, a line for every reason something was dropped, a line a quota."""
+    lines = ["", "stage            lots   entered      kept  rejected    failed  unit"]
+    for s in found["stages"]:
+        rejected, failed = sum(s["rejected"].values()), sum(s["failed"].values())
+        mark = "" if s["balanced"] else "  DOES NOT BALANCE"
+        lots = f"{s['lots']}" if s["lots"] == s["of"] else f"{s['lots']}/{s['of']}"
+        lines.append(
+            f"{s['stage']:<16}{lots:>5}{s['entered']:>10}{s['kept']:>10}{rejected:>10}{failed:>10}  {s['unit']}{mark}"
+        )
+        lines += [f"{'':<18}{n} rejected: {reason}" for reason, n in sorted(s["rejected"].items())]
+        lines += [f"{'':<18}{n} failed: {error}" for error, n in sorted(s["failed"].items())]
+    lines += category_lines(found["stages"])
+    if found["quotas"]:
+        lines += ["", *quota_lines(found["quotas"])]
+    if found["quarantine"]:
+        lines += ["", f"quarantine (request, answer and traceback of every failed row): {found['quarantine']}"]
+    return lines

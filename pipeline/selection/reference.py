@@ -1,0 +1,37 @@
+"""A chosen sample by reference: where it comes from in the store, without its texts and pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+SUBSETS = {"multi_turn": ("multi_turn", "none")} | {
+    f"{subset}_{polarity}": (subset, polarity)
+    for subset in ("conflict", "alignment")
+    for polarity in ("positive", "negative")
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One chosen sample, without its texts and pictures. `name` is its kind, `group` its scene's key."""
+
+    name: str
+    sample: int
+    rollout: int
+    step: int
+    category: str
+    group: str
+    pictures: int  # how many the sample holds
+    id: str = ""
+    split: str = ""
+
+    @property
+    def subset(self) -> str:
+        return SUBSETS[self.name][0]
+
+
+def to_json(references: Sequence[Reference]) -> str:
+    """The selection as JSON lines, one reference a line."""
+    return "".join(json.dumps(asdict(r), sort_keys=True) + "\n" for r in references)

@@ -1,0 +1,110 @@
+"""What the sample's one table of fields turns into: docs, JSON Schema, declared features, columns."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import pyarrow as pa
+from pydantic import BaseModel
+
+from underpaint.schemas.corpus.sample import MAX_PICTURES, Picture, Sample, Score, Segment
+
+MODELS: tuple[type[BaseModel], ...] = (Sample, Segment, Picture, Score)
+_SCALARS: dict[type, tuple[str, pa.DataType]] = {
+    str: ("string", pa.string()),
+    int: ("int64", pa.int64()),
+    float: ("float64", pa.float64()),
+    bool: ("bool", pa.bool_()),
+}
+
+
+@dataclass(frozen=True)
+class FieldRow:
+    """One field: `scalar` is its Python type, or None where `items` is the model that it lists."""
+
+    name: str
+    scalar: type | None
+    items: type[BaseModel] | None
+    choices: tuple[Any, ...]
+    meaning: str
+
+    @property
+    def type_name(self) -> str:
+        """As the docs say it: "string", "list of Segment", "`train` or `validation`"."""
+        if self.items is not None:
+            return f"list of {self.items.__name__}"
+        if self.choices:
+            words = [f"`{c}`" if c != "" else "empty" for c in self.choices]
+            return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+        assert self.scalar is not None
+        return _SCALARS[self.scalar][0]
+
+
+def rows(model: type[BaseModel]) -> Iterator[FieldRow]:
+    """The model's fields in their order."""
+    for name, info in model.model_fields.items():
+        scalar, items, choices = _kind(info.annotation)
+        yield FieldRow(info.alias or name, scalar, items, choices, info.description or "")
+
+
+def _kind(annotation: Any) -> tuple[type | None, type[BaseModel] | None, tuple[Any, ...]]:
+    if isinstance(annotation, types.GenericAlias):  # tuple[Segment, ...]
+        return None, get_args(annotation)[0], ()
+    if get_origin(annotation) is Annotated:
+        return _kind(get_args(annotation)[0])
+    if get_origin(annotation) is Literal:
+        choices = get_args(annotation)
+        return type(choices[0]), None, choices
+    return annotation, None, ()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a sample (draft 2020-12)."""
+    schema = Sample.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "underpaint/1"}
+
+
+def markdown_tables() -> str:
+    """One table a model, for docs/format.md."""
+    parts = []
+    for model in MODELS:
+        lines = [f"#### {model.__name__}", "", "| field | type | meaning |", "| --- | --- | --- |"]
+        lines += [f"| `{r.name}` | {r.type_name} | {r.meaning} |" for r in rows(model)]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def huggingface_features(suffix: str = "webp") -> list[dict[str, Any]]:
+    """The `features` of a dataset card: what a shard's row holds for `datasets`.
+
+    All five pictures are declared: one that the first five samples lack would be dropped silently.
+    """
+    pictures = [{"name": f"img{i}.{suffix}", "dtype": "image"} for i in range(MAX_PICTURES)]
+    names = [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
+    return [{"name": "json", "struct": _features(Sample)}, *pictures, *names]
+
+
+def _features(model: type[BaseModel]) -> list[dict[str, Any]]:
+    features: list[dict[str, Any]] = []
+    for r in rows(model):
+        if r.items is not None:
+            features.append({"name": r.name, "list": _features(r.items)})
+        else:
+            assert r.scalar is not None
+            features.append({"name": r.name, "dtype": _SCALARS[r.scalar][0]})
+    return features
+
+
+def arrow_fields(model: type[BaseModel]) -> list[pa.Field]:
+    """Columns that hold the model's fields, none of them nullable."""
+    return [pa.field(r.name, _arrow_type(r), nullable=False) for r in rows(model)]
+
+
+def _arrow_type(r: FieldRow) -> pa.DataType:
+    if r.items is not None:
+        return pa.list_(pa.field("element", pa.struct(arrow_fields(r.items)), nullable=False))
+    assert r.scalar is not None
+    return _SCALARS[r.scalar][1]

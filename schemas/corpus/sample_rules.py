@@ -1,0 +1,141 @@
+"""The rules of `underpaint/1` that no type can say: which segment may follow which, and what may carry loss.
+
+Source: the paper's four stages, and the meaning of `loss` in docs/format.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underpaint.schemas.markup import MarkupError, check_plain, parse_plan, parse_refine
+
+if TYPE_CHECKING:
+    from underpaint.schemas.corpus.sample import Sample, Segment
+
+ABBREVIATIONS = {"multi_turn": "mtg", "conflict": "iic", "alignment": "iia"}
+PICTURE_STAGES = ("sketch", "repaint")
+
+
+class FieldError(ValueError):
+    """A rule broken at one field."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field, self.message = field, message
+
+
+def check_segment(s: Segment) -> None:
+    """Raises FieldError where the fields of a segment do not go together."""
+    expected = "image" if s.stage in PICTURE_STAGES else "text"
+    if s.type != expected:
+        raise FieldError("type", f"is {s.type!r}, but stage {s.stage!r} is {expected!r}")
+    if (s.role == "user") != (s.stage == "prompt"):
+        raise FieldError("role", f"is {s.role!r} in stage {s.stage!r}; the prompt alone is the user's")
+    if (s.step == 0) != (s.stage == "prompt"):
+        raise FieldError("step", f"is {s.step} in stage {s.stage!r}; the prompt has 0, the others count from 1")
+    if s.type == "image":
+        if s.text:
+            raise FieldError("text", "must be empty in a picture segment")
+        if not s.image:
+            raise FieldError("image", "is empty; name the picture, e.g. 'img0.webp'")
+    elif s.image:
+        raise FieldError("image", "must be empty in a text segment")
+    else:
+        _check_text(s)
+    if s.stage == "prompt" and s.loss:
+        raise FieldError("loss", "is 1 on the prompt; the prompt is context and never a target")
+    if s.op and s.stage != "plan":
+        raise FieldError("op", f"is {s.op!r} in stage {s.stage!r}; only plans have an op")
+    if (s.verdict != "") != (s.stage == "inspect"):
+        raise FieldError("verdict", f"is {s.verdict!r} in stage {s.stage!r}; inspects have one, no other stage does")
+
+
+def _check_text(s: Segment) -> None:
+    check = {"plan": parse_plan, "refine": parse_refine}.get(s.stage, check_plain)
+    try:
+        check(s.text)
+    except MarkupError as e:
+        raise FieldError("text", str(e)) from None
+
+
+def check_sample(sample: Sample) -> None:
+    """Raises FieldError where the sample's parts contradict each other."""
+    _check_head(sample)
+    _check_sequence(sample)
+    _check_pictures(sample)
+    _check_polarity(sample)
+    _check_loss(sample)
+
+
+def _check_head(s: Sample) -> None:
+    if s.id[:3] != ABBREVIATIONS[s.subset]:
+        raise FieldError("id", f"{s.id!r} does not begin with {ABBREVIATIONS[s.subset]!r}, as {s.subset} does")
+    if (s.template == "") != (s.template_sha256 == ""):
+        raise FieldError("template_sha256", "must be given with `template`, and empty without")
+
+
+def _check_sequence(s: Sample) -> None:
+    if s.segments[0].stage != "prompt":
+        raise FieldError("segments.0.stage", f"is {s.segments[0].stage!r}; the first segment is the prompt")
+    if s.prompt != s.segments[0].text:
+        raise FieldError("prompt", "differs from segments[0].text")
+    step = 0
+    for i, segment in enumerate(s.segments[1:], 1):
+        if segment.stage == "prompt":
+            raise FieldError(f"segments.{i}.stage", "is a second prompt")
+        if segment.step < step:
+            raise FieldError(f"segments.{i}.step", f"is {segment.step} after {step}; steps do not go back")
+        step = segment.step
+    steps = len({segment.step for segment in s.segments[1:]})
+    if s.n_steps != steps:
+        raise FieldError("n_steps", f"is {s.n_steps}, but the segments have {steps} steps")
+    last = s.segments[-1]
+    if s.complete and last.type != "image":
+        raise FieldError("complete", f"is true after a {last.stage!r}; a trajectory ends with a picture")
+
+
+def _check_pictures(s: Sample) -> None:
+    if s.n_images != len(s.images):
+        raise FieldError("n_images", f"is {s.n_images}, but there are {len(s.images)} images")
+    for i, picture in enumerate(s.images):
+        suffix = "webp" if picture.encoding == "webp-lossless" else "jpg"
+        if picture.name != f"img{i}.{suffix}":
+            raise FieldError(f"images.{i}.name", f"is {picture.name!r} instead of 'img{i}.{suffix}'")
+    shown = [segment.image for segment in s.segments if segment.type == "image"]
+    names = [picture.name for picture in s.images]
+    if list(dict.fromkeys(shown)) != names:
+        raise FieldError("images", f"are {names}, but the segments show {shown}: every picture once, in this order")
+
+
+def _check_polarity(s: Sample) -> None:
+    verdicts = [segment.verdict for segment in s.segments if segment.stage == "inspect"]
+    stages = {segment.stage for segment in s.segments}
+    if (s.subset == "multi_turn") != (s.polarity == "none"):
+        raise FieldError("polarity", f"is {s.polarity!r} in {s.subset}; multi_turn has 'none', the others do not")
+    if s.polarity == "none":
+        if stages - {"prompt", "plan", "sketch"}:
+            raise FieldError("segments", "of multi_turn are prompt, plan and sketch only")
+        return
+    if not verdicts:
+        raise FieldError("segments", f"have no inspect, which {s.subset} teaches")
+    conflict = verdicts[-1] == "conflict"
+    if conflict != (s.polarity == "negative"):
+        raise FieldError("polarity", f"is {s.polarity!r}, but the last verdict is {verdicts[-1]!r}")
+    if conflict and "refine" not in stages:
+        raise FieldError("segments", "of a negative have a refine: the corrective instruction")
+    if not conflict and stages & {"refine", "repaint"}:
+        raise FieldError("segments", "of a positive have nothing to refine or repaint")
+    if ("repaint" in stages) != (conflict and s.subset == "alignment"):
+        raise FieldError("segments", "have a repaint in the negatives of alignment, and only there")
+
+
+def _check_loss(s: Sample) -> None:
+    """What is inspected is context, right or wrong: a flawed draft must never be a target."""
+    if s.subset != "multi_turn":
+        for i, segment in enumerate(s.segments):
+            if segment.stage in ("plan", "sketch") and segment.loss:
+                raise FieldError(f"segments.{i}.loss", f"is 1 on a {segment.stage}, which is context in {s.subset}")
+    if not s.segments[-1].loss:
+        raise FieldError(
+            f"segments.{len(s.segments) - 1}.loss", "is 0; nothing is learnt from a last segment without loss"
+        )

@@ -1,0 +1,234 @@
+"""Not painted yet is not wrong: the three-valued comparison of a partial scene against a full one.
+
+contradicts   something stated cannot stand in the full scene
+incomplete    all that is stated is right, but parts are still missing
+satisfies     nothing is missing and nothing is wrong
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from underpaint.schemas.scenes.scene import PLACE, PLACES, Relation, SceneGraph, SceneObject
+
+
+class Verdict(StrEnum):
+    CONTRADICTS = "contradicts"
+    INCOMPLETE = "incomplete"
+    SATISFIES = "satisfies"
+
+
+class Kind(StrEnum):
+    """What can differ. The missing kinds alone make a scene incomplete; every other one contradicts."""
+
+    WRONG_ATTRIBUTE = "wrong_attribute"
+    WRONG_RELATION = "wrong_relation"
+    WRONG_COUNT = "wrong_count"
+    WRONG_BACKGROUND = "wrong_background"
+    UNWANTED_OBJECT = "unwanted_object"
+    MISSING_OBJECT = "missing_object"
+    MISSING_DETAIL = "missing_detail"
+
+
+MISSING = (Kind.MISSING_OBJECT, Kind.MISSING_DETAIL)
+
+
+class Difference(BaseModel):
+    """One difference. `subject` and `other` are nodes where the kind has them; `attribute` is its kind."""
+
+    model_config = ConfigDict(frozen=True)
+    kind: Kind
+    subject: SceneObject | None = None  # as the partial scene has it (as the full one has it, where missing)
+    wanted: SceneObject | None = None  # its counterpart in the full scene
+    other: SceneObject | None = None  # the far end of a wrong relation, as the full scene has it
+    attribute: str = ""
+    stated: str = ""  # of an unwanted object: "another" where one that looks like it is wanted and there
+    expected: str = ""
+
+
+class Comparison(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    verdict: Verdict
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def faults(self) -> tuple[Difference, ...]:
+        return tuple(d for d in self.differences if d.kind not in MISSING)
+
+    @property
+    def missing(self) -> tuple[SceneObject, ...]:
+        """The objects of the full scene that the partial one does not hold yet."""
+        return tuple(d.subject for d in self.differences if d.kind is Kind.MISSING_OBJECT and d.subject)
+
+
+def compare(partial: SceneGraph, full: SceneGraph) -> Comparison:
+    """What a partial scene (a step's description) gets wrong or has not reached of a full one (the prompt).
+
+    Details that `full` leaves open may be filled in freely: a place it does not name, a colour it does not say.
+    """
+    pairs = match(partial.objects, full.objects)
+    wanted_looks = [look(mine) for mine, theirs in pairs if theirs is not None]
+    found: list[Difference] = []
+    for mine, theirs in pairs:
+        if theirs is None:
+            stated = "another" if look(mine) in wanted_looks else ""
+            found.append(Difference(kind=Kind.UNWANTED_OBJECT, subject=mine, stated=stated))
+            continue
+        found += _node_differences(mine, theirs)
+    matched = {theirs.id for _, theirs in pairs if theirs is not None}
+    found += [Difference(kind=Kind.MISSING_OBJECT, subject=o, wanted=o) for o in full.objects if o.id not in matched]
+    found += _relation_differences(partial, full, pairs)
+    if partial.background and full.background and partial.background != full.background:
+        found.append(Difference(kind=Kind.WRONG_BACKGROUND, stated=partial.background, expected=full.background))
+    elif full.background and not partial.background:
+        found.append(Difference(kind=Kind.MISSING_DETAIL, attribute="background", expected=full.background))
+    if any(d.kind not in MISSING for d in found):
+        verdict = Verdict.CONTRADICTS
+    else:
+        verdict = Verdict.INCOMPLETE if found else Verdict.SATISFIES
+    return Comparison(verdict=verdict, differences=tuple(found))
+
+
+def look(node: SceneObject) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What a node looks like, wherever it stands and however many it counts."""
+    return node.noun, tuple(sorted((k, v) for k, v in node.attributes.items() if k != PLACE))
+
+
+def match(
+    mine: tuple[SceneObject, ...], theirs: tuple[SceneObject, ...]
+) -> list[tuple[SceneObject, SceneObject | None]]:
+    """Pair nodes of equal noun so that the fewest attributes and counts differ; None where none is left.
+
+    Among pairings that differ equally little, the earlier of `mine` get the earlier of `theirs`.
+    """
+    pairs: dict[str, SceneObject | None] = {}
+    for noun in {o.noun for o in mine}:
+        left = [o for o in mine if o.noun == noun]
+        right: list[SceneObject | None] = [o for o in theirs if o.noun == noun]
+        right += [None] * max(0, len(left) - len(right))
+        best = _assign([[_distance(a, b) for b in right] for a in left])
+        pairs.update({a.id: right[column] for a, column in zip(left, best, strict=True)})
+    return [(o, pairs[o.id]) for o in mine]
+
+
+def _assign(costs: Sequence[Sequence[int]]) -> list[int]:
+    """For every row a column of its own, so that the sum is least; of equal sums the first in lexicographic order.
+
+    The Hungarian method, in n³ steps. There are no more rows than columns.
+    """
+    costs = _ordered(costs)
+    rows, entry = len(costs), len(costs[0])  # the column after the last is where a new row comes in
+    by_row, by_column = [0] * rows, [0] * (entry + 1)  # what is paid already: no cost is less than the two together
+    owner = [-1] * (entry + 1)  # the row that a column is given to
+    for row in range(rows):
+        owner[entry] = row
+        here, came_from = _nearest_free(costs, owner, by_row, by_column)
+        while here != entry:
+            owner[here] = owner[came_from[here]]
+            here = came_from[here]
+    taken = {row: column for column, row in enumerate(owner[:entry])}
+    return [taken[row] for row in range(rows)]
+
+
+def _ordered(costs: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The order made part of the costs: the chosen columns are digits, which decide where the sums are equal."""
+    rows, base = len(costs), len(costs[0])
+    digits = [base ** (rows - 1 - i) for i in range(rows)]
+    return [[cost * base**rows + j * digits[i] for j, cost in enumerate(row)] for i, row in enumerate(costs)]
+
+
+def _nearest_free(
+    costs: Sequence[Sequence[int]], owner: list[int], by_row: list[int], by_column: list[int]
+) -> tuple[int, dict[int, int]]:
+    """The cheapest column to free from the entry on, and by which column each was reached; renews what is paid."""
+    here = len(costs[0])
+    far = set(range(here))
+    came_from: dict[int, int] = {}
+    lacking: dict[int, tuple[int, int]] = {}  # of columns not reached: how much, and seen from which
+    while owner[here] != -1:
+        row = owner[here]
+        for j in far:
+            more = costs[row][j] - by_row[row] - by_column[j]
+            if j not in lacking or more < lacking[j][0]:
+                lacking[j] = more, here
+        reached = min(far, key=lambda j: lacking[j][0])
+        step = lacking[reached][0]
+        for j in (len(costs[0]), *came_from):
+            by_row[owner[j]] += step
+            by_column[j] -= step
+        for j in far:
+            lacking[j] = lacking[j][0] - step, lacking[j][1]
+        came_from[reached] = lacking[reached][1]
+        far.remove(reached)
+        here = reached
+    return here, came_from
+
+
+def _distance(mine: SceneObject, theirs: SceneObject | None) -> int:
+    if theirs is None:
+        return 100
+    keys = set(mine.attributes) & set(theirs.attributes)
+    wrong = sum(mine.attributes[k] != theirs.attributes[k] for k in keys)
+    return 10 * wrong + 5 * (mine.count != theirs.count) + len(set(theirs.attributes) - keys)
+
+
+def _node_differences(mine: SceneObject, theirs: SceneObject) -> list[Difference]:
+    found = []
+    for kind, expected in sorted(theirs.attributes.items()):
+        stated = mine.attributes.get(kind, "")
+        if stated == expected:
+            continue
+        difference = Kind.WRONG_ATTRIBUTE if stated else Kind.MISSING_DETAIL
+        found.append(
+            Difference(kind=difference, subject=mine, wanted=theirs, attribute=kind, stated=stated, expected=expected)
+        )
+    if mine.count != theirs.count:
+        found.append(
+            Difference(
+                kind=Kind.WRONG_COUNT, subject=mine, wanted=theirs, stated=str(mine.count), expected=str(theirs.count)
+            )
+        )
+    return found
+
+
+def _relation_differences(
+    partial: SceneGraph, full: SceneGraph, pairs: list[tuple[SceneObject, SceneObject | None]]
+) -> list[Difference]:
+    """A wanted relation is wrong where the partial scene states another one, or places its ends otherwise."""
+    mine_of = {theirs.id: mine for mine, theirs in pairs if theirs is not None}
+    stated: dict[tuple[str, str], set[str]] = {}
+    for r in map(Relation.canonical, partial.relations):
+        stated.setdefault((r.subject, r.object), set()).add(r.predicate)
+    found = []
+    for r in map(Relation.canonical, full.relations):
+        if r.subject not in mine_of or r.object not in mine_of:
+            continue
+        a, b = mine_of[r.subject], mine_of[r.object]
+        forward, backward = stated.get((a.id, b.id), set()), stated.get((b.id, a.id), set())
+        holds = placed(a, b, r.predicate)
+        if holds is False or (r.predicate not in forward and (forward or backward)):
+            kind = Kind.WRONG_RELATION
+        elif r.predicate in forward or holds:
+            continue
+        else:
+            kind = Kind.MISSING_DETAIL
+        found.append(
+            Difference(
+                kind=kind, subject=a, wanted=full.node(r.subject), other=full.node(r.object), expected=r.predicate
+            )
+        )
+    return found
+
+
+def placed(a: SceneObject, b: SceneObject, predicate: str) -> bool | None:
+    """Whether two nodes' places make the canonical relation true; None where they do not say."""
+    axis = {"to the left of": 0, "above": 1}.get(predicate)
+    if axis is None or PLACE not in a.attributes or PLACE not in b.attributes:
+        return None
+    here, there = PLACES.get(a.attributes[PLACE]), PLACES.get(b.attributes[PLACE])
+    if here is None or there is None or here[axis] is None or there[axis] is None:
+        return None
+    return here[axis] < there[axis]  # type: ignore[operator]

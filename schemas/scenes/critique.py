@@ -1,0 +1,98 @@
+"""A critique: what a judge says of one step, in the order in which it must think.
+
+observed → findings → verdict → analysis → correction. The judge's answer is this object as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from underpaint.schemas.markup import check_plain
+from underpaint.schemas.scenes.answer import parse_answer
+from underpaint.schemas.scenes.compare import Kind
+
+
+class Side(StrEnum):
+    """What is judged: the step's text against the prompt, or its picture against the step's text."""
+
+    TEXT = "text"
+    PICTURE = "picture"
+
+
+class Judgement(StrEnum):
+    """`INCOMPLETE` agrees with the prompt but does not show all of it yet: it is not a fault."""
+
+    CONSISTENT = "consistent"
+    INCOMPLETE = "incomplete"
+    CONFLICT = "conflict"
+
+
+class Finding(BaseModel):
+    """One fault, in one clause, e.g. ("wrong_attribute", "the car is blue, not red").
+
+    A kind beyond `Kind` is one that a template declares, e.g. "wrong_perspective"; no scene graph can check it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Annotated[Kind | Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], Field(union_mode="left_to_right")]
+    detail: str = Field(min_length=1)
+
+
+class Critique(BaseModel):
+    """Raises ValidationError where the verdict and the rest disagree: a conflict names findings and a correction."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    observed: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    verdict: Judgement
+    analysis: str = Field(min_length=1)
+    correction: str
+
+    @model_validator(mode="after")
+    def _consequent(self) -> Critique:
+        conflict = self.verdict is Judgement.CONFLICT
+        if conflict and not self.findings:
+            raise ValueError("verdict 'conflict' without a finding")
+        if conflict and not self.correction:
+            raise ValueError("verdict 'conflict' without a correction")
+        for text in filter(None, (self.analysis, self.correction, *(f.detail for f in self.findings))):
+            check_plain(text)  # they become segments, which hold neither tags nor control tokens
+        if not conflict and (self.findings or self.correction):
+            raise ValueError(f"verdict {self.verdict.value!r} with findings or a correction")
+        return self
+
+    def to_json(self) -> str:
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+
+
+class CritiqueError(ValueError):
+    """A judge's answer that is no critique; the message says at which field."""
+
+
+def critique_schema(kinds: Sequence[str] = ()) -> dict[str, Any]:
+    """JSON Schema of a judge's answer whose findings may be of these kinds too.
+
+    It holds what a guided decoder can follow; that a conflict has findings and a correction, the parser alone knows.
+    """
+    schema = Critique.model_json_schema()
+    schema["$defs"].pop("Kind")
+    schema["$defs"]["Finding"]["properties"]["kind"] = {"enum": [*Kind, *kinds]}
+    return schema
+
+
+def parse_critique(answer: str, kinds: Sequence[str] = ()) -> Critique:
+    """The critique in a judge's answer: one JSON object, bare or inside a ``` fence.
+
+    Raises CritiqueError naming the field that is missing or wrong, or the place where the JSON breaks, or a finding's
+    kind that is neither in `Kind` nor in `kinds`.
+    """
+    critique = parse_answer(answer, Critique, CritiqueError)
+    for finding in critique.findings:
+        if finding.kind not in (*Kind, *kinds):
+            raise CritiqueError(f"findings: unknown kind {finding.kind!r}; there are {', '.join([*Kind, *kinds])}")
+    return critique

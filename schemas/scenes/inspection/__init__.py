@@ -1,0 +1,16 @@
+"""The critique that is right by construction, where the scenes are known: the symbolic judge's thinking.
+
+It is the truth that judges are trained and calibrated on, and the paper's symbolic baseline. `picture` and `text`
+judge a side each, `picture_correction` and `text_correction` say how to mend it.
+"""
+
+from underpaint.schemas.scenes.inspection.picture import inspect_picture, observed_scene, picture_faults
+from underpaint.schemas.scenes.inspection.reach import why_stuck
+from underpaint.schemas.scenes.inspection.text import inspect_text
+from underpaint.schemas.scenes.inspection.text_correction import DEAD_END
+from underpaint.schemas.scenes.inspection.weighing import AS_ASKED, NOT_ASKED, NOT_SO, NOT_THERE, TO_COME, seen_items
+
+__all__ = [
+    "AS_ASKED", "DEAD_END", "NOT_ASKED", "NOT_SO", "NOT_THERE", "TO_COME", "inspect_picture", "inspect_text",
+    "observed_scene", "picture_faults", "seen_items", "why_stuck",
+]  # fmt: skip

@@ -1,0 +1,88 @@
+"""The picture side: a draft, judged against its step's description."""
+
+from __future__ import annotations
+
+from underpaint.schemas.scenes.compare import Difference, Kind, compare, look, match
+from underpaint.schemas.scenes.critique import Critique, Judgement
+from underpaint.schemas.scenes.grammar import article, indefinite
+from underpaint.schemas.scenes.inspection.picture_correction import correct_picture
+from underpaint.schemas.scenes.inspection.weighing import (
+    NOT_SO,
+    NOT_THERE,
+    background_weighed,
+    how_asked,
+    relations_weighed,
+)
+from underpaint.schemas.scenes.inspection.wording import agreement, conflict
+from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+
+
+def observed_scene(instances: list[SceneObject], background: str) -> SceneGraph:
+    """Group what is seen one by one (each with its place) into nodes with counts, as a description would."""
+    groups: dict[object, list[SceneObject]] = {}
+    for seen in instances:
+        groups.setdefault(look(seen), []).append(seen)
+    nodes = []
+    for i, group in enumerate(groups.values()):
+        node = group[0].without(PLACE).model_copy(update={"id": f"o{i}", "count": len(group)})
+        place = _common_place([o.attributes.get(PLACE, "") for o in group])
+        nodes.append(node.with_attribute(PLACE, place) if place else node)
+    return SceneGraph(objects=tuple(nodes), background=background)
+
+
+def _common_place(places: list[str]) -> str:
+    """The place that holds all of them exactly: itself for one, a side for two in a row, "" otherwise."""
+    if len(places) == 1:
+        return places[0]
+    points = [PLACES.get(p, (None, None)) for p in places]
+    shared = tuple(ps[0] if len(set(ps)) == 1 else None for ps in zip(*points, strict=True))
+    return next((p for p, at in PLACES.items() if at == shared and shared != (None, None)), "")
+
+
+def picture_faults(observed: SceneGraph, wanted: SceneGraph) -> list[Difference]:
+    """What a draft shows otherwise than its step's description says. A missing object is a fault here:
+    the description holds only what should be painted by now."""
+    pairs = [d for d in compare(observed, wanted).differences if d.kind is not Kind.MISSING_DETAIL]
+    return [d for d in pairs if not _merely_ungrouped(d)]
+
+
+def _merely_ungrouped(d: Difference) -> bool:
+    """A count that differs explains a place that differs too."""
+    return bool(d.attribute == PLACE and d.subject and d.wanted and d.subject.count != d.wanted.count)
+
+
+def inspect_picture(
+    instances: list[SceneObject], background: str, wanted: SceneGraph, vocabulary: Vocabulary
+) -> Critique:
+    """Judge a draft (what is seen in it, one by one) against its step's description."""
+    observed = observed_scene(instances, background)
+    faults = picture_faults(observed, wanted)
+    seen = picture_observations(instances, observed, wanted, faults, vocabulary)
+    if not faults:
+        names = [indefinite(o, vocabulary) for o in instances]
+        names += [f"{article(background)} background"] if background else []
+        return agreement(seen, names, "The picture shows what the step asks for", Judgement.CONSISTENT)
+    correction = correct_picture(faults, instances, vocabulary)
+    return conflict(seen, faults, "The picture does not show what the step asks for", correction, vocabulary)
+
+
+def picture_observations(
+    instances: list[SceneObject], observed: SceneGraph, wanted: SceneGraph, faults: list[Difference],
+    vocabulary: Vocabulary,
+) -> list[str]:  # fmt: skip
+    """Everything that is seen, one by one, weighed against the description by itself; the verdict then follows.
+
+    ``a red car at the top left: as asked``  ``a blue cup at the top right: asked is a red cup at the top right``
+    ``a fish at the bottom left: not asked for``  ``the car is above the cup: not so``  ``a tree: missing``
+    """
+    asked = {look(mine): theirs for mine, theirs in match(observed.objects, wanted.objects)}
+    wrong = [look(d.subject) for d in faults if d.subject and d.kind in (Kind.WRONG_ATTRIBUTE, Kind.WRONG_COUNT)]
+    seen = []
+    for node in instances:
+        theirs = asked[look(node)]
+        seen.append(indefinite(node, vocabulary) + how_asked(theirs, look(node) not in wrong, vocabulary))
+    seen += background_weighed(observed, wanted)
+    seen += [f"{text}{NOT_SO}" for text, holds in relations_weighed(observed, wanted, vocabulary) if not holds]
+    missing = [d.subject for d in faults if d.kind is Kind.MISSING_OBJECT and d.subject]
+    return seen + [f"{indefinite(o, vocabulary)}{NOT_THERE}" for o in missing]

@@ -1,0 +1,82 @@
+"""The picture side's correction: one instruction that mends a flawed draft."""
+
+from __future__ import annotations
+
+from underpaint.schemas.scenes.compare import Difference, Kind, look
+from underpaint.schemas.scenes.edit import Edit, Op, instruct
+from underpaint.schemas.scenes.grammar import NUMBERS, definite, indefinite, name
+from underpaint.schemas.scenes.inspection.turning import turned
+from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph, SceneObject, lies_within
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+
+
+def correct_picture(faults: list[Difference], instances: list[SceneObject], vocabulary: Vocabulary) -> str:
+    """The edit of the flawed draft that mends its first fault."""
+    fault = faults[0]
+    kinds = {d.kind: d for d in reversed(faults)}
+    seen = SceneGraph(objects=tuple(o.model_copy(update={"id": f"i{i}"}) for i, o in enumerate(instances)))
+    swapped = fault.kind in (Kind.UNWANTED_OBJECT, Kind.MISSING_OBJECT)
+    if swapped and Kind.UNWANTED_OBJECT in kinds and Kind.MISSING_OBJECT in kinds:
+        old, new = kinds[Kind.UNWANTED_OBJECT].subject, kinds[Kind.MISSING_OBJECT].subject
+        assert old and new
+        if old.count == new.count:
+            graph = SceneGraph(objects=(old,))
+            return instruct(graph, Edit(op=Op.SWAP, target=old.id, node=new), vocabulary)
+    if odd := _odd_ones(kinds, vocabulary):
+        return odd
+    subject = fault.subject
+    if fault.kind is Kind.WRONG_BACKGROUND:
+        return f"Change the background to {fault.expected}."
+    assert subject is not None
+    if fault.kind is Kind.UNWANTED_OBJECT:
+        return f"Remove {definite(subject, vocabulary)}."
+    if fault.kind is Kind.MISSING_OBJECT:
+        return instruct(SceneGraph(), Edit(op=Op.ADD, node=subject), vocabulary)
+    if fault.kind is Kind.WRONG_ATTRIBUTE:
+        new = subject.with_attribute(fault.attribute, fault.expected)
+        return instruct(SceneGraph(objects=(subject,)), Edit(op=Op.MODIFY, target=subject.id, node=new), vocabulary)
+    if fault.kind is Kind.WRONG_COUNT:
+        missing = kinds.get(Kind.MISSING_OBJECT)
+        return _correct_count(fault, seen, missing.subject if missing else None, vocabulary)
+    node, other = fault.wanted, fault.other
+    assert node and other
+    return f"Move {definite(node, vocabulary)} so that it is {fault.expected} {definite(other, vocabulary)}."
+
+
+def _odd_ones(kinds: dict[Kind, Difference], vocabulary: Vocabulary) -> str:
+    """Where as many are too few as there are others that nobody wants: these become what is short. "" elsewhere."""
+    other, short = kinds.get(Kind.UNWANTED_OBJECT), kinds.get(Kind.WRONG_COUNT)
+    if other is None or short is None or not (other.subject and short.subject and short.wanted):
+        return ""
+    odd, wanted = other.subject, short.wanted
+    if odd.count != wanted.count - short.subject.count:
+        return ""
+    one_look = wanted.without(PLACE).model_copy(update={"count": odd.count})
+    return turned(odd, one_look, SceneGraph(objects=(odd,)), vocabulary)
+
+
+def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | None, vocabulary: Vocabulary) -> str:
+    """One more on a place that is free, or one less from a place where none is wanted: it becomes what is missing."""
+    assert fault.subject and fault.wanted
+    corners = [p for p in vocabulary.attributes.get(PLACE, ()) if None not in PLACES[p]]
+    wanted = PLACES.get(fault.wanted.attributes.get(PLACE, ""), (None, None))
+    fits = [p for p in corners if lies_within(PLACES[p], wanted)]
+    here = [o.attributes.get(PLACE, "") for o in seen.objects if look(o) == look(fault.wanted)]
+    taken = {o.attributes.get(PLACE, "") for o in seen.objects}
+    one = fault.wanted.without(PLACE).model_copy(update={"count": 1})
+    if fault.subject.count < fault.wanted.count:
+        free = [p for p in fits if p not in taken] or [p for p in corners if p not in taken]
+        if free:
+            return f"Add {indefinite(one.with_attribute(PLACE, free[0]), vocabulary)}."
+        number = fault.wanted.count - fault.subject.count
+        return f"Add {NUMBERS[number]} more {name(fault.wanted.model_copy(update={'count': number}), vocabulary)}."
+    extra = [p for p in here if p and p not in fits] or [p for p in here if p]
+    if missing is not None and extra:
+        asked = PLACES.get(missing.attributes.get(PLACE, ""), (None, None))
+        where = next((p for p in extra if lies_within(PLACES[p], asked)), extra[-1])
+        new = missing.without(PLACE).model_copy(update={"count": 1})
+        looks = [v for k, v in new.attributes.items() if one.attributes.get(k) != v]
+        if new.noun == one.noun and len(looks) == 1:
+            return f"Make {definite(one, vocabulary)} {where} {looks[0]}."
+        return f"Replace {definite(one, vocabulary)} {where} with {indefinite(new, vocabulary)}."
+    return f"Remove {definite(one, vocabulary)}" + (f" {extra[-1]}." if extra else ".")

@@ -1,0 +1,54 @@
+"""The words of findings and verdicts."""
+
+from __future__ import annotations
+
+from underpaint.schemas.scenes.compare import Difference, Kind
+from underpaint.schemas.scenes.critique import Critique, Finding, Judgement
+from underpaint.schemas.scenes.grammar import NUMBERS, capital, definite, enumerate_words, indefinite, name
+from underpaint.schemas.scenes.scene import PLACE, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+
+
+def finding(d: Difference, vocabulary: Vocabulary) -> Finding:
+    """A difference in one clause."""
+    be = "is" if d.subject is None or d.subject.count == 1 else "are"
+    noun = "" if d.subject is None else definite(d.subject.model_copy(update={"attributes": {}}), vocabulary)
+    if d.kind is Kind.WRONG_BACKGROUND:
+        detail = f"the background is {d.stated}, not {d.expected}"
+    elif d.kind is Kind.WRONG_ATTRIBUTE:
+        who = definite(d.subject, vocabulary) if d.attribute == PLACE and d.subject else noun
+        detail = f"{who} {be} {d.stated}, not {d.expected}"
+    elif d.kind is Kind.WRONG_COUNT:
+        assert d.wanted
+        said, should = NUMBERS[int(d.stated)], NUMBERS[int(d.expected)]
+        detail = f"there {'is' if d.stated == '1' else 'are'} {said}, not {should} {name(d.wanted, vocabulary)}"
+    elif d.kind is Kind.UNWANTED_OBJECT:
+        assert d.subject
+        words = another(d.subject, vocabulary) if d.stated else indefinite(d.subject, vocabulary, place=False)
+        detail = f"{words} {be} not asked for"
+    elif d.kind is Kind.WRONG_RELATION:
+        assert d.wanted and d.other
+        detail = f"{definite(d.wanted, vocabulary)} is not {d.expected} {definite(d.other, vocabulary)}"
+    else:
+        assert d.subject
+        detail = f"{indefinite(d.subject, vocabulary, place=False)} {be} missing"
+    return Finding(kind=d.kind, detail=detail)
+
+
+def another(node: SceneObject, vocabulary: Vocabulary, place: bool = False) -> str:
+    """ "another red car", "two more red cars"."""
+    number = "another" if node.count == 1 else f"{NUMBERS[node.count]} more"
+    where = f" {node.attributes[PLACE]}" if place and PLACE in node.attributes else ""
+    return f"{number} {name(node, vocabulary)}{where}"
+
+
+def agreement(seen: list[str], names: list[str], what: str, verdict: Judgement) -> Critique:
+    analysis = f"{what}: {enumerate_words(names)}." if names else f"{what}."
+    return Critique(observed=tuple(seen), findings=(), verdict=verdict, analysis=analysis, correction="")
+
+
+def conflict(seen: list[str], faults: list[Difference], what: str, correction: str, vocabulary: Vocabulary) -> Critique:
+    found = tuple(finding(d, vocabulary) for d in faults)
+    analysis = capital(f"{what}: {enumerate_words([f.detail for f in found])}.")
+    verdict = Judgement.CONFLICT
+    return Critique(observed=tuple(seen), findings=found, verdict=verdict, analysis=analysis, correction=correction)

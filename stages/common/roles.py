@@ -1,0 +1,97 @@
+"""The four roles a stage may ask for. A recipe names models and assigns them; a stage sees only these.
+
+Every request carries its own seed, so an answer does not depend on what it was batched with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from PIL import Image
+
+
+class ModelUnavailable(Exception):
+    """A model as a whole gives no answers (no connection, a key refused): no row is to blame, the lot is not made."""
+
+
+@dataclass(frozen=True)
+class PaintRequest:
+    """Paint `instruction` onto `previous` (RGB; None is the blank canvas). `description` is the scene after it."""
+
+    previous: Image.Image | None
+    instruction: str
+    description: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class AskRequest:
+    """A question to a writer or a judge.
+
+    `text` is the rendered template; `context` holds the variables it was rendered from (a model that thinks
+    in scene graphs reads those); `temperature` 0 is greedy.
+    """
+
+    task: str  # the template's task: "write", "critique_text" or "critique_picture"
+    text: str
+    seed: int
+    picture: Image.Image | None = None
+    temperature: float = 0.0
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Painter(Protocol):
+    def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
+        """One RGB picture a request, in order."""
+        ...
+
+
+class Speaker(Protocol):
+    """Writer and judge: one model may be both."""
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        """One answer a request, in order, without the template's own words."""
+        ...
+
+
+class Scorer(Protocol):
+    def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        """Unit vectors, float32 (N, D)."""
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors, float32 (N, D)."""
+        ...
+
+
+T = TypeVar("T")
+
+
+ALIKE = 4  # requests that fail alike, every one of a call, before the model is blamed: two or three may earn it
+
+
+def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
+    """`call` on all requests; where that raises, on each alone. Answers or exceptions, in order.
+
+    Raises ModelUnavailable where every one of at least `ALIKE` requests fails with the same class of error: a broken
+    GPU or an exhausted account is no row's fault.
+    """
+    try:
+        answers = call(requests) if requests else []
+        if len(answers) != len(requests):
+            raise RuntimeError(f"the model gave {len(answers)} answers to {len(requests)} requests")
+        return answers
+    except (MemoryError, KeyboardInterrupt, ModelUnavailable):
+        raise
+    except Exception as whole:
+        if len(requests) == 1:
+            return [whole]
+        alone = [each(call, [r])[0] for r in requests]
+        if len(alone) >= ALIKE and all(isinstance(a, Exception) and type(a) is type(alone[0]) for a in alone):
+            raise ModelUnavailable(
+                f"each of {len(alone)} requests failed: {type(alone[0]).__name__}: {alone[0]}"
+            ) from alone[0]
+        return alone

@@ -1,0 +1,192 @@
+"""Every word put to a model, as data: one file a template, front matter and a sandboxed Jinja body.
+
+What a template of a task may speak of, and what its answers must be, is in tasks.py; here it is read and rendered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+import yaml
+from jinja2.sandbox import SandboxedEnvironment
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+BUILT_IN = Path(__file__).parents[1] / "templates"
+ENVIRONMENT = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=False)
+
+# What never reaches a model nor changes how its answer is read: it may be edited without asking anything again.
+# (The weight and the stages count in the stages' fingerprints.)
+NOT_IDENTITY = frozenset({"weight", "stages", "examples", "incomplete", "file", "body_line"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a template, where, and what to write instead."""
+
+    file: str
+    line: int  # from 1
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.message}; {self.fix}"
+
+
+class TemplateError(ValueError):
+    """A template that cannot be used; the message names file, line and remedy."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class Example(BaseModel):
+    """A request's variables and an answer to it: either what the parser makes of it, or why it refuses it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str = Field(min_length=1)
+    variables: dict[str, str]
+    request: str = ""  # the whole rendered text, where it is to be pinned
+    answer: str
+    expect: dict[str, Any] | None = None  # fields of the parse; those not named are free
+    refused: str = ""  # a part of the parser's message
+
+    @model_validator(mode="after")
+    def _one(self) -> Example:
+        if (self.expect is None) == (not self.refused):
+            raise ValueError("an example has either expect (fields of the parse) or refused (part of the message)")
+        return self
+
+
+class Template(BaseModel):
+    """One file. Defaults are the common case; docs/templates.md explains every field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    version: int = Field(ge=1)
+    task: str
+    role: Literal["writer", "judge"]
+    picture: bool
+    output: str  # the format of the answer, by name: critique/1, plan/1
+    kinds: tuple[str, ...] = ()  # finding kinds of this template's own, beyond those of schemas.scenes.compare.Kind
+    weight: float = Field(default=1.0, gt=0)  # how often it is drawn, against the others of its task
+    stages: tuple[str, ...] = ()  # the stages that use it; all that render its task unless given
+    incomplete: str = ""  # the sentence of the body that says that what is not painted yet is no fault
+    examples: tuple[Example, ...] = ()
+    body: str
+    file: str
+    body_line: int  # line of the file on which the body begins
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that can change an answer or its reading."""
+        named = self.model_dump(mode="json", exclude=set(NOT_IDENTITY))
+        return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+
+    def render(self, **variables: str) -> str:
+        """The request's text. Raises jinja2.UndefinedError where a variable was not given."""
+        return _compiled(self.body).render(**variables)
+
+
+@lru_cache(maxsize=64)
+def _compiled(body: str) -> jinja2.Template:
+    return ENVIRONMENT.from_string(body)
+
+
+def load_template(path: Path) -> Template:
+    """Read one file. Raises TemplateError naming file, line and field."""
+    try:
+        raw = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise TemplateError(Problem(str(path), 1, f"cannot be read: {e}", "give a text file in UTF-8")) from None
+    return _parsed(str(path), raw)
+
+
+@lru_cache(maxsize=256)  # every stage of every round asks for all of them
+def _parsed(file: str, raw: str) -> Template:
+    def error(line: int, message: str, fix: str) -> TemplateError:
+        return TemplateError(Problem(file, line, message, fix))
+
+    parts = raw.split("---\n", 2)
+    if len(parts) != 3 or parts[0].strip():
+        raise error(1, "begins with no front matter", "write three dashes, YAML, three dashes, then the words")
+    try:
+        front = yaml.safe_load(parts[1])
+        lines = front_lines(parts[1])
+    except yaml.MarkedYAMLError as e:
+        line = e.problem_mark.line + 2 if e.problem_mark else 2
+        raise error(line, f"the front matter is no YAML: {e.problem}", "quote values with colons or braces") from None
+    if not isinstance(front, dict):
+        raise error(2, "the front matter is no mapping", "write one 'field: value' a line")
+    body = parts[2].strip()
+    blank = parts[2][: len(parts[2]) - len(parts[2].lstrip())].count("\n")
+    begin = parts[1].count("\n") + 3 + blank
+    try:
+        template = Template(**{**front, "body": body, "file": file, "body_line": begin})
+    except ValidationError as e:
+        first = e.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "examples"
+        message = first["msg"].removeprefix("Value error, ")
+        fix = "see docs/templates.md"
+        if first["type"] == "extra_forbidden":
+            known = [name for name in Template.model_fields if name not in ("body", "file", "body_line")]
+            message, fix = "there is no such field", f"there are {', '.join(known)}"
+        raise error(line_of(lines, field), f"field {field!r}: {message}", fix) from None
+    try:
+        ENVIRONMENT.parse(body)
+    except jinja2.TemplateSyntaxError as e:
+        raise error(begin - 1 + e.lineno, f"{e.message}", "Jinja writes variables as {{ name }}") from None
+    return template
+
+
+def load_templates(folders: Sequence[Path]) -> dict[str, list[Template]]:
+    """All templates by task, in order of id; a later folder replaces the ids it has too. Raises TemplateError."""
+    found: dict[str, Template] = {}
+    for folder in folders:
+        files = sorted(folder.glob("*.j2"))
+        if not files:
+            raise TemplateError(Problem(str(folder), 1, "holds no template", "name a folder with *.j2 files"))
+        here: dict[str, Template] = {}
+        for template in map(load_template, files):
+            if template.id in here:
+                why = f"the id {template.id!r} is that of {here[template.id].file} too"
+                raise TemplateError(Problem(template.file, 2, why, "give each file of a folder its own"))
+            here[template.id] = template
+        found |= here
+    by_task: dict[str, list[Template]] = {}
+    for _, template in sorted(found.items()):
+        by_task.setdefault(template.task, []).append(template)
+    return by_task
+
+
+@lru_cache(maxsize=256)
+def front_lines(text: str) -> dict[str, int]:
+    """The line in the file of every field of a front matter, by its dotted path: ``examples.0.answer`` → 14."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    return dict(_lines(root, "")) if root is not None else {}
+
+
+def line_of(lines: Mapping[str, int], field: str) -> int:
+    """The line of a field, of what it lies in where it is missing, of the front matter's end where nothing is there."""
+    while field and field not in lines:
+        field = field.rpartition(".")[0]
+    return lines[field] if field else max(lines.values(), default=1) + 1
+
+
+def _lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = f"{path}.{key.value}".lstrip(".")
+            yield name, key.start_mark.line + 2  # from 1, after the opening dashes
+            yield from _lines(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            yield f"{path}.{i}", value.start_mark.line + 2
+            yield from _lines(value, f"{path}.{i}")

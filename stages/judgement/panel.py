@@ -1,0 +1,205 @@
+"""What every stage that judges shares: ask the judge k times, let the majority decide, keep every answer.
+
+Where the answers disagree, an arbiter decides, if the recipe names one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+from PIL import Image
+from pydantic import Field
+
+from underpaint.schemas.scenes.critique import Critique, CritiqueError, Judgement, Side, parse_critique
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.roles import AskRequest, each
+from underpaint.stages.common.stage import Context, Failure, Params, pick_template
+from underpaint.stages.common.templating import Template
+from underpaint.stages.judgement.entailment import refuse_unpainted, weigh_observations
+
+
+@dataclass(frozen=True)
+class Question:
+    """One step to be judged from one side. `unit` names it in the quarantine and in its seeds.
+
+    `template` is the id of the one to ask with, where the question follows from another; drawn by weight unless given.
+    """
+
+    unit: str
+    side: Side
+    variables: dict[str, str]
+    picture: Image.Image | None = None
+    template: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The critique that counts: the majority's, or the arbiter's. See the columns in `schemas.tables`."""
+
+    critique: Critique
+    agreement: float
+    template: Template
+    answers: list[str]
+    arbiter: str = ""
+    decided_by: Literal["judge", "arbiter", "grammar"] = "judge"
+
+    @property
+    def conflict(self) -> bool:
+        return self.critique.verdict is Judgement.CONFLICT
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "verdict": self.critique.verdict.value,
+            "critique": self.critique.to_json(),
+            "template": self.template.id,
+            "template_sha256": self.template.digest,
+            "agreement": self.agreement,
+            "answers": self.answers,
+            "arbiter": self.arbiter,
+            "decided_by": self.decided_by,
+        }
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The judge's answers to a question: those that count as `critiques`, and why the last of the others did not.
+
+    `own` are the critiques of `critiques` in the judge's own words: where it was concluded for them, they may differ.
+    """
+
+    question: Question
+    template: Template
+    request: AskRequest  # the first of the k
+    texts: list[str]
+    critiques: list[Critique]
+    error: Exception | None
+    own: list[Critique]
+
+    def on_side(self, conflict: bool) -> list[Critique]:
+        return [c for c in self.critiques if (c.verdict is Judgement.CONFLICT) == conflict]
+
+    def agreement(self, conflict: bool) -> float:
+        return len(self.on_side(conflict)) / len(self.texts)
+
+    def decide(self) -> Judged | Failure:
+        """Conflict or not, by majority; then the most frequent critique among the majority's, the first on a tie."""
+        against, others = len(self.on_side(True)), len(self.on_side(False))
+        if against == others:
+            tie = CritiqueError(f"the judge's answers are divided {against} to {others}")
+            return self._failure(tie if against else self.error or tie)
+        majority = self.on_side(against > others)
+        most = max(majority, key=majority.count)
+        author: Literal["judge", "grammar"] = "judge" if most in self.own else "grammar"
+        return Judged(most, self.agreement(against > others), self.template, self.texts, decided_by=author)
+
+    def _failure(self, error: Exception) -> Failure:
+        unit = f"{self.question.unit}, {self.question.side.value} side"
+        return Failure.of(unit, error, self.request.text, "\n".join(self.texts))
+
+
+class JudgeParams(Params):
+    """How a judge is asked: `answers` times a question, at `temperature` (0 where there is one answer only).
+
+    `observations` says what is done with what the judge observed, where the grammar can read it
+    (stages/judgement/entailment.py): "ignore" it; "require" that the answer follows from it, or not count the answer;
+    "conclude" from it, whatever the answer concluded itself (where only the verdict is of use).
+    A recipe's arbiter is asked where the judge's agreement is below `arbitrate_below`: 1 is any disagreement, 0 never.
+    """
+
+    answers: int = Field(default=1, ge=1, le=15)
+    temperature: float = Field(default=0.5, ge=0, le=2)
+    observations: Literal["ignore", "require", "conclude"] = "ignore"
+    arbitrate_below: float = Field(default=1.0, ge=0, le=1)
+
+
+def judge(context: Context, questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
+    """Ask about every question in one batch and let the majority decide; the arbiter where it is too small."""
+    votes = _votes(context, questions, params)
+    found = [v.decide() for v in votes]
+    if "arbiter" not in context.models:
+        return found
+    open_ones = [i for i, f in enumerate(found) if _agreement(f) < params.arbitrate_below]
+    requests = [
+        replace(votes[i].request, seed=context.seed_for(questions[i].unit, "arbiter"), temperature=0.0)
+        for i in open_ones
+    ]
+    for i, said in zip(open_ones, each(context.models["arbiter"].ask, requests), strict=True):
+        found[i] = _arbitrated(votes[i], found[i], said, context.vocabulary)
+    return found
+
+
+def _votes(context: Context, questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
+    answers, temperature = params.answers, params.temperature if params.answers > 1 else 0.0
+    requests, templates = [], []
+    for q in questions:
+        template = pick_template(context, f"critique_{q.side.value}", q.unit, q.template)
+        text = template.render(**q.variables)
+        templates.append(template)
+        for k in range(answers):
+            requests.append(
+                AskRequest(
+                    task=template.task, text=text, seed=context.seed_for(q.unit, q.side.value, k),
+                    picture=q.picture if template.picture else None, temperature=temperature,
+                    context=q.variables,
+                )
+            )  # fmt: skip
+    said = each(context.models["judge"].ask, requests)
+    found = []
+    for i, (q, template) in enumerate(zip(questions, templates, strict=True)):
+        own = slice(i * answers, (i + 1) * answers)
+        how = "ignore" if template.kinds else params.observations  # no scene graph entails a template's own kinds
+        weigh = partial(weigh_observations, how, q.side, q.variables, context.vocabulary)
+        found.append(count_votes(q, template, requests[own.start], said[own], weigh))
+    return found
+
+
+def count_votes(
+    question: Question, template: Template, request: AskRequest, said: Sequence[str | Exception],
+    weigh: Callable[[Critique], Critique] = lambda c: c,
+) -> Votes:  # fmt: skip
+    """Sort the answers that count from those that do not: a model's own errors, what does not parse or follow."""
+    critiques: list[Critique] = []
+    own: list[Critique] = []
+    error: Exception | None = None
+    for answer in said:
+        try:
+            critique = _critique(answer, template)
+            critiques.append(weigh(critique))
+            own.append(critique)
+        except Exception as e:
+            error = e
+    return Votes(question, template, request, [_text(a) for a in said], critiques, error, own)
+
+
+def _critique(answer: str | Exception, template: Template) -> Critique:
+    """Raises CritiqueError, and what the model itself raised."""
+    if isinstance(answer, Exception):
+        raise answer
+    return parse_critique(answer, template.kinds)
+
+
+def _arbitrated(
+    votes: Votes, before: Judged | Failure, said: str | Exception, vocabulary: Vocabulary
+) -> Judged | Failure:
+    """The arbiter's critique decides. Where it gives none that counts, what the judge said stands."""
+    text = _text(said)
+    try:
+        critique = _critique(said, votes.template)
+        refuse_unpainted(critique, votes.question.side, votes.question.variables, vocabulary)
+    except Exception as e:
+        if isinstance(before, Judged):
+            return replace(before, arbiter=text)
+        return replace(before, message=f"{before.message}; the arbiter: {e}", response=f"{before.response}\n{text}")
+    agreement = votes.agreement(critique.verdict is Judgement.CONFLICT)
+    return Judged(critique, agreement, votes.template, votes.texts, text, "arbiter")
+
+
+def _agreement(found: Judged | Failure) -> float:
+    return found.agreement if isinstance(found, Judged) else 0.0
+
+
+def _text(answer: str | Exception) -> str:
+    return answer if isinstance(answer, str) else f"{type(answer).__name__}: {answer}"

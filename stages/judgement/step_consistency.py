@@ -1,0 +1,49 @@
+"""Do a step's two texts agree? Only then is it clear what its draft should show, and what the text side says yes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from underpaint.schemas.scenes.compare import Difference, Kind, compare, look
+from underpaint.schemas.scenes.grammar import GrammarError, read
+from underpaint.schemas.scenes.scene import PLACE, SceneGraph
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.judgement.entailment import carried_out
+
+
+def disagreement(so_far: str, instruction: str, description: str, vocabulary: Vocabulary) -> str:
+    """What is wrong between instruction and description; "" where they agree, or where the grammar cannot read them."""
+    try:
+        described, (_, done) = read(description, vocabulary), carried_out(so_far, instruction, vocabulary)
+    except (GrammarError, KeyError):
+        return ""
+    if compare(described.model_copy(update={"relations": ()}), described).faults:
+        return "the description contradicts itself"
+    both = (*compare(described, done).differences, *compare(done, described).differences)
+    if _looks(done) == _looks(described):  # "two red cars" may be one node here and two there
+        both = tuple(d for d in both if _tells(d))
+    return "instruction and description disagree" if any(d.kind is not Kind.MISSING_DETAIL for d in both) else ""
+
+
+def _looks(scene: SceneGraph) -> Counter[object]:
+    counts: Counter[object] = Counter()
+    for node in scene.objects:
+        counts[look(node)] += node.count
+    return counts
+
+
+def _tells(d: Difference) -> bool:
+    """Whether a difference says something where the two scenes hold as many objects of every look."""
+    if d.kind is Kind.WRONG_ATTRIBUTE and d.attribute == PLACE and d.subject and d.wanted:
+        return d.subject.count == d.wanted.count == 1
+    return d.kind in (Kind.WRONG_BACKGROUND, Kind.WRONG_RELATION)
+
+
+def takes_away(so_far: str, instruction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> bool:
+    """Whether the step takes away what is there and wanted. False where the grammar cannot read it."""
+    try:
+        before, done = carried_out(so_far, instruction, vocabulary)
+    except (GrammarError, KeyError):
+        return False
+    missing = {o.id for o in compare(before, prompt).missing}
+    return any(o.id not in missing for o in compare(done, prompt).missing)

@@ -1,0 +1,143 @@
+"""Detours: steps that depart from the goal and come back to it. Each ends in the same scene.
+
+modify   paint it green, later make it red
+swap     paint a cup, later replace it with a fish
+remove   paint something that nobody asked for, later take it away
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from underpaint.schemas.scenes.edit import Edit, Op, apply
+from underpaint.schemas.scenes.scene import OPPOSITE, PLACE, PLACES, SceneGraph, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.planning.compose import confusable
+from underpaint.stages.planning.layout import within
+from underpaint.stages.planning.order import told_from
+
+Kind = Literal["modify", "swap", "remove"]
+PICTURES: dict[str, int] = {"": 0, "modify": 1, "swap": 1, "remove": 2}  # that a detour adds
+TRIES = 50
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One picture. `scene` is what it should show; `detour` is "" for a step of the plain chain."""
+
+    edit: Edit
+    before: SceneGraph
+    scene: SceneGraph
+    detour: str = ""
+
+
+def take(
+    steps: list[PlannedStep], goal: SceneGraph, kind: Kind, rng: random.Random, vocabulary: Vocabulary
+) -> list[PlannedStep] | None:
+    """The chain with one detour; None where the scene leaves no room for it."""
+    if kind == "remove":
+        return _unwanted(steps, goal, rng, vocabulary)
+    return _stood_in(steps, goal, kind, rng, vocabulary)
+
+
+def _stood_in(
+    steps: list[PlannedStep], goal: SceneGraph, kind: str, rng: random.Random, vocabulary: Vocabulary
+) -> list[PlannedStep] | None:
+    """One of the nodes is painted otherwise at first, and mended in a step of its own."""
+    for node in rng.sample(goal.objects, len(goal.objects)):
+        stand_in = _stand_in(node, goal, rng, vocabulary, keep_noun=kind == "modify")
+        if stand_in is not None:
+            break
+    else:
+        return None
+    start = next(i for i, s in enumerate(steps) if any(o.id == node.id for o in s.scene.objects))
+    end = rng.randint(start + 1, len(steps))  # the mending step comes before step `end` of the plain chain
+    mend = Edit(op=Op.MODIFY if kind == "modify" else Op.SWAP, target=node.id, node=node)
+    rebuilt: list[PlannedStep] = []
+    for i, step in enumerate(steps):
+        before = rebuilt[-1].scene if rebuilt else SceneGraph()
+        if i == end:
+            rebuilt.append(PlannedStep(mend, before, apply(before, mend), kind))
+            before = rebuilt[-1].scene
+        scene = step.scene.replace_node(stand_in) if start <= i < end else step.scene
+        rebuilt.append(PlannedStep(_towards(step, scene), before, scene, kind if i == start else ""))
+    if end == len(steps):
+        before = rebuilt[-1].scene
+        rebuilt.append(PlannedStep(mend, before, apply(before, mend), kind))
+    return rebuilt
+
+
+def _towards(step: PlannedStep, scene: SceneGraph) -> Edit:
+    """The step's edit, retold for a scene that may hold the stand-in."""
+    if step.edit.op is Op.PAINT:
+        return Edit(op=Op.PAINT, scene=scene)
+    node = scene.objects[-1]
+    return Edit(op=Op.ADD, node=node, relations=told_from(node, scene))
+
+
+def _stand_in(
+    node: SceneObject, goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary, keep_noun: bool
+) -> SceneObject | None:
+    """What looks like nothing else in the goal: another attribute (modify), or another noun as well (swap).
+
+    It stands in the same relations, which must be such that anything can: a cup rides on no horse.
+    """
+    kinds = [k for k in vocabulary.attributes if k != PLACE and k in node.attributes]
+    odd = any(node.id in (r.subject, r.object) and r.predicate not in OPPOSITE for r in goal.relations)
+    if not kinds if keep_noun else odd:
+        return None
+    nouns = [n for n in vocabulary.nouns if n != node.noun and not (kinds and n in vocabulary.plain)]
+    for _ in range(TRIES if keep_noun or nouns else 0):
+        noun = node.noun if keep_noun else rng.choice(nouns)
+        attributes = dict(node.attributes)
+        if kinds:
+            kind = rng.choice(kinds)
+            attributes[kind] = rng.choice(vocabulary.attributes[kind])
+        new = node.model_copy(update={"noun": noun, "attributes": attributes})
+        if not any(confusable(new, old) for old in goal.objects):
+            return new
+    return None
+
+
+def _unwanted(
+    steps: list[PlannedStep], goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary
+) -> list[PlannedStep] | None:
+    """Something nobody asked for joins after one step and goes before a later one, on a corner left free."""
+    extra = _extra(goal, rng, vocabulary)
+    if extra is None:
+        return None
+    start = rng.randrange(len(steps))
+    end = rng.randint(start + 1, len(steps))
+    join, go = Edit(op=Op.ADD, node=extra), Edit(op=Op.REMOVE, target=extra.id)
+    rebuilt: list[PlannedStep] = []
+    for i, step in enumerate(steps):
+        before = rebuilt[-1].scene if rebuilt else SceneGraph()
+        if i == end:
+            rebuilt.append(PlannedStep(go, before, apply(before, go), "remove"))
+            before = rebuilt[-1].scene
+        scene = step.scene
+        if start < i < end:
+            scene = scene.model_copy(update={"objects": (extra, *scene.objects)})
+        rebuilt.append(PlannedStep(step.edit, before, scene))
+        if i == start:
+            rebuilt.append(PlannedStep(join, scene, apply(scene, join), "remove"))
+    if end == len(steps):
+        before = rebuilt[-1].scene
+        rebuilt.append(PlannedStep(go, before, apply(before, go), "remove"))
+    return rebuilt
+
+
+def _extra(goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> SceneObject | None:
+    """An object of another noun than the first one's, with attributes of the same kinds, on a free corner."""
+    corners = [p for p in vocabulary.attributes.get(PLACE, ()) if None not in PLACES.get(p, (None, None))]
+    count = sum(o.count for o in goal.objects)
+    taken = {c for o in goal.objects for c in corners if PLACE in o.attributes and within(c, o.attributes[PLACE])}
+    free = [c for c in corners if c not in taken]
+    if corners and (count >= len(corners) or not free or any(o.count == 3 for o in goal.objects)):
+        return None
+    pattern = goal.objects[0].model_copy(update={"id": "unwanted", "count": 1})
+    place = {PLACE: rng.choice(free)} if free else {}
+    pattern = pattern.model_copy(update={"attributes": {**pattern.without(PLACE).attributes, **place}})
+    return _stand_in(pattern, goal, rng, vocabulary, keep_noun=False)

@@ -1,0 +1,80 @@
+"""The order in which a painter paints: large things first, and every relation told when its second end joins."""
+
+from __future__ import annotations
+
+import random
+
+from underpaint.schemas.scenes.compare import placed
+from underpaint.schemas.scenes.scene import OPPOSITE, Relation, SceneGraph, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+
+SIZE_WORDS = {"huge": 3.0, "giant": 3.0, "large": 2.0, "big": 2.0, "small": 0.5, "little": 0.5, "tiny": 0.3}
+LOOKS = 20_000  # partial orders looked at before a scene is given up
+
+
+class NoOrder(ValueError):
+    """An object joins in more relations than one instruction can tell, whatever comes first."""
+
+
+def extent(node: SceneObject, vocabulary: Vocabulary) -> float:
+    """How much of the picture a node takes, roughly: its noun's size, its adjectives, its number."""
+    adjectives = [SIZE_WORDS.get(value, 1.0) for value in node.attributes.values()]
+    return vocabulary.sizes.get(node.noun, 1.0) * max(adjectives, default=1.0) * node.count**0.5
+
+
+def told_from(node: SceneObject, scene: SceneGraph) -> tuple[Relation, ...]:
+    """A new node's relations, each from its side ("the car is left of the house"); first what no places show."""
+    mine = (r.told_from(node.id) for r in scene.relations if node.id in (r.subject, r.object))
+    return tuple(sorted((r for r in mine if r is not None), key=lambda r: shown_by_places(r, scene)))
+
+
+def shown_by_places(relation: Relation, scene: SceneGraph) -> bool:
+    """Whether the places of both ends say it already, so that an instruction need not."""
+    r = relation.canonical()
+    return placed(scene.node(r.subject), scene.node(r.object), r.predicate) is True
+
+
+def paint_order(goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> list[SceneObject]:
+    """The large first, chance deciding between equals, as far as every relation can be told. Raises NoOrder."""
+    nodes = list(goal.objects)
+    rng.shuffle(nodes)
+    nodes.sort(key=lambda o: -extent(o, vocabulary))
+    untold = [r for r in goal.relations if not shown_by_places(r, goal)]
+    looks = 0
+
+    def extend(painted: list[SceneObject]) -> list[SceneObject] | None:
+        nonlocal looks
+        looks += 1
+        if len(painted) == len(nodes):
+            return painted
+        for node in nodes if looks < LOOKS else ():
+            if node not in painted and _tellable(node, painted, untold):
+                found = extend([*painted, node])
+                if found is not None:
+                    return found
+        return None
+
+    order = extend([])
+    if order is None:
+        raise NoOrder("an object joins in two relations at once, which no instruction tells")
+    return order
+
+
+def _tellable(node: SceneObject, painted: list[SceneObject], untold: list[Relation]) -> bool:
+    """Whether one instruction can say how the node stands to all that is painted: at most one relation, from its side.
+
+    "Riding" has no inverse: the horse is painted before its rider.
+    """
+    there = {o.id for o in painted}
+    joining = [r for r in untold if node.id in (r.subject, r.object) and {r.subject, r.object} - {node.id} <= there]
+    return len(joining) <= 1 and all(r.subject == node.id or r.predicate in OPPOSITE for r in joining)
+
+
+def first_groups(order: list[SceneObject], goal: SceneGraph) -> list[int]:
+    """How many of the order the first picture may hold at once: no relation among them goes untold."""
+    found = []
+    for number in range(1, len(order) + 1):
+        part = goal.restrict(o.id for o in order[:number])
+        if all(shown_by_places(r, goal) for r in part.relations):
+            found.append(number)
+    return found

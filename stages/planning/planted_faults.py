@@ -1,0 +1,110 @@
+"""Planted faults: a scene that is wrong in one known way. Judges are calibrated on them, drawn painters err by them.
+
+Every planter works on the newest object (the last one), where a step's faults are, and gives None where the scene has
+no room for its fault. Whether the fault contradicts what was asked for is for `schemas.scenes.inspection` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from underpaint.schemas.scenes.compare import Kind, placed
+from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.planning.layout import free_corners
+
+Planter = Callable[[SceneGraph, Random, Vocabulary], SceneGraph | None]
+
+
+def changeable(node: SceneObject, vocabulary: Vocabulary) -> list[str]:
+    """The kinds of attribute, place aside, for which the node could have another value."""
+    return [k for k in node.attributes if k != PLACE and len(vocabulary.attributes.get(k, ())) > 1]
+
+
+def other_attribute(node: SceneObject, rng: Random, vocabulary: Vocabulary) -> SceneObject:
+    """Raises IndexError where no attribute is changeable."""
+    kind = rng.choice(changeable(node, vocabulary))
+    return node.with_attribute(kind, rng.choice([v for v in vocabulary.attributes[kind] if v != node.attributes[kind]]))
+
+
+def other_noun(node: SceneObject, rng: Random, vocabulary: Vocabulary) -> SceneObject:
+    return node.model_copy(update={"noun": rng.choice([n for n in vocabulary.nouns if n != node.noun])})
+
+
+def wrong_attribute(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
+    if not changeable(scene.objects[-1], vocabulary):
+        return None
+    return scene.replace_node(other_attribute(scene.objects[-1], rng, vocabulary))
+
+
+def wrong_count(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
+    """One more or one less. Relations hold between single objects, so what stands in one is left alone."""
+    node = scene.objects[-1]
+    if any(node.id in (r.subject, r.object) for r in scene.relations):
+        return None
+    count = rng.choice([c for c in (node.count - 1, node.count + 1) if c > 0])
+    return scene.replace_node(node.without(PLACE).model_copy(update={"count": count}))
+
+
+def wrong_relation(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
+    """On a corner where a relation does not hold, which goes unsaid; without places, said the wrong way round."""
+    node = scene.objects[-1]
+    mine = [r for r in scene.relations if node.id in (r.subject, r.object)]
+    if not mine:
+        return None
+    if PLACE not in node.attributes:
+        turned = [Relation(subject=r.object, predicate=r.predicate, object=r.subject) for r in mine]
+        return scene.model_copy(update={"relations": (*(r for r in scene.relations if r not in mine), *turned)})
+    wrong = []
+    for corner in free_corners(scene, vocabulary):
+        moved = scene.replace_node(node.with_attribute(PLACE, corner))
+        kept = tuple(r for r in scene.relations if _holds(moved, r))
+        if len(kept) < len(scene.relations):
+            wrong.append(moved.model_copy(update={"relations": kept}))
+    return rng.choice(wrong) if wrong else None
+
+
+def _holds(scene: SceneGraph, relation: Relation) -> bool:
+    r = relation.canonical()
+    return placed(scene.node(r.subject), scene.node(r.object), r.predicate) is not False
+
+
+def wrong_background(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
+    others = [b for b in vocabulary.backgrounds if b != scene.background]
+    return scene.model_copy(update={"background": rng.choice(others)}) if others and scene.background else None
+
+
+def unwanted_object(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
+    """Another noun in the newest object's place."""
+    return scene.replace_node(other_noun(scene.objects[-1], rng, vocabulary))
+
+
+def extra_object(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
+    """One thing more on a free corner."""
+    corners = free_corners(scene, vocabulary)
+    if not corners:
+        return None
+    more = other_noun(scene.objects[-1], rng, vocabulary).model_copy(update={"id": "extra", "count": 1})
+    more = more.with_attribute(PLACE, rng.choice(corners))
+    return scene.model_copy(update={"objects": (*scene.objects, more)})
+
+
+def missing_object(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
+    return scene.restrict(o.id for o in scene.objects[:-1])
+
+
+# What can be wrong with a step's text, and with a draft. A part that is missing is a fault of a draft only: its
+# description names what should be there by now, while a text is judged against a prompt that it need not reach yet.
+TEXT: dict[Kind, tuple[Planter, ...]] = {
+    Kind.WRONG_ATTRIBUTE: (wrong_attribute,),
+    Kind.WRONG_COUNT: (wrong_count,),
+    Kind.WRONG_RELATION: (wrong_relation,),
+    Kind.WRONG_BACKGROUND: (wrong_background,),
+    Kind.UNWANTED_OBJECT: (unwanted_object,),
+}
+PICTURE: dict[Kind, tuple[Planter, ...]] = {
+    **TEXT,
+    Kind.UNWANTED_OBJECT: (unwanted_object, extra_object),
+    Kind.MISSING_OBJECT: (missing_object,),
+}

@@ -1,0 +1,123 @@
+"""Prompts in people's words → scene graphs: by the grammar where it can, by the writer where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from underpaint.schemas.markup import check_plain
+from underpaint.schemas.scenes.answer import parse_answer
+from underpaint.schemas.scenes.grammar import GrammarError, enumerate_words
+from underpaint.schemas.scenes.mentions import find_mentions
+from underpaint.schemas.scenes.prompt_reading import read_prompt
+from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.roles import AskRequest, each
+from underpaint.stages.common.stage import Context, Failure, pick_template
+
+TASK = "parse_prompt"
+
+
+class SceneError(ValueError):
+    """A scene graph that cannot be used; the message says which part."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    scene: SceneGraph
+    origin: str  # "grammar" or "writer"
+    template: str = ""  # its digest, where the writer was asked
+
+
+def parse_scene(answer: str) -> SceneGraph:
+    """The scene graph in a writer's answer: one JSON object, bare or inside a ``` fence. Raises SceneError."""
+    scene = parse_answer(answer, SceneGraph, SceneError)
+    if not scene.objects:
+        raise SceneError("objects: there is none; a prompt that shows nothing countable has no steps")
+    return scene
+
+
+def check_words(scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
+    """The scene itself. Raises SceneError naming a word that the vocabulary lacks."""
+    for node in scene.objects:
+        if node.noun not in vocabulary.nouns:
+            raise SceneError(f"the vocabulary has no noun {node.noun!r}; add it there, or allow open_words")
+        for kind, value in node.attributes.items():
+            if value not in vocabulary.attributes.get(kind, ()):
+                raise SceneError(f"the vocabulary has no {kind} {value!r}; add it there, or allow open_words")
+    for r in scene.relations:
+        if r.predicate not in vocabulary.relations:
+            raise SceneError(f"the vocabulary has no relation {r.predicate!r}; add it there, or allow open_words")
+    if scene.background and scene.background not in vocabulary.backgrounds:
+        raise SceneError(f"the vocabulary has no background {scene.background!r}; add it there, or allow open_words")
+    return scene
+
+
+def check_against(prompt: str, scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
+    """The scene itself. Raises SceneError where the prompt plainly names what the scene lacks, or otherwise."""
+    for mention in find_mentions(prompt, vocabulary).objects:
+        if not any(mention.fits(node) for node in scene.objects):
+            said = enumerate_words([*(v for _, v in mention.attributes), mention.noun])
+            raise SceneError(f"the prompt names {said}, the scene does not")
+    for node in scene.objects:
+        if PLACE in node.attributes and node.attributes[PLACE] not in PLACES:
+            raise SceneError(f"unknown place {node.attributes[PLACE]!r}; there are {', '.join(PLACES)}")
+    return scene
+
+
+def parse_prompts(context: Context, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
+    """A scene for every prompt, by sample, or what both readers said against it."""
+    found: dict[int, Parsed | Failure] = {}
+    left: dict[int, tuple[str, Exception]] = {}
+    for sample, prompt in prompts.items():
+        try:
+            check_plain(prompt)
+            found[sample] = Parsed(read_prompt(prompt, context.vocabulary), "grammar")
+        except (GrammarError, ValidationError) as e:
+            left[sample] = prompt, e
+        except ValueError as e:  # a control token: no sample may hold it
+            found[sample] = Failure.of(_unit(sample, prompt), e, prompt)
+    if context.params.source.reader == "grammar":
+        return found | {s: Failure.of(_unit(s, prompt), e, prompt) for s, (prompt, e) in left.items()}
+    return found | _ask(context, {s: prompt for s, (prompt, _) in left.items()})
+
+
+def _ask(context: Context, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
+    known = known_words(context.vocabulary)
+    templates = {s: pick_template(context, TASK, f"sample {s}") for s in prompts}
+    requests = []
+    for sample, prompt in prompts.items():
+        variables = {"prompt": prompt, **known}
+        text = templates[sample].render(**variables)
+        requests.append(AskRequest(TASK, text, context.seed_for(sample, TASK), context=variables))
+    answers = each(context.models["writer"].ask, requests) if requests else []
+    found: dict[int, Parsed | Failure] = {}
+    for (sample, prompt), request, answer in zip(prompts.items(), requests, answers, strict=True):
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            scene = check_against(prompt, parse_scene(answer), context.vocabulary)
+            if not context.params.source.open_words:
+                check_words(scene, context.vocabulary)
+            found[sample] = Parsed(scene, "writer", templates[sample].digest)
+        except Exception as e:
+            said = answer if isinstance(answer, str) else ""
+            found[sample] = Failure.of(_unit(sample, prompt), e, request.text, said)
+    return found
+
+
+def _unit(sample: int, prompt: str) -> str:
+    return f"sample {sample}: {prompt}"
+
+
+def known_words(vocabulary: Vocabulary) -> dict[str, str]:
+    """What a `parse_prompt` template may say of the vocabulary."""
+    kinds = (f"{kind}: {', '.join(values)}" for kind, values in vocabulary.attributes.items())
+    return {
+        "nouns": ", ".join(vocabulary.nouns),
+        "attributes": "; ".join(kinds),
+        "relations": ", ".join(vocabulary.relations),
+        "backgrounds": ", ".join(vocabulary.backgrounds) or "none",
+    }
