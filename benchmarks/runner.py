@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from underpaint.pipeline.engine.graph import BRANCHES
 from underpaint.pipeline.engine.run_folder import Run, mark_run, open_run
 from underpaint.pipeline.engine.runner import Pool, pool
 from underpaint.pipeline.engine.worker import stage_worker
+from underpaint.stages.all_stages import BRANCHES
 
 Stages = tuple[str, ...]
 

@@ -27,7 +27,8 @@ from underpaint.pipeline.recipe.quotas import lots_wanted, of_kinds
 from underpaint.pipeline.selection.judge_gate import SideFigures, check_floor, read_calibration
 from underpaint.pipeline.selection.select import Selection, select, short_of
 from underpaint.schemas.scenes.critique import Side
-from underpaint.stages.common.stage import balances
+from underpaint.stages.common.ledger import balances
+from underpaint.stages.prompts import STAGE as PROMPTS
 
 
 @dataclass
@@ -101,7 +102,7 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
     candidates, benchmarks = Candidates(run.nodes, run.store), run.recipe.benchmarks()
     lots = dict.fromkeys(YIELDS, 0) | _calibration_lots(run)
     selection = Selection()
-    prompts = run.recipe.stages.prompts.length()
+    prompts = run.recipe.params(PROMPTS).length()
     listed = None if prompts is None else -(-prompts // run.recipe.lot_size)
     most = limits.max_lots if listed is None else min(listed, limits.max_lots)
     for round in range(1, limits.max_rounds + 1):
@@ -122,7 +123,7 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
             return lots, selection
     if not selection.met(quota):
         if listed is not None and max(lots[b] for b in YIELDS) == listed:
-            source = run.recipe.stages.prompts.source
+            source = run.recipe.params(PROMPTS).source
             raise UserError(
                 f"the prompt list ends before the quotas are met: {prompts} prompts ({listed} lots), none left\n  "
                 + "\n  ".join(short_of(selection, quota, lots))
@@ -151,13 +152,10 @@ def _run_stages(run: Run, console: Console, lots: Mapping[str, int], actors: Poo
 
 
 def _run_stage(run: Run, console: Console, node: Node, todo: list[int], reused: int, actors: Pool) -> None:
-    settings = run.recipe.run
-    here = {r for r, name in run.recipe.cast(node.stage.roles).items() if not run.recipe.models[name].remote}
-    gpus = settings.gpus if here & set(settings.gpu_roles) else 0
     with stage_bar(console, node.name, len(todo), reused) as advance:
         arguments = run.recipe, node.name, str(run.root.resolve()), node.fingerprint
         try:
-            report = actors.run(stage_worker, arguments, todo, gpus=gpus, on_done=lambda *_: advance())
+            report = actors.run(stage_worker, arguments, todo, gpus=run.gpus(node), on_done=lambda *_: advance())
         except StartError as e:
             raise BuildError(f"{node.name}: {e}") from e
     if report.redone:

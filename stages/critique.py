@@ -7,21 +7,27 @@ whose step says two different things is not judged: nobody can tell what it shou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import groupby
-from typing import Any
 
-import pyarrow as pa
 from pydantic import Field, field_validator
 
-from underpaint.schemas import tables
 from underpaint.schemas.corpus.picture import PictureError, decode_picture
 from underpaint.schemas.scenes.critique import Side
-from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Stage, outcome
-from underpaint.stages.judgement.panel import JudgeParams, Question, judge
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
+from underpaint.stages.common.rows import RolloutStepRow, key_of, rows, step_of
+from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
+from underpaint.stages.judgement.panel import JudgedColumns, JudgeParams, Question, judge
 from underpaint.stages.judgement.step_consistency import disagreement
+from underpaint.stages.prompts import PromptRow
+from underpaint.stages.rollout import RolloutRow
 
 AFTER = {Side.TEXT: "follows a conflict", Side.PICTURE: "follows a flawed draft"}
+
+
+class CritiqueRow(RolloutStepRow, JudgedColumns):
+    """What the judge said of one side of one step of a rollout."""
+
+    side: str
 
 
 class CritiqueParams(JudgeParams):
@@ -37,11 +43,11 @@ class CritiqueParams(JudgeParams):
         return answers
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+def run(context: Context[CritiqueParams], inputs: Tables) -> Outcome:
     """All first steps are judged together, then all second ones, …, so that batches stay full."""
-    ledger, rows = Ledger(), []
-    prompts = {r["sample"]: r["prompt"] for r in inputs["prompts"].to_pylist()}
-    steps = inputs["rollout"].to_pylist()
+    ledger, judged = Ledger(), list[CritiqueRow]()
+    prompts = {r["sample"]: r["prompt"] for r in rows(inputs["prompts"], PromptRow)}
+    steps = rows(inputs["rollout"], RolloutRow)
     faulty: set[tuple[int, int, Side]] = set()
     for _, group in groupby(sorted(steps, key=lambda r: r["step"]), key=lambda r: r["step"]):
         asked, questions = [], []
@@ -73,24 +79,23 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
             if result.conflict:
                 faulty.add(key)
             ledger.keep()
-            rows.append({**{k: row[k] for k in ("sample", "rollout", "step")}, "side": side.value, **result.row()})
-    rows.sort(key=lambda r: (r["sample"], r["rollout"], r["step"], r["side"]))
-    return outcome(tables.CRITIQUE, rows, ledger)
+            judged.append({**step_of(row), "side": side.value, **result.row()})
+    judged.sort(key=lambda r: (*key_of(r), r["side"]))
+    return outcome(CritiqueRow, judged, ledger)
 
 
-def _question(row: dict[str, Any], side: Side, prompt: str) -> Question | Failure:
-    unit = f"sample {row['sample']}, rollout {row['rollout']}, step {row['step']}"
-    variables = {"prompt": prompt, **{k: row[k] for k in ("so_far", "instruction", "description")}}
+def _question(row: RolloutRow, side: Side, prompt: str) -> Question | Failure:
+    unit = Unit(*key_of(row))
+    variables = {"prompt": prompt, "instruction": row["instruction"], "description": row["description"]}
     if side is Side.TEXT:
-        return Question(unit, side, variables)
-    del variables["so_far"]
+        return Question(unit, side, {**variables, "so_far": row["so_far"]})
     try:
         return Question(unit, side, variables, decode_picture(row["picture"]))
     except PictureError as e:
-        return Failure.of(f"{unit}, picture side", e)
+        return Failure.of(unit, e, side=side.value)
 
 
 STAGE = Stage(
-    "critique", "steps × sides", ("prompts", "rollout"), tables.CRITIQUE, CritiqueParams, run,
-    roles=("judge", "arbiter"), tasks=("critique_text", "critique_picture"),
+    "critique", "steps × sides", ("sampled",), ("prompts", "rollout"), CritiqueRow, CritiqueParams, run,
+    roles=("judge", "arbiter"), tasks=("critique_text", "critique_picture"), key=(),
 )  # fmt: skip

@@ -11,23 +11,35 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, TypeVar
 
-import pyarrow as pa
 from pydantic import Field
 
-from underpaint.schemas import tables
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.schemas.scenes.wordings import reword, wordings
-from underpaint.stages.common.stage import Context, Ledger, Outcome, Params, Stage, Weights, outcome
+from underpaint.stages.common.ledger import Ledger
+from underpaint.stages.common.rows import Int16, StepRow, rows
+from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, Weights, outcome
 from underpaint.stages.planning.detour import PICTURES, Kind, PlannedStep, take
 from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.planning.order import NoOrder, first_groups, paint_order, told_from
+from underpaint.stages.prompts import PromptRow
 
 Pictures = Annotated[int, Field(ge=1, le=5)]  # of a trajectory (paper)
 Choice = TypeVar("Choice", Kind, int)
 Made = Counter[str | int]  # plans of a lot, by kind of detour and by number of pictures
+
+
+class PlanRow(StepRow):
+    """One step of a plan: what is painted in it, and what should stand there after it."""
+
+    steps: Int16  # pictures of the whole trajectory
+    op: str
+    detour: str  # "", modify, swap or remove
+    instruction: str
+    description: str
+    scene: str
 
 
 class PlanParams(Params):
@@ -127,10 +139,12 @@ def words_of(step: PlannedStep, rng: random.Random, vocabulary: Vocabulary, rewo
     return reword(own, rng.randrange(1, forms)) if forms > 1 and rng.random() < reworded else own
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    ledger, rows, made = Ledger(), [], Counter[str | int]()
+def run(context: Context[PlanParams], inputs: Tables) -> Outcome:
+    """A plan for every prompt of the lot, in stream order, since each depends on the shares of those before it."""
+    ledger, made = Ledger(), Counter[str | int]()
+    planned: list[PlanRow] = []
     params, vocabulary = context.params, context.vocabulary
-    for row in inputs["prompts"].to_pylist():
+    for row in rows(inputs["prompts"], PromptRow):
         ledger.enter()
         sample = row["sample"]
         try:
@@ -140,7 +154,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
             ledger.reject(str(e))
             continue
         ledger.keep()
-        rows += [
+        planned += [
             {
                 "sample": sample,
                 "step": i,
@@ -153,7 +167,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
             }
             for i, step in enumerate(steps, 1)
         ]
-    return outcome(tables.PLAN, rows, ledger)
+    return outcome(PlanRow, planned, ledger)
 
 
-STAGE = Stage("plan", "prompts", ("prompts",), tables.PLAN, PlanParams, run, key=("sample",))
+STAGE = Stage("plan", "prompts", ("painted",), ("prompts",), PlanRow, PlanParams, run, key=("sample",))

@@ -64,13 +64,12 @@ def make_lot(
     write: Callable[[dict[str, Any]], Path], recipe: dict[str, Any], root: Path
 ) -> tuple[Any, dict[str, Any], Any]:
     """Run every stage on lot 0 in this process, without Ray: the recipe, its nodes and the store."""
-    from underpaint.pipeline.engine.graph import (  # not above: numpy counts its threads when it is imported
-        STAGES,
-        build_graph,
-    )
+    # Not above: numpy counts its threads when it is imported.
+    from underpaint.pipeline.engine.graph import build_graph
     from underpaint.pipeline.engine.store import Store
     from underpaint.pipeline.engine.worker import stage_worker
     from underpaint.pipeline.recipe.recipe import load_recipe
+    from underpaint.stages.all_stages import STAGES
 
     loaded = load_recipe(write(recipe))
     nodes, store = build_graph(loaded), Store(root)

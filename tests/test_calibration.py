@@ -31,7 +31,7 @@ from underpaint.schemas.scenes.critique import Critique, Finding, Judgement, Sid
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.calibration import make_case, possible
-from underpaint.stages.common.stage import balances
+from underpaint.stages.common.ledger import balances
 from underpaint.stages.models.drawn import DrawnPainter
 from underpaint.stages.planning import planted_faults as faults
 

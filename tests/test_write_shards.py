@@ -15,6 +15,7 @@ import yaml
 from conftest import make_lot, structural_recipe
 from rich.console import Console
 
+from benchmarks.staleness import edit_all, edited
 from underpaint.pipeline.corpus.assemble import Assembler, read_op
 from underpaint.pipeline.corpus.write_shards import write_shards
 from underpaint.pipeline.engine.run_folder import Run, open_run
@@ -26,8 +27,8 @@ from underpaint.pipeline.selection.reference import Reference
 from underpaint.pipeline.selection.select import Selection, select
 from underpaint.schemas.corpus.sample import Sample
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.common import code_digest as code
-from underpaint.stages.common.stage import Ledger, Outcome
+from underpaint.stages.common.ledger import Ledger
+from underpaint.stages.common.stage import Outcome
 
 QUIET = Console(quiet=True)
 
@@ -197,16 +198,9 @@ def test_a_build_killed_between_the_two_renames_is_mended_by_the_next(run: Run) 
     assert (run.root / "selection.jsonl").read_text() == written
 
 
-def test_edited_code_that_writes_shards_writes_them_anew(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_edited_code_that_writes_shards_writes_them_anew(run: Run) -> None:
     write_shards(run, chosen(run), QUIET, InProcess())  # type: ignore[arg-type]
-    file_of = code._file
     for name in ("assemble", "shard", "card", "index"):
-        module, edited = f"underpaint.pipeline.corpus.{name}", tmp_path / f"{name}.py"
-        edited.write_text(file_of(module).read_text() + "\nEDITED = 1\n")
-        monkeypatch.setattr(
-            code, "_file", lambda m, module=module, edited=edited: edited if m == module else file_of(m)
-        )
-        with pytest.raises(BuildError, match="killed"):  # so it is at work
+        module = f"underpaint.pipeline.corpus.{name}"
+        with edited(module, edit_all(module)), pytest.raises(BuildError, match="killed"):  # so it is at work
             write_shards(run, chosen(run), QUIET, InProcess(broken=True))  # type: ignore[arg-type]

@@ -78,7 +78,8 @@ class Painter(nn.Module):
 
     def forward(self, noisy: Tensor, t: Tensor, previous: Tensor, ids: Tensor) -> Tensor:
         hidden = self.text(ids).last_hidden_state
-        return self.unet(torch.cat([noisy, previous], 1), t, hidden).sample
+        painted: Tensor = self.unet(torch.cat([noisy, previous], 1), t, hidden).sample
+        return painted
 
 
 def build(width: int, scale: float) -> UNet2DConditionModel:

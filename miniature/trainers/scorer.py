@@ -72,7 +72,8 @@ class Scorer(nn.Module):
         clip, n = self.clip, int((ids != 0).sum(1).max())
         x = clip.token_embedding(ids[:, :n]) + clip.positional_embedding[:n]
         x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask[:n, :n]))
-        return text_global_pool(x, ids[:, :n], "eos", eos_token_id=clip.text_eos_id) @ clip.text_projection
+        pooled: Tensor = text_global_pool(x, ids[:, :n], "eos", eos_token_id=clip.text_eos_id)
+        return pooled @ clip.text_projection
 
     def reading(self, embedded: Tensor, truth: Tensor) -> Tensor:
         """Loss of reading the four cells and the background from embeddings."""

@@ -70,8 +70,8 @@ def lint(sources: Sources = None, json: AsJson = False) -> None:
     """
     from dataclasses import asdict
 
-    from underpaint.pipeline.engine.graph import STAGES
     from underpaint.pipeline.workbench.lint import lint_files
+    from underpaint.stages.all_stages import STAGES
 
     files = _files(sources)
     stages = {name: stage.tasks for name, stage in STAGES.items()}
@@ -125,7 +125,7 @@ def preview(name: Id, run: RunOption, samples: Samples = 8, json: AsJson = False
     answered = ask(found, load_model(found, template), template, subjects)
     page = write_preview(found, template, answered)
     rows = [
-        {"unit": a.subject.unit, "request": a.request, "answers": a.answers, "parsed": a.parsed, "error": a.error}
+        {"unit": str(a.subject.unit), "request": a.request, "answers": a.answers, "parsed": a.parsed, "error": a.error}
         for a in answered
     ]
     show({"template": template.id, "page": str(page), "steps": rows}, json, [*preview_lines(answered), f"page: {page}"])

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from underpaint.pipeline.engine.graph import BRANCHES, YIELDS, Node, canonical
+from underpaint.pipeline.engine.graph import YIELDS, Node, canonical
 from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.recipe.benchmark_lists import list_digest
 from underpaint.pipeline.recipe.quotas import cell_name
@@ -27,6 +27,7 @@ from underpaint.schemas.scenes.critique import Critique
 from underpaint.schemas.scenes.edit import Op, read_instruction
 from underpaint.schemas.scenes.grammar import GrammarError
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.all_stages import BRANCHES
 from underpaint.stages.judgement.entailment import read_scene
 
 Row = dict[str, Any]

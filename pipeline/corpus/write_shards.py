@@ -22,7 +22,7 @@ from underpaint.pipeline.corpus.index import CorpusInfo
 from underpaint.pipeline.corpus.repair_figures import repairs
 from underpaint.pipeline.corpus.shard import Ref, ShardPlan, ShardResult, plan_shards, write_shard
 from underpaint.pipeline.corpus.write_corpus import begin_corpus, finish_corpus
-from underpaint.pipeline.engine.graph import BRANCHES, YIELDS, build_graph
+from underpaint.pipeline.engine.graph import YIELDS, build_graph
 from underpaint.pipeline.engine.progress import stage_bar
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.engine.runner import Pool
@@ -33,6 +33,7 @@ from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.pipeline.selection.judge_gate import read_calibration, shortfalls
 from underpaint.pipeline.selection.reference import Reference, to_json
 from underpaint.pipeline.selection.select import Selection
+from underpaint.stages.all_stages import BRANCHES
 from underpaint.stages.common.code_digest import PROJECT, code_digest
 
 SELECTION = "selection.jsonl"
@@ -100,7 +101,7 @@ def _info(run: Run, selection: Selection) -> CorpusInfo:
     short = "".join(f" {s}." for s in shortfalls(recipe, read_calibration(recipe, run.nodes, run.store)))
     licenses = " ".join([recipe.license, *(m.license for m in models)])
     tables = "".join(sorted(_tables(run, selection.chosen)))
-    code = code_digest(__name__, WRITERS)  # a commit does not tell of uncommitted edits
+    code = code_digest(__name__, packages=WRITERS)  # a commit does not tell of uncommitted edits
     code += (Path(__file__).parent / "card.md.j2").read_text()
     whole = config_sha256(recipe, run.nodes) + chosen + tables + licenses + short + code
     identity = hashlib.sha256(whole.encode()).hexdigest()

@@ -11,7 +11,7 @@ import pyarrow as pa
 from underpaint.stages.common.stage import Stage
 
 
-def kept_by_category(stage: Stage, table: pa.Table, prompts: pa.Table) -> dict[str, int]:
+def kept_by_category(stage: Stage[Any], table: pa.Table, prompts: pa.Table) -> dict[str, int]:
     """Units of a stage's table by category, apart by polarity where the table has one ("counting, negative").
 
     `prompts` is the lot's table of prompts (columns sample, category). A unit is named by the stage's `key`.
@@ -35,10 +35,9 @@ def category_lines(stages: Sequence[Mapping[str, Any]]) -> list[str]:
             category, _, polarity = name.partition(", ")
             column = s["stage"] + {"positive": " +", "negative": " -"}.get(polarity, "")
             columns.setdefault(column, {})[category] = kept / max(1, s["lots"])
-    shown = {name: kept for name, kept in columns.items() if name not in ("check", "critique")}  # pictures, sides
-    if not shown:
+    if not columns:
         return []
-    lines = ["", f"{'kept a lot':<20}" + "".join(f"{name:>13}" for name in shown)]
-    for category in sorted({c for kept in shown.values() for c in kept}):
-        lines.append(f"{category:<20}" + "".join(f"{kept.get(category, 0):>13.1f}" for kept in shown.values()))
+    lines = ["", f"{'kept a lot':<20}" + "".join(f"{name:>13}" for name in columns)]
+    for category in sorted({c for kept in columns.values() for c in kept}):
+        lines.append(f"{category:<20}" + "".join(f"{kept.get(category, 0):>13.1f}" for kept in columns.values()))
     return lines

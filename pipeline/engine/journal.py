@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Collection, Iterator, MutableMapping
 from pathlib import Path
 
 from underpaint.pipeline.engine.store import atomic_write
 
 
 class Journal(MutableMapping[str, str]):
-    """Answers by request, in a file of JSON lines that grows by one with every answer."""
+    """Answers by the digest of their request, in a file of JSON lines that grows by one with every answer."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,7 +32,7 @@ class Journal(MutableMapping[str, str]):
                 f.write(json.dumps([request, answer]) + "\n")
 
     def __delitem__(self, request: str) -> None:
-        self.forget(lambda r: r == request)
+        self.forget({request})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._answers)
@@ -40,10 +40,10 @@ class Journal(MutableMapping[str, str]):
     def __len__(self) -> int:
         return len(self._answers)
 
-    def forget(self, which: Callable[[str], bool]) -> int:
+    def forget(self, requests: Collection[str]) -> int:
         """Drop the answers to these requests; gives how many."""
         with self._lock:
-            kept = {r: a for r, a in self._answers.items() if not which(r)}
+            kept = {r: a for r, a in self._answers.items() if r not in requests}
             dropped = len(self._answers) - len(kept)
             if dropped:
                 self._answers = kept

@@ -12,8 +12,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from underpaint.pipeline.engine.candidate_tables import LAST, Candidates
-from underpaint.pipeline.engine.graph import Node, build_graph
+from underpaint.pipeline.engine.candidate_tables import Candidates
+from underpaint.pipeline.engine.graph import LAST, Node, build_graph
 from underpaint.pipeline.engine.store import Store, atomic_write
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
@@ -39,6 +39,12 @@ class Run:
     @property
     def corpus(self) -> Path:
         return self.root / "corpus"
+
+    def gpus(self, node: Node) -> float:
+        """How many GPUs a worker of the stage needs: none where no model of it computes here, or may use one."""
+        settings, models = self.recipe.run, self.recipe.models
+        here = {role for role, name in self.recipe.cast(node.stage.roles).items() if not models[name].remote}
+        return settings.gpus if here & set(settings.gpu_roles) else 0
 
     def candidates(self) -> Candidates:
         return Candidates(self.nodes, self.store)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -50,9 +51,7 @@ class Store:
 
         `categories` says how many of the units kept belong to which category of prompts.
         """
-        sink = pa.BufferOutputStream()
-        pq.write_table(outcome.table, sink, compression="zstd", row_group_size=_rows_a_group(outcome.table))
-        data = sink.getvalue().to_pybytes()
+        data = table_bytes(outcome.table)
         failures = [asdict(f) for f in outcome.ledger.failures]
         quarantine = self._quarantine(node, lot)
         if failures:
@@ -62,17 +61,31 @@ class Store:
         atomic_write(self._table(node, lot), data)
         manifest = {
             "stage": node.name,
-            "fingerprint": node.fingerprint,
             "lot": lot,
             "rows": outcome.table.num_rows,
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "sha256": self.digest_of(data),
             "ledger": outcome.ledger.summary(),
             "categories": dict(categories or {}),
-            "parts": dict(node.parts),
-            "upstream": dict(node.upstream),
+            **_identity(node),
         }
         atomic_write(self._manifest(node, lot), json.dumps(manifest, indent=1, sort_keys=True).encode())
         return manifest
+
+    def adopt(self, node: Node, former: Node, lot: int, compared: Sequence[int]) -> None:
+        """Take over a lot that another fingerprint of the stage made; its manifest says so, and which were compared."""
+        names = (self._quarantine, self._table, self.journal)
+        for old, new in [(name(former, lot), name(node, lot)) for name in names]:
+            if old.exists() and not new.exists():
+                new.parent.mkdir(parents=True, exist_ok=True)
+                link(old, new)
+        adopted = {"from": former.fingerprint, "compared": list(compared)}
+        manifest = {**self.manifest(former, lot), **_identity(node), "adopted": adopted}
+        atomic_write(self._manifest(node, lot), json.dumps(manifest, indent=1, sort_keys=True).encode())
+
+    @staticmethod
+    def digest_of(data: bytes) -> str:
+        """SHA-256 of a table's file, as manifests have it."""
+        return hashlib.sha256(data).hexdigest()
 
     def undo(self, node: Node, lot: int) -> None:
         """From now on the lot is not done; its table stays until it is made again."""
@@ -116,19 +129,16 @@ class Store:
         """The node itself where any of its lots is done, else as it was last made; None where it never was."""
         if self.done(node):
             return node
-        return next((Node(node.stage, m["fingerprint"], m["parts"], m["upstream"]) for m in self._others(node)), None)
+        return next(self.others(node), None)
 
-    def other_fingerprints(self, node: Node) -> Iterator[Mapping[str, str]]:
-        """The parts of every other fingerprint of the same stage in this store, newest first."""
-        return (manifest["parts"] for manifest in self._others(node))
-
-    def _others(self, node: Node) -> Iterator[dict[str, Any]]:
-        """A manifest of every other fingerprint."""
+    def others(self, node: Node) -> Iterator[Node]:
+        """The stage under every other fingerprint that this store has lots of, newest first."""
         folders = [p for p in (self.root / "lots").glob(f"{node.name}-*") if p.name != node.folder]
         for folder in sorted(folders, key=lambda p: p.stat().st_mtime, reverse=True):
             manifest = next(iter(sorted(folder.glob("lot-*.json"))), None)
             if manifest and folder.name.removeprefix(node.name + "-").isalnum():
-                yield json.loads(manifest.read_text())
+                m = json.loads(manifest.read_text())
+                yield Node(node.stage, m["fingerprint"], m["parts"], m["upstream"], m.get("modules", {}))
 
     def journal(self, node: Node, lot: int) -> Path:
         """Where the answers of remote models are kept while the lot is under way (pipeline/engine/journal.py)."""
@@ -144,6 +154,20 @@ class Store:
         return self.root / "quarantine" / node.folder / f"lot-{lot:08d}.jsonl"
 
 
+def _identity(node: Node) -> dict[str, Any]:
+    modules = {part: dict(found) for part, found in node.modules.items()}
+    known = {"parts": dict(node.parts), "upstream": dict(node.upstream), "modules": modules}
+    return {"fingerprint": node.fingerprint, **known}
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    """A table as the Parquet file that the store keeps."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=_rows_a_group(table))
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
 def _rows_a_group(table: pa.Table) -> int:
     """Tables without pictures are small: one group is read fastest."""
     pictures = any(pa.types.is_binary(field.type) for field in table.schema)
@@ -154,6 +178,14 @@ def _may_hold(group: pq.RowGroupMetaData, samples: Sequence[int]) -> bool:
     """By the statistics of the first column, which is `sample` in every table."""
     known = group.column(0).statistics
     return known is None or not known.has_min_max or any(known.min <= s <= known.max for s in samples)
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file under a second name, without a second copy of its bytes where the file system can."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def atomic_write(path: Path, data: bytes) -> None:

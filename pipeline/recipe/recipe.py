@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, ListError
@@ -18,26 +18,16 @@ from underpaint.pipeline.recipe.strict_yaml import load_yaml
 from underpaint.schemas.corpus.picture import Encoding
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.alignment import AlignmentParams
-from underpaint.stages.calibration import CalibrationParams
-from underpaint.stages.candidates import CandidatesParams
-from underpaint.stages.check import CheckParams
-from underpaint.stages.common.stage import Stage
+from underpaint.stages.all_stages import STAGES
+from underpaint.stages.common.stage import P, Stage
 from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import BUILT_IN, Template, TemplateError, load_templates
-from underpaint.stages.conflict import ConflictParams
-from underpaint.stages.critique import CritiqueParams
-from underpaint.stages.draft import DraftParams
 from underpaint.stages.judgement.panel import JudgeParams
 from underpaint.stages.models.checkpoint import is_folder
-from underpaint.stages.models.kinds import KINDS, AnyModel
-from underpaint.stages.plan import PlanParams
+from underpaint.stages.models.kinds import KINDS, PLAYED_BY, AnyModel
 from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
 from underpaint.stages.prompting.tasks import unusable
-from underpaint.stages.prompts import PromptParams
-from underpaint.stages.repair import RepairParams
-from underpaint.stages.rollout import RolloutParams
-from underpaint.stages.score import ScoreParams
+from underpaint.stages.prompts import STAGE as PROMPTS
 
 Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "renderer"]
 
@@ -60,27 +50,12 @@ class Roles(Strict):
     renderer: str | None = None
 
 
-# What a model must be able to be in order to play an optional role.
-PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
-
-
-class StageParams(Strict):
-    """Every stage's own parameters; see the params class in the stage's file."""
-
-    prompts: PromptParams = PromptParams()
-    plan: PlanParams = PlanParams()
-    draft: DraftParams = DraftParams()
-    check: CheckParams = CheckParams()
-    score_drafts: ScoreParams = ScoreParams()
-    candidates_painted: CandidatesParams = CandidatesParams()
-    rollout: RolloutParams = RolloutParams()
-    critique: CritiqueParams = CritiqueParams()
-    conflict: ConflictParams = ConflictParams()
-    repair: RepairParams = RepairParams()
-    alignment: AlignmentParams = AlignmentParams()
-    score_alignment: ScoreParams = ScoreParams()
-    candidates_sampled: CandidatesParams = CandidatesParams()
-    calibration: CalibrationParams = CalibrationParams()
+StageParams = create_model(
+    "StageParams",
+    __base__=Strict,
+    __doc__="Every stage's own parameters; see the params class in the stage's file.",
+    **{name: (stage.params, stage.params()) for name, stage in STAGES.items()},
+)  # type: ignore[call-overload]
 
 
 class Shards(Strict):
@@ -121,7 +96,7 @@ class Recipe(Strict):
     template_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="by template id, in place of the file's own; 0 switches it off"
     )
-    stages: StageParams = StageParams()
+    stages: StageParams = StageParams()  # type: ignore[valid-type]  # made of the list of stages
     quotas: Quotas = Quotas()
     calibration: CalibrationSettings = CalibrationSettings()
     rounds: Rounds = Rounds()
@@ -137,12 +112,13 @@ class Recipe(Strict):
             named["sketcher"] = named["sketcher"] or self.roles.painter
         return {role: name for role, name in named.items() if name is not None}
 
-    def params_of(self, stage: str) -> Any:
-        """A stage's parameters. The judge is calibrated as the critiques ask it, in all that is not said otherwise."""
-        params = getattr(self.stages, stage)
-        if stage == "calibration":
-            asked = {n: getattr(self.stages.critique, n) for n in JudgeParams.model_fields}
-            params = params.model_copy(update={n: v for n, v in asked.items() if n not in params.model_fields_set})
+    def params(self, stage: Stage[P]) -> P:
+        """A stage's parameters; in what they do not say otherwise, its judge is asked as that of `asks_like`."""
+        params: P = getattr(self.stages, stage.name)
+        if stage.asks_like:
+            other = getattr(self.stages, stage.asks_like)
+            asked = {n: getattr(other, n) for n in JudgeParams.model_fields if n not in params.model_fields_set}
+            params = params.model_copy(update=asked)
         return params
 
     def model_for(self, role: str) -> Any:
@@ -176,12 +152,9 @@ class Recipe(Strict):
         }
 
 
-def templates_for(stage: Stage, by_task: Mapping[str, list[Template]]) -> dict[str, list[Template]]:
-    """What a stage renders, by task. Raises UserError where a task is left without a template.
-
-    The judge is calibrated in the very words in which it is asked for critiques.
-    """
-    name = "critique" if stage.name == "calibration" else stage.name
+def templates_for(stage: Stage[Any], by_task: Mapping[str, list[Template]]) -> dict[str, list[Template]]:
+    """What a stage renders, by task. Raises UserError where a task is left without a template."""
+    name = stage.asks_like or stage.name
     mine = {task: [t for t in by_task.get(task, []) if not t.stages or name in t.stages] for task in stage.tasks}
     for task, templates in mine.items():
         if not templates:
@@ -274,7 +247,7 @@ def _check_named(recipe: Recipe, path: Path) -> None:
 
 def _check_categories(recipe: Recipe, words: Vocabulary, path: Path) -> None:
     """Every category can be composed of the vocabulary, and every quota can be met by one that is."""
-    prompts = recipe.stages.prompts
+    prompts = recipe.params(PROMPTS)
     asked = list(CATEGORIES) if prompts.source else [c for c, share in prompts.shares.items() if share]
     for category in [] if prompts.source else asked:
         try:

@@ -21,6 +21,8 @@ from underpaint.pipeline.selection.threshold_grid import yields
 from underpaint.schemas.corpus.sample import Sample
 from underpaint.schemas.interval import Share
 from underpaint.schemas.markup import parse_plan
+from underpaint.stages import calibration as calibration_stage
+from underpaint.stages import plan
 
 TITLES = {
     "multi_turn": "Multi-turn generation",
@@ -43,12 +45,12 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
     pool, contaminated = open_pool(candidates.table(lots), benchmarks, load_decisions(run.root))
     page = render_page(
         "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, state=run.state(), builds=run.builds(),
-        plan=run.recipe.stages.plan, status=status(run, selection), titles=TITLES, facts=facts,
+        plan=run.recipe.params(plan.STAGE), status=status(run, selection), titles=TITLES, facts=facts,
         samples={kind: [view_sample(*whole) for whole in shown] for kind, shown in facts.shown.items()},
         repairs=repairs(run.nodes["repair"], run.store, lots["sampled"]), grid=yields(pool, run.recipe.select),
         contaminated=contaminated, benchmarks=benchmarks, errors=_errors(run.recipe.name, facts, against),
         calibration=calibration, shortfalls=shortfalls(run.recipe, calibration), figure_names=FIGURES,
-        observations=run.recipe.params_of("calibration").observations,
+        observations=run.recipe.params(calibration_stage.STAGE).observations,
     )  # fmt: skip
     atomic_write(run.root / "report.html", page)
     return run.root / "report.html"

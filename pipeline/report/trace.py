@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from underpaint.pipeline.engine.graph import BRANCHES
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.selection.reference import Reference
 from underpaint.schemas.corpus.webdataset import decode
+from underpaint.stages.all_stages import BRANCHES
 
 
 def trace(run: Run, id: str) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _store_rows(run: Run, reference: Reference) -> list[dict[str, Any]]:
 
 
 def _led_to(row: dict[str, Any], reference: Reference) -> bool:
-    return row.get("rollout", reference.rollout) == reference.rollout and row.get("step", 0) <= reference.step
+    return bool(row.get("rollout", reference.rollout) == reference.rollout and row.get("step", 0) <= reference.step)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -71,14 +71,13 @@ def read_calibration(recipe: Recipe, nodes: Mapping[str, Node], store: Store) ->
         columns = ["side", "fault", "incomplete", "truth", "verdict", "critique", "own_verdicts"]
         rows += store.table(node, lot, columns).to_pylist()
         for failure in store.failures(node, lot):
-            side = next(s for s in Side if failure["unit"].endswith(f"{s.value} side"))
-            failed[side] += 1
+            failed[Side(failure["side"])] += 1
     by_side = {side: [r for r in rows if r["side"] == side.value] for side in Side}
     return {s: figures(found, failed[s]) for s, found in by_side.items() if found or failed[s]}
 
 
 def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
-    """Of rows of the calibration table (`schemas.tables`), all of one side."""
+    """Of rows of the calibration (`stages.calibration.CalibrationRow`), all of one side."""
     known = [r for r in rows if not beyond(_kinds(r["critique"]))]
     answered = Share(len(rows), len(rows) + unanswered)
     aside, rows = len(rows) - len(known), known

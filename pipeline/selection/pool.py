@@ -56,7 +56,8 @@ class CandidatePool:
 
     def values(self, measure: str) -> np.ndarray:
         """float64 (N,), NaN where nothing was measured."""
-        return self.table[measure].to_numpy(zero_copy_only=False).astype(np.float64)
+        found: np.ndarray = self.table[measure].to_numpy(zero_copy_only=False).astype(np.float64)
+        return found
 
     def refuse(self, mask: np.ndarray, reason: str) -> None:
         self.reasons.append(reason)

@@ -6,11 +6,12 @@ from collections import Counter
 from typing import Any
 
 from underpaint.pipeline.engine.category_yields import category_lines
-from underpaint.pipeline.engine.graph import BRANCHES, stage_lots
+from underpaint.pipeline.engine.graph import stage_lots
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.recipe.quotas import by_kind
 from underpaint.pipeline.selection.select import Selection, select
-from underpaint.stages.common.stage import balances
+from underpaint.stages.all_stages import BRANCHES
+from underpaint.stages.common.ledger import balances
 
 
 def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
@@ -31,7 +32,15 @@ def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
         fine = balances(summed) and all(map(balances, ledgers))
         whole = whole and fine
         stages.append(
-            {"stage": name, "unit": node.stage.unit, "lots": len(ledgers), "of": number, "balanced": fine, **summed}
+            {
+                "stage": name,
+                "unit": node.stage.unit,
+                "lots": len(ledgers),
+                "of": number,
+                "balanced": fine,
+                "adopted": sum("adopted" in m for m in manifests),
+                **summed,
+            }
         )
     found = {}
     if all(s["lots"] == s["of"] for s in stages):
@@ -80,6 +89,8 @@ def funnel_lines(found: dict[str, Any]) -> list[str]:
         )
         lines += [f"{'':<18}{n} rejected: {reason}" for reason, n in sorted(s["rejected"].items())]
         lines += [f"{'':<18}{n} failed: {error}" for error, n in sorted(s["failed"].items())]
+    if taken := ", ".join(f"{s['adopted']} of {s['stage']}" for s in found["stages"] if s["adopted"]):
+        lines += ["", f"lots taken over from before an upgrade (`underpaint adopt`): {taken}"]
     lines += category_lines(found["stages"])
     if found["quotas"]:
         lines += ["", *quota_lines(found["quotas"])]

@@ -13,9 +13,11 @@ from underpaint.pipeline.workbench.subjects import Subject
 from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages import critique, rollout
+from underpaint.stages.common.ledger import Failure
 from underpaint.stages.common.roles import AskRequest, ModelUnavailable, each
 from underpaint.stages.common.seeds import derive_seed
-from underpaint.stages.common.stage import Context, Failure, Lot
+from underpaint.stages.common.stage import Context, Lot
 from underpaint.stages.common.templating import Template
 from underpaint.stages.judgement.panel import Question, judge
 from underpaint.stages.prompting.tasks import TASKS, parse
@@ -64,7 +66,7 @@ def _variables(template: Template, subject: Subject) -> dict[str, str]:
 
 
 def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject], words: Vocabulary) -> list[Answered]:
-    params = run.recipe.stages.critique
+    params = run.recipe.params(critique.STAGE)
     side = Side(template.task.removeprefix("critique_"))
     context = Context(
         "critique", run.recipe.seed, Lot(0, run.recipe.lot_size), params, words, {"judge": model},
@@ -81,16 +83,16 @@ def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
             error = f"{result.error}: {result.message}"
             found.append(Answered(subject, request, result.response.split("\n"), None, 0.0, error))
             continue
-        critique = json.loads(result.critique.to_json())
-        kinds = tuple(f["kind"] for f in critique["findings"])
-        found.append(Answered(subject, request, result.answers, critique, result.agreement, kinds=kinds))
+        said = json.loads(result.critique.to_json())
+        kinds = tuple(f["kind"] for f in said["findings"])
+        found.append(Answered(subject, request, result.answers, said, result.agreement, kinds=kinds))
     return found
 
 
 def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
     """A step is written as `rollout` would; what is asked about a prompt is asked greedily."""
     requests, steps = [], template.task == "write"
-    temperature = run.recipe.stages.rollout.temperature if steps else 0.0
+    temperature = run.recipe.params(rollout.STAGE).temperature if steps else 0.0
     for subject in subjects:
         file = subject.picture(template)
         picture = decode_picture(file) if file else None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from underpaint.pipeline.engine.graph import STAGES
 from underpaint.pipeline.recipe.recipe import Recipe, templates_for
+from underpaint.stages.all_stages import STAGES
 from underpaint.stages.common.templating import Template
 
 

@@ -10,6 +10,8 @@ from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.errors import UserError
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages import prompts as prompts_stage
+from underpaint.stages.common.ledger import Unit
 from underpaint.stages.common.seeds import derive_random
 from underpaint.stages.common.templating import Template
 from underpaint.stages.prompting.enriching import Enrichment
@@ -26,7 +28,7 @@ class Subject:
     `key` is (sample, rollout, step), empty for a case of known truth.
     """
 
-    unit: str
+    unit: Unit
     variables: dict[str, str]
     scene: SceneGraph  # what the prompt asks for
     draft: bytes
@@ -61,7 +63,7 @@ def stored_subjects(run: Run, template: Template, number: int) -> list[Subject]:
 
 
 def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]]) -> list[Subject]:
-    words, length = run.recipe.words(), str((run.recipe.stages.prompts.enrich or Enrichment()).words)
+    words, length = run.recipe.words(), str((run.recipe.params(prompts_stage.STAGE).enrich or Enrichment()).words)
     samples = sorted({sample for sample, _, _ in keys})
     prompts = Node(run.nodes["prompts"].stage, rollout.upstream["prompts"], {}, {})
     asked = {r["sample"]: r for r in run.store.table(prompts, lot, samples=samples).to_pylist()}
@@ -74,7 +76,6 @@ def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]])
         scene = SceneGraph.model_validate_json(asked[sample]["scene"])
         variables = {"prompt": asked[sample]["prompt"], **{k: row[k] for k in WORDS}, **known_words(words)}
         variables |= {"facts": describe(scene, words), "words": length}
-        unit = f"sample {sample}, rollout {number}, step {step}"
         earlier = before["picture"] if before else None
-        found.append(Subject(unit, variables, scene, row["picture"], earlier, key))
+        found.append(Subject(Unit(*key), variables, scene, row["picture"], earlier, key))
     return found

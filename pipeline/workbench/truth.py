@@ -21,6 +21,7 @@ from underpaint.schemas.scenes.grammar import GrammarError, read
 from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
 from underpaint.schemas.scenes.scene import SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.ledger import Unit
 from underpaint.stages.judgement.entailment import read_scene
 from underpaint.stages.models.kinds import DrawnConfig
 
@@ -98,7 +99,7 @@ def calibration_cases(run: Run, side: Side, number: int) -> tuple[list[Subject],
     subjects, truths = [], list[Truth | None]()
     for row in mine:
         variables = {name: row[name] for name in ("prompt", "so_far", "instruction", "description")}
-        unit = f"calibration, sample {row['sample']}"
+        unit = Unit(row["sample"], detail="calibration")
         subjects.append(Subject(unit, variables, read(row["prompt"], words), row["picture"], None))
         truths.append(Truth(Critique.model_validate_json(row["truth"]), row["incomplete"] and not row["fault"]))
     return subjects, truths, words

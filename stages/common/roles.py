@@ -1,16 +1,23 @@
-"""The four roles a stage may ask for. A recipe names models and assigns them; a stage sees only these.
+"""The roles a stage may ask for. A recipe names models and assigns them; a stage sees only these.
 
 Every request carries its own seed, so an answer does not depend on what it was batched with.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from functools import cached_property
+from typing import Any, Protocol, TypedDict, TypeVar
 
 import numpy as np
 from PIL import Image
+
+from underpaint.schemas.corpus.picture import picture_sha256
+from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 
 class ModelUnavailable(Exception):
@@ -25,6 +32,11 @@ class PaintRequest:
     instruction: str
     description: str
     seed: int
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all of the request that can change its answer."""
+        return _digest(self.previous, "paint", self.instruction, self.description, self.seed)
 
 
 @dataclass(frozen=True)
@@ -42,8 +54,20 @@ class AskRequest:
     temperature: float = 0.0
     context: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all of the request that can change its answer."""
+        return _digest(self.picture, self.task, self.text, self.seed, self.temperature)
+
+
+def _digest(picture: Image.Image | None, *said: str | float) -> str:
+    shown = picture_sha256(picture.tobytes()) if picture else ""
+    return hashlib.sha256(json.dumps([*said, shown]).encode()).hexdigest()
+
 
 class Painter(Protocol):
+    """Paints and edits pictures."""
+
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
         """One RGB picture a request, in order."""
         ...
@@ -58,6 +82,8 @@ class Speaker(Protocol):
 
 
 class Scorer(Protocol):
+    """Embeds pictures and texts in one space."""
+
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         """Unit vectors, float32 (N, D)."""
         ...
@@ -67,13 +93,43 @@ class Scorer(Protocol):
         ...
 
 
-T = TypeVar("T")
+class Renderer(Protocol):
+    """Draws scenes, and knows what its pictures show; see `stages.models.drawn.DrawnPainter`."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words for all it can draw."""
+        ...
+
+    def render(self, scene: SceneGraph) -> Image.Image:
+        """An RGB picture. Raises ValueError where the scene does not fit it."""
+        ...
+
+    def read(self, picture: Image.Image) -> tuple[list[SceneObject], str]:
+        """What a picture that it rendered shows: the objects one by one, with their places, and the background."""
+        ...
 
 
+class Models(TypedDict, total=False):
+    """The models of a stage by role; only the roles that the stage asks for are there, and of these who is cast."""
+
+    painter: Painter
+    sketcher: Painter
+    writer: Speaker
+    judge: Speaker
+    arbiter: Speaker
+    scorer: Scorer
+    renderer: Renderer
+
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 ALIKE = 4  # requests that fail alike, every one of a call, before the model is blamed: two or three may earn it
 
 
-def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
+def each(
+    call: Callable[[Sequence[Asked]], Sequence[Answer]], requests: Sequence[Asked]
+) -> Sequence[Answer | Exception]:
     """`call` on all requests; where that raises, on each alone. Answers or exceptions, in order.
 
     Raises ModelUnavailable where every one of at least `ALIKE` requests fails with the same class of error: a broken
@@ -83,7 +139,7 @@ def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
         answers = call(requests) if requests else []
         if len(answers) != len(requests):
             raise RuntimeError(f"the model gave {len(answers)} answers to {len(requests)} requests")
-        return answers
+        return [*answers]
     except (MemoryError, KeyboardInterrupt, ModelUnavailable):
         raise
     except Exception as whole:
@@ -91,7 +147,7 @@ def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
             return [whole]
         alone = [each(call, [r])[0] for r in requests]
         if len(alone) >= ALIKE and all(isinstance(a, Exception) and type(a) is type(alone[0]) for a in alone):
-            raise ModelUnavailable(
-                f"each of {len(alone)} requests failed: {type(alone[0]).__name__}: {alone[0]}"
-            ) from alone[0]
+            first = alone[0]
+            assert isinstance(first, Exception)
+            raise ModelUnavailable(f"each of {len(alone)} requests failed: {type(first).__name__}: {first}") from first
         return alone

@@ -8,17 +8,42 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, cast
 
 from PIL import Image
 from pydantic import Field
 
 from underpaint.schemas.scenes.critique import Critique, CritiqueError, Judgement, Side, parse_critique
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, each
-from underpaint.stages.common.stage import Context, Failure, Params, pick_template
+from underpaint.stages.common.rows import Float32
+from underpaint.stages.common.stage import Context, Params
 from underpaint.stages.common.templating import Template
 from underpaint.stages.judgement.entailment import refuse_unpainted, weigh_observations
+
+
+class JudgedColumns(TypedDict):
+    """What a judge said of something, and how sure it was."""
+
+    verdict: str
+    critique: str
+    template: str
+    template_sha256: str
+    agreement: Float32  # share of the judge's answers on the verdict's side; those that do not count are on neither
+    answers: list[str]  # raw, in order of attempt
+    arbiter: str  # the arbiter's raw answer, "" where it was not asked
+    decided_by: str  # judge, arbiter or grammar
+
+
+def judged_columns(row: JudgedColumns) -> JudgedColumns:
+    """A row's columns about its judgement, and no others."""
+    return cast(JudgedColumns, {name: row[name] for name in JudgedColumns.__annotations__})  # type: ignore[literal-required]
+
+
+def settled_agreement(row: JudgedColumns) -> float:
+    """How sure a judgement is, in [0, 1]: what an arbiter decided is settled, however far the answers disagreed."""
+    return 1.0 if row["decided_by"] == "arbiter" else float(row["agreement"])
 
 
 @dataclass(frozen=True)
@@ -28,7 +53,7 @@ class Question:
     `template` is the id of the one to ask with, where the question follows from another; drawn by weight unless given.
     """
 
-    unit: str
+    unit: Unit
     side: Side
     variables: dict[str, str]
     picture: Image.Image | None = None
@@ -37,7 +62,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Judged:
-    """The critique that counts: the majority's, or the arbiter's. See the columns in `schemas.tables`."""
+    """The critique that counts: the majority's, or the arbiter's; see `JudgedColumns`."""
 
     critique: Critique
     agreement: float
@@ -50,7 +75,8 @@ class Judged:
     def conflict(self) -> bool:
         return self.critique.verdict is Judgement.CONFLICT
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> JudgedColumns:
+        """The columns of a table."""
         return {
             "verdict": self.critique.verdict.value,
             "critique": self.critique.to_json(),
@@ -72,7 +98,7 @@ class Votes:
 
     question: Question
     template: Template
-    request: AskRequest  # the first of the k
+    requests: Sequence[AskRequest]  # k of them
     texts: list[str]
     critiques: list[Critique]
     error: Exception | None
@@ -96,8 +122,8 @@ class Votes:
         return Judged(most, self.agreement(against > others), self.template, self.texts, decided_by=author)
 
     def _failure(self, error: Exception) -> Failure:
-        unit = f"{self.question.unit}, {self.question.side.value} side"
-        return Failure.of(unit, error, self.request.text, "\n".join(self.texts))
+        asked, side = self.requests, self.question.side.value
+        return Failure.of(self.question.unit, error, asked[0].text, "\n".join(self.texts), side=side, asked=asked)
 
 
 class JudgeParams(Params):
@@ -115,7 +141,7 @@ class JudgeParams(Params):
     arbitrate_below: float = Field(default=1.0, ge=0, le=1)
 
 
-def judge(context: Context, questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
+def judge(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
     """Ask about every question in one batch and let the majority decide; the arbiter where it is too small."""
     votes = _votes(context, questions, params)
     found = [v.decide() for v in votes]
@@ -123,25 +149,26 @@ def judge(context: Context, questions: Sequence[Question], params: JudgeParams) 
         return found
     open_ones = [i for i, f in enumerate(found) if _agreement(f) < params.arbitrate_below]
     requests = [
-        replace(votes[i].request, seed=context.seed_for(questions[i].unit, "arbiter"), temperature=0.0)
+        replace(votes[i].requests[0], seed=context.seed_for(str(questions[i].unit), "arbiter"), temperature=0.0)
         for i in open_ones
     ]
-    for i, said in zip(open_ones, each(context.models["arbiter"].ask, requests), strict=True):
-        found[i] = _arbitrated(votes[i], found[i], said, context.vocabulary)
+    answers = each(context.models["arbiter"].ask, requests)
+    for i, request, said in zip(open_ones, requests, answers, strict=True):
+        found[i] = _arbitrated(votes[i], found[i], request, said, context.vocabulary)
     return found
 
 
-def _votes(context: Context, questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
+def _votes(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
     answers, temperature = params.answers, params.temperature if params.answers > 1 else 0.0
     requests, templates = [], []
     for q in questions:
-        template = pick_template(context, f"critique_{q.side.value}", q.unit, q.template)
+        template = context.pick_template(f"critique_{q.side.value}", q.unit, q.template)
         text = template.render(**q.variables)
         templates.append(template)
         for k in range(answers):
             requests.append(
                 AskRequest(
-                    task=template.task, text=text, seed=context.seed_for(q.unit, q.side.value, k),
+                    task=template.task, text=text, seed=context.seed_for(str(q.unit), q.side.value, k),
                     picture=q.picture if template.picture else None, temperature=temperature,
                     context=q.variables,
                 )
@@ -152,12 +179,12 @@ def _votes(context: Context, questions: Sequence[Question], params: JudgeParams)
         own = slice(i * answers, (i + 1) * answers)
         how = "ignore" if template.kinds else params.observations  # no scene graph entails a template's own kinds
         weigh = partial(weigh_observations, how, q.side, q.variables, context.vocabulary)
-        found.append(count_votes(q, template, requests[own.start], said[own], weigh))
+        found.append(count_votes(q, template, requests[own], said[own], weigh))
     return found
 
 
 def count_votes(
-    question: Question, template: Template, request: AskRequest, said: Sequence[str | Exception],
+    question: Question, template: Template, requests: Sequence[AskRequest], said: Sequence[str | Exception],
     weigh: Callable[[Critique], Critique] = lambda c: c,
 ) -> Votes:  # fmt: skip
     """Sort the answers that count from those that do not: a model's own errors, what does not parse or follow."""
@@ -171,7 +198,7 @@ def count_votes(
             own.append(critique)
         except Exception as e:
             error = e
-    return Votes(question, template, request, [_text(a) for a in said], critiques, error, own)
+    return Votes(question, template, requests, [_text(a) for a in said], critiques, error, own)
 
 
 def _critique(answer: str | Exception, template: Template) -> Critique:
@@ -182,7 +209,7 @@ def _critique(answer: str | Exception, template: Template) -> Critique:
 
 
 def _arbitrated(
-    votes: Votes, before: Judged | Failure, said: str | Exception, vocabulary: Vocabulary
+    votes: Votes, before: Judged | Failure, request: AskRequest, said: str | Exception, vocabulary: Vocabulary
 ) -> Judged | Failure:
     """The arbiter's critique decides. Where it gives none that counts, what the judge said stands."""
     text = _text(said)
@@ -192,7 +219,10 @@ def _arbitrated(
     except Exception as e:
         if isinstance(before, Judged):
             return replace(before, arbiter=text)
-        return replace(before, message=f"{before.message}; the arbiter: {e}", response=f"{before.response}\n{text}")
+        return replace(
+            before, message=f"{before.message}; the arbiter: {e}", response=f"{before.response}\n{text}",
+            requests=[*before.requests, request.digest],
+        )  # fmt: skip
     agreement = votes.agreement(critique.verdict is Judgement.CONFLICT)
     return Judged(critique, agreement, votes.template, votes.texts, text, "arbiter")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from PIL import Image
 
@@ -28,20 +29,23 @@ class DrawnPainter:
     """
 
     def __init__(self, world: str, *, fault_rate: float = 0.0) -> None:
-        self.world = import_module(world)
+        self.world: Any = import_module(world)
         self.fault_rate = fault_rate
 
     @property
     def vocabulary(self) -> Vocabulary:
-        return self.world.vocabulary()
+        words: Vocabulary = self.world.vocabulary()
+        return words
 
     def render(self, scene: SceneGraph) -> Image.Image:
         """Raises ValueError where the scene does not fit the picture."""
-        return self.world.render(scene)
+        picture: Image.Image = self.world.render(scene)
+        return picture
 
     def read(self, picture: Image.Image) -> tuple[list[SceneObject], str]:
         """What a picture that it rendered shows: the objects one by one, with their places, and the background."""
-        return self.world.read_picture(picture)
+        seen: tuple[list[SceneObject], str] = self.world.read_picture(picture)
+        return seen
 
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
         """Raises schemas.scenes.grammar.GrammarError where a description is not the grammar's."""

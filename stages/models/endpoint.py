@@ -1,14 +1,13 @@
 """The writer, judge and painter roles over OpenAI-compatible endpoints: GPT, Qwen-VL on vLLM, BAGEL behind a server.
 
-What such a model says is not repeatable, so what it said is kept: every answer goes into `memory` under its request,
-and a request that is in there is not sent again. The pipeline gives each lot a memory of its own on disk.
+What such a model says is not repeatable, so what it said is kept: every answer goes into `memory` under the digest of
+its request, and a request that is in there is not sent again. The pipeline gives each lot a memory of its own on disk.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-import json
 import os
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 import openai
 from PIL import Image
 
-from underpaint.schemas.corpus.picture import decode_picture, picture_sha256
+from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.stages.common.roles import AskRequest, ModelUnavailable, PaintRequest
 
 R = TypeVar("R")
@@ -60,11 +59,11 @@ class Endpoint:
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
         """One answer a request, in order. Raises EndpointError after all were asked, ModelUnavailable."""
-        return self._all([(self._question(r), partial(self._say, r)) for r in requests])
+        return self._all([(r.digest, partial(self._say, r)) for r in requests])
 
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
         """One RGB picture of `size` × `size` a request, in order; otherwise as `ask`."""
-        files = self._all([(self._order(r), partial(self._draw, r)) for r in requests])
+        files = self._all([(r.digest, partial(self._draw, r)) for r in requests])
         return [self._picture(base64.b64decode(f)) for f in files]
 
     def _all(self, jobs: Sequence[tuple[str, Callable[[], str]]]) -> list[str]:
@@ -94,10 +93,6 @@ class Endpoint:
         text = f"{type(error).__name__}: {error}"
         return text.replace(self._key, "[key]") if self._key else text
 
-    def _question(self, r: AskRequest) -> str:
-        picture = picture_sha256(r.picture.tobytes()) if r.picture else ""
-        return _name(task=r.task, text=r.text, picture=picture, seed=r.seed, temperature=r.temperature)
-
     def _say(self, r: AskRequest) -> str:
         content: list[dict[str, Any]] = [{"type": "text", "text": r.text}]
         if r.picture is not None:
@@ -114,10 +109,6 @@ class Endpoint:
         if not text:
             raise EndpointError(f"answered without text (finish reason {choice.finish_reason if choice else 'none'})")
         return str(text).strip()
-
-    def _order(self, r: PaintRequest) -> str:
-        picture = picture_sha256(r.previous.tobytes()) if r.previous else ""
-        return _name(task="paint", text=r.instruction, picture=picture, seed=r.seed, size=self.size)
 
     def _draw(self, r: PaintRequest) -> str:
         """The answer's base64. A first step is generated, a later one edits the picture before it."""
@@ -150,8 +141,3 @@ def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _name(**request: Any) -> str:
-    """A request as its memory knows it: all that changes the answer, pictures by their digest."""
-    return json.dumps(request, sort_keys=True)

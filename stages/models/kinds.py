@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
 import re
@@ -14,9 +13,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from underpaint.stages.common.code_digest import PROJECT, code_digest
+from underpaint.stages.common.code_digest import PROJECT, code_digest, code_parts, total
 from underpaint.stages.models.checkpoint import folder_digest, folder_fault, is_folder
 
+# Roles that ask for what another role asks for.
+PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
 HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
 # What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
 OPEN_CLIP_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -39,9 +40,22 @@ class ModelConfig(BaseModel, ABC):
     def load(self) -> Any:
         """The model itself, ready to be asked; see stages/common/roles.py."""
 
-    def identity(self) -> dict[str, Any]:
-        """What the fingerprint of every stage that uses the model depends on."""
+    def settings(self) -> dict[str, Any]:
+        """All that is said of it, but for what never changes an answer; weights by their content."""
         return {k: v for k, v in self.model_dump(mode="json").items() if k not in self.SPEED_ONLY}
+
+    def source(self) -> dict[str, str]:
+        """Digests of the code that the model itself is, by module: a drawn world, a model of one's own."""
+        return {}
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from every other model that would answer otherwise; samples carry a digest of it."""
+        source = self.source()
+        return {**self.settings(), **({"source": total(source)} if source else {})}
+
+    def code(self, role: str) -> dict[str, str]:
+        """Digests of all code that turns a role's requests into answers, by module."""
+        return {**(code_parts(self.module) if self.module else {}), **self.source()}
 
     def missing(self) -> str:
         """Why the model cannot be loaded, "" where it can; checked before anything runs."""
@@ -62,9 +76,9 @@ class CheckpointConfig(ModelConfig):
     device: str = "auto"
     batch: int = Field(default=16, ge=1, le=1024)
 
-    def identity(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """A local checkpoint is what its files hold, not where they lie."""
-        named = super().identity()
+        named = super().settings()
         if is_folder(self.checkpoint):
             named["checkpoint"] = folder_digest(Path(self.checkpoint))
         return named
@@ -126,8 +140,8 @@ class OpenClipConfig(ModelConfig):
     device: str = "auto"
     batch: int = Field(default=64, ge=1, le=4096)
 
-    def identity(self) -> dict[str, Any]:
-        named = super().identity()
+    def settings(self) -> dict[str, Any]:
+        named = super().settings()
         if is_folder(self.checkpoint):
             named["checkpoint"] = folder_digest(Path(self.checkpoint))
         return named
@@ -166,8 +180,8 @@ class DrawnConfig(ModelConfig):
     world: str = "underpaint.miniature.world"
     fault_rate: float = Field(default=0.0, ge=0, le=1)
 
-    def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "source": _module_digest(self.world)}
+    def source(self) -> dict[str, str]:
+        return _code_of(self.world)
 
     def missing(self) -> str:
         return _unimportable(self.world, *self.world_gives)
@@ -185,6 +199,10 @@ class SymbolicConfig(DrawnConfig):
     module: ClassVar[str] = "underpaint.stages.models.symbolic"
     world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "read_picture")
     kind: Literal["symbolic"]  # type: ignore[assignment]
+
+    def code(self, role: str) -> dict[str, str]:
+        played = PLAYED_BY.get(role, role)
+        return {**code_parts(self.module, (f"Symbolic{played.capitalize()}",)), **self.source()}
 
     def load(self) -> Any:
         from underpaint.stages.models.symbolic import Symbolic
@@ -260,8 +278,8 @@ class PythonConfig(ModelConfig):
     factory: str = Field(pattern=r"^[\w.]+:\w+$")
     options: dict[str, Any] = Field(default_factory=dict)
 
-    def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "source": _module_digest(self.factory.split(":")[0])}
+    def source(self) -> dict[str, str]:
+        return _code_of(self.factory.split(":")[0])
 
     def missing(self) -> str:
         module, name = self.factory.split(":")
@@ -291,8 +309,8 @@ def _unpinned(checkpoint: str, revision: str | None) -> str:
     return ""
 
 
-def _module_digest(module: str) -> str:
-    """SHA-256 over the code of a module, of what it imports from its package or this project, and of its `icons`.
+def _code_of(module: str) -> dict[str, str]:
+    """Digests of the code of a module, of what it imports from its package or this project, and of its `icons`.
 
     A drawn world takes its drawings from a module of that name in it, which an environment variable may choose.
     """
@@ -300,9 +318,8 @@ def _module_digest(module: str) -> str:
     icons = getattr(found, "icons", None)
     parts = [found, *([icons] if inspect.ismodule(icons) else [])]
     if not all(getattr(part, "__file__", None) for part in parts):  # compiled: its name is all there is
-        return hashlib.sha256(module.encode()).hexdigest()
-    digests = [code_digest(p.__name__, (*PROJECT, p.__name__.split(".")[0])) for p in parts]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+        return {module: module}
+    return {p.__name__: code_digest(p.__name__, packages=(*PROJECT, p.__name__.split(".")[0])) for p in parts}
 
 
 def _unimportable(module: str, *names: str) -> str:

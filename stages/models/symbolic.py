@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Sequence
 from importlib import import_module
 from random import Random
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -30,51 +31,21 @@ from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.planning.order import told_from
 
 
-class Symbolic:
-    """`world` is a module with ``vocabulary()`` and ``read_picture(picture) -> (objects one by one, background)``."""
+class SymbolicWriter:
+    """Plans a step, reads a prompt, makes one long. `world` is a module with ``vocabulary()``."""
 
-    def __init__(self, world: str, *, fault_rate: float = 0.0) -> None:
-        self.world = import_module(world)
-        self.fault_rate = fault_rate
+    def __init__(self, world: Any, fault_rate: float) -> None:
+        self.world, self.fault_rate = world, fault_rate
 
-    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+    def answer(self, request: AskRequest) -> str:
         """Raises schemas.scenes.grammar.GrammarError where a text is not the grammar's."""
-        return [self._answer(r) for r in requests]
-
-    def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
-        """Unit vectors (N, D) that count what is seen, by noun and attributes, place and background apart."""
-        scenes = (observed_scene(*self.world.read_picture(p)) for p in pictures)
-        return self._embed([_contents(scene) for scene in scenes])
-
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors (N, D) of descriptions, in the space of the pictures. Raises GrammarError."""
-        return self._embed([_contents(read(t, self.world.vocabulary())) for t in texts])
-
-    def _embed(self, scenes: list[dict[str, float]]) -> np.ndarray:
-        words: Vocabulary = self.world.vocabulary()
-        values = [value for kind, all in words.attributes.items() if kind != PLACE for value in all]
-        looks = [f"{value} {noun}" for noun in words.nouns for value in values]
-        axes = [*looks, *words.nouns, *words.backgrounds]
-        vectors = np.array([[scene.get(axis, 0.0) for axis in axes] for scene in scenes], np.float32)
-        vectors = vectors.reshape(len(scenes), len(axes))
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-
-    def _answer(self, request: AskRequest) -> str:
         words: Vocabulary = self.world.vocabulary()
         said = request.context
-        if request.task == "write":
-            return self._write(request, words)
         if request.task == "parse_prompt":
             return prompt_scene(said["prompt"], words).model_dump_json()
         if request.task == "enrich_prompt":
             return tell(said["facts"], int(said["words"]), derive_random("symbolic", request.seed), words)
-        if request.task == "critique_picture":
-            instances, background = self.world.read_picture(request.picture)
-            return inspect_picture(instances, background, read(said["description"], words), words).to_json()
-        before = read_scene(said["so_far"], words)
-        edit = read_instruction(said["instruction"], before, words)
-        described = read(said["description"], words)
-        return inspect_text(prompt_scene(said["prompt"], words), before, edit, described, words).to_json()
+        return self._write(request, words)
 
     def _write(self, request: AskRequest, words: Vocabulary) -> str:
         """The next step: the first object still missing, on a place that leaves room for the rest."""
@@ -97,6 +68,63 @@ class Symbolic:
         if before.objects:
             edit = Edit(op=Op.ADD, node=scene.objects[-1], relations=told_from(scene.objects[-1], scene))
         return plan_text(instruct(before, edit, words), describe(scene, words))
+
+
+class SymbolicJudge:
+    """Compares scene graphs. `world` also has ``read_picture(picture) -> (objects one by one, background)``."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+
+    def answer(self, request: AskRequest) -> str:
+        """Raises schemas.scenes.grammar.GrammarError where a text is not the grammar's."""
+        words: Vocabulary = self.world.vocabulary()
+        said = request.context
+        if request.task == "critique_picture":
+            instances, background = self.world.read_picture(request.picture)
+            return inspect_picture(instances, background, read(said["description"], words), words).to_json()
+        before = read_scene(said["so_far"], words)
+        edit = read_instruction(said["instruction"], before, words)
+        described = read(said["description"], words)
+        return inspect_text(prompt_scene(said["prompt"], words), before, edit, described, words).to_json()
+
+
+class SymbolicScorer:
+    """Counts what is seen or said. `world` is as for `SymbolicJudge`."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+
+    def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        """Unit vectors (N, D) that count what is seen, by noun and attributes, place and background apart."""
+        scenes = (observed_scene(*self.world.read_picture(p)) for p in pictures)
+        return self._embed([_contents(scene) for scene in scenes])
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors (N, D) of descriptions, in the space of the pictures. Raises GrammarError."""
+        return self._embed([_contents(read(t, self.world.vocabulary())) for t in texts])
+
+    def _embed(self, scenes: list[dict[str, float]]) -> np.ndarray:
+        words: Vocabulary = self.world.vocabulary()
+        values = [value for kind, all in words.attributes.items() if kind != PLACE for value in all]
+        looks = [f"{value} {noun}" for noun in words.nouns for value in values]
+        axes = [*looks, *words.nouns, *words.backgrounds]
+        vectors = np.array([[scene.get(axis, 0.0) for axis in axes] for scene in scenes], np.float32)
+        vectors = vectors.reshape(len(scenes), len(axes))
+        unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+        return unit
+
+
+class Symbolic(SymbolicScorer):
+    """All three in one. Each has a class of its own, so that editing one role's code stales no other role's answers."""
+
+    def __init__(self, world: str, *, fault_rate: float = 0.0) -> None:
+        super().__init__(import_module(world))
+        self.writer, self.judge = SymbolicWriter(self.world, fault_rate), SymbolicJudge(self.world)
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        """Raises schemas.scenes.grammar.GrammarError where a text is not the grammar's."""
+        return [(self.judge if r.task.startswith("critique") else self.writer).answer(r) for r in requests]
 
 
 def _contents(scene: SceneGraph) -> dict[str, float]:

@@ -19,7 +19,7 @@ class NoOrder(ValueError):
 def extent(node: SceneObject, vocabulary: Vocabulary) -> float:
     """How much of the picture a node takes, roughly: its noun's size, its adjectives, its number."""
     adjectives = [SIZE_WORDS.get(value, 1.0) for value in node.attributes.values()]
-    return vocabulary.sizes.get(node.noun, 1.0) * max(adjectives, default=1.0) * node.count**0.5
+    return float(vocabulary.sizes.get(node.noun, 1.0) * max(adjectives, default=1.0) * node.count**0.5)
 
 
 def told_from(node: SceneObject, scene: SceneGraph) -> tuple[Relation, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,8 +17,9 @@ from underpaint.schemas.scenes.mentions import disagreements
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, each
-from underpaint.stages.common.stage import Context, Failure, pick_template
+from underpaint.stages.common.stage import Context
 
 TASK = "enrich_prompt"
 DROPS = "the long prompt drops what the scene has"
@@ -59,23 +61,21 @@ def departure(text: str, scene: SceneGraph, vocabulary: Vocabulary) -> str:
 
 
 def enrich_prompts(
-    context: Context, prompts: Mapping[int, tuple[str, SceneGraph]]
+    context: Context[Any], settings: Enrichment, prompts: Mapping[int, tuple[str, SceneGraph]]
 ) -> dict[int, Enriched | Departs | Failure]:
     """The long wording of each prompt by sample; attempts are made for all together, so that batches stay full."""
-    settings: Enrichment = context.params.enrich
     found: dict[int, Enriched | Departs | Failure] = {}
     left = dict(prompts)
     for attempt in range(settings.attempts):
         left = {s: p for s, p in left.items() if not isinstance(found.get(s), Enriched)}
-        found |= _ask(context, left, attempt)
+        found |= _ask(context, settings, left, attempt)
     return found
 
 
 def _ask(
-    context: Context, prompts: Mapping[int, tuple[str, SceneGraph]], attempt: int
+    context: Context[Any], settings: Enrichment, prompts: Mapping[int, tuple[str, SceneGraph]], attempt: int
 ) -> dict[int, Enriched | Departs | Failure]:
-    settings: Enrichment = context.params.enrich
-    templates = {s: pick_template(context, TASK, f"sample {s}") for s in prompts}
+    templates = {s: context.pick_template(TASK, Unit(s)) for s in prompts}
     requests = []
     for sample, (prompt, scene) in prompts.items():
         facts = describe(scene, context.vocabulary)
@@ -92,7 +92,7 @@ def _ask(
             text = long_text(answer)
         except Exception as e:
             said = answer if isinstance(answer, str) else ""
-            found[sample] = Failure.of(f"sample {sample}, long prompt", e, request.text, said)
+            found[sample] = Failure.of(Unit(sample, detail="long prompt"), e, request.text, said, asked=[request])
             continue
         reason = departure(text, scene, context.vocabulary)
         found[sample] = Departs(reason) if reason else Enriched(text, templates[sample].digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,8 +15,10 @@ from underpaint.schemas.scenes.mentions import find_mentions
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, each
-from underpaint.stages.common.stage import Context, Failure, pick_template
+from underpaint.stages.common.stage import Context
+from underpaint.stages.prompting.prompt_source import PromptSource
 
 TASK = "parse_prompt"
 
@@ -67,7 +70,9 @@ def check_against(prompt: str, scene: SceneGraph, vocabulary: Vocabulary) -> Sce
     return scene
 
 
-def parse_prompts(context: Context, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
+def parse_prompts(
+    context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
+) -> dict[int, Parsed | Failure]:
     """A scene for every prompt, by sample, or what both readers said against it."""
     found: dict[int, Parsed | Failure] = {}
     left: dict[int, tuple[str, Exception]] = {}
@@ -79,14 +84,14 @@ def parse_prompts(context: Context, prompts: Mapping[int, str]) -> dict[int, Par
             left[sample] = prompt, e
         except ValueError as e:  # a control token: no sample may hold it
             found[sample] = Failure.of(_unit(sample, prompt), e, prompt)
-    if context.params.source.reader == "grammar":
+    if source.reader == "grammar":
         return found | {s: Failure.of(_unit(s, prompt), e, prompt) for s, (prompt, e) in left.items()}
-    return found | _ask(context, {s: prompt for s, (prompt, _) in left.items()})
+    return found | _ask(context, source, {s: prompt for s, (prompt, _) in left.items()})
 
 
-def _ask(context: Context, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
+def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
     known = known_words(context.vocabulary)
-    templates = {s: pick_template(context, TASK, f"sample {s}") for s in prompts}
+    templates = {s: context.pick_template(TASK, Unit(s)) for s in prompts}
     requests = []
     for sample, prompt in prompts.items():
         variables = {"prompt": prompt, **known}
@@ -99,17 +104,17 @@ def _ask(context: Context, prompts: Mapping[int, str]) -> dict[int, Parsed | Fai
             if isinstance(answer, Exception):
                 raise answer
             scene = check_against(prompt, parse_scene(answer), context.vocabulary)
-            if not context.params.source.open_words:
+            if not source.open_words:
                 check_words(scene, context.vocabulary)
             found[sample] = Parsed(scene, "writer", templates[sample].digest)
         except Exception as e:
             said = answer if isinstance(answer, str) else ""
-            found[sample] = Failure.of(_unit(sample, prompt), e, request.text, said)
+            found[sample] = Failure.of(_unit(sample, prompt), e, request.text, said, asked=[request])
     return found
 
 
-def _unit(sample: int, prompt: str) -> str:
-    return f"sample {sample}: {prompt}"
+def _unit(sample: int, prompt: str) -> Unit:
+    return Unit(sample, detail=prompt)
 
 
 def known_words(vocabulary: Vocabulary) -> dict[str, str]:

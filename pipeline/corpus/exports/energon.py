@@ -7,8 +7,6 @@ docs/format.md shows the cooker that turns its crude samples into ours.
 from __future__ import annotations
 
 import io
-import os
-import shutil
 from contextlib import redirect_stdout
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +15,7 @@ import yaml
 
 from underpaint.pipeline.corpus.exports.folder import corpus_index, fresh_folder
 from underpaint.pipeline.corpus.index import Index
+from underpaint.pipeline.engine.store import link
 from underpaint.pipeline.errors import UserError
 from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
 
@@ -41,7 +40,7 @@ def export(corpus: Path, out: Path) -> dict[str, int]:
                 continue
             (folder / subset).mkdir()
             for shard in shards:
-                _link(corpus / shard, folder / shard)
+                link(corpus / shard, folder / shard)
             patterns = [(part, f".*-{split}-.*\\.tar") for part, split in PARTS.items()]
             with redirect_stdout(io.StringIO()):  # it talks of each step
                 WebdatasetPreparator.prepare_dataset(
@@ -65,11 +64,3 @@ def _blend(index: Index) -> dict[str, Any]:
         if blend:
             splits[part] = {"blend": blend}
     return {"__module__": "megatron.energon", "__class__": "MetadatasetV2", "splits": splits}
-
-
-def _link(source: Path, target: Path) -> None:
-    """Without a second copy of the bytes where the file system can."""
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
