@@ -78,6 +78,28 @@ def make_lot(
     return loaded, nodes, store
 
 
+class InProcess:
+    """What a pool of Ray's workers does, by this process; `broken` in every job."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.broken = broken
+
+    def run(
+        self, factory: Callable[..., Any], arguments: Any, jobs: Any, *, on_done: Any = None, gpus: float = 0
+    ) -> Any:  # fmt: skip
+        from underpaint.pipeline.engine.runner import Report
+
+        work, report = factory(*arguments), Report()
+        for job in jobs:
+            if self.broken:
+                report.errors[job] = RuntimeError("killed")
+                continue
+            report.results[job] = work(job)
+            if on_done:
+                on_done(job, report.results[job])
+        return report
+
+
 def command(*arguments: str | Path) -> tuple[list[str], dict[str, Any]]:
     """``underpaint …`` as a process of its own: the words, and how to start it."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
-from conftest import make_lot, structural_recipe
+from conftest import InProcess, make_lot, structural_recipe
 from rich.console import Console
 
 from benchmarks.staleness import edit_all, edited
 from underpaint.pipeline.corpus.assemble import Assembler, read_op
 from underpaint.pipeline.corpus.write_shards import write_shards
 from underpaint.pipeline.engine.run_folder import Run, open_run
-from underpaint.pipeline.engine.runner import Report
 from underpaint.pipeline.engine.store import StoreError
 from underpaint.pipeline.errors import BuildError
 from underpaint.pipeline.report.trace import trace
@@ -31,24 +30,6 @@ from underpaint.stages.common.ledger import Ledger
 from underpaint.stages.common.stage import Outcome
 
 QUIET = Console(quiet=True)
-
-
-class InProcess:
-    """What a pool does, by this process; `broken` in every job."""
-
-    def __init__(self, broken: bool = False) -> None:
-        self.broken = broken
-
-    def run(
-        self, factory: Callable[..., Any], arguments: tuple[Any, ...], jobs: Any, *, on_done: Any, gpus: float = 0
-    ) -> Report:  # fmt: skip
-        work, report = factory(*arguments), Report()
-        for job in jobs:
-            if self.broken:
-                report.errors[job] = RuntimeError("killed")
-            else:
-                report.results[job] = work(job)
-        return report
 
 
 @pytest.fixture(scope="module")
