@@ -16,7 +16,7 @@ from conftest import ROOT, underpaint
 from underpaint.pipeline.recipe.recipe_schema import files, json_schema, meaning, type_name
 from underpaint.schemas.corpus.write_schema import stale, write_or_check
 
-RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+RECIPES = sorted([*(ROOT / "recipes").glob("*.yaml"), *(ROOT / "examples").glob("*/recipe.yaml")])
 MODULE = "underpaint.pipeline.recipe.recipe_schema"
 
 
@@ -26,7 +26,7 @@ def problems(recipe: Any) -> list[str]:
     return [error.message for error in checked.iter_errors(json.loads(json.dumps(recipe)))]
 
 
-@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_every_recipe_of_ours_keeps_to_the_schema_that_its_first_line_names(file: Path) -> None:
     text = file.read_text()
     named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
