@@ -29,7 +29,7 @@ Whatever has a default may be left out. A field that is not here is refused."""
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a recipe (draft 2020-12). What only several fields together can break is not in it."""
-    schema = _without_noise(Recipe.model_json_schema())
+    schema = json.loads(json.dumps(Recipe.model_json_schema()), object_hook=_without_noise)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A recipe of underpaint", **schema}
 
 
@@ -42,14 +42,10 @@ def files() -> dict[Path, str]:
     return {ROOT / "recipes" / "recipe.schema.json": schema_text(), ROOT / "docs" / "recipe.md": page_text()}
 
 
-def _without_noise(node: Any) -> Any:
+def _without_noise(node: dict[str, Any]) -> dict[str, Any]:
     """Without pydantic's titles, which repeat names, and the defaults of whole sections, which repeat those within."""
-    if isinstance(node, list):
-        return [_without_noise(x) for x in node]
-    if not isinstance(node, dict):
-        return node
-    noise = {"title", "default"} if "$ref" in node else {"title"}
-    return {k: _without_noise(v) for k, v in node.items() if k not in noise or (k == "title" and isinstance(v, dict))}
+    noise = {("title", str), *([("default", dict)] if "$ref" in node else [])}
+    return {k: v for k, v in node.items() if (k, type(v)) not in noise}
 
 
 def page_text() -> str:
@@ -82,15 +78,9 @@ def _place(node: Mapping[str, Any], path: str, definitions: Mapping[str, Any], p
                 _place(definitions[reference], here, definitions, places)
 
 
-def _references(field: Any) -> Iterator[str]:
+def _references(field: Mapping[str, Any]) -> list[str]:
     """The definitions that a field names, however deep in unions, lists and mappings."""
-    if isinstance(field, list):
-        for one in field:
-            yield from _references(one)
-    elif isinstance(field, dict):
-        if "$ref" in field:
-            yield field["$ref"].rpartition("/")[2]
-        yield from _references([field.get(k) for k in ("anyOf", "oneOf", "items", "additionalProperties")])
+    return re.findall(r'"\$ref": "#/\$defs/(\w+)"', json.dumps(field))
 
 
 def _section(
@@ -111,8 +101,9 @@ def _section(
 
 def meaning(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     """A field's own description, or the first paragraph of its section's."""
-    said = field.get("description") or definitions.get(next(_references(field), ""), {}).get("description", "")
-    return " ".join(str(said).split("\n\n")[0].replace("``", "`").split())
+    sections = [definitions[reference] for reference in _references(field)]
+    said = next((one["description"] for one in (field, *sections) if "description" in one), "")
+    return " ".join(said.split("\n\n")[0].replace("``", "`").split())
 
 
 def type_name(field: Mapping[str, Any], headings: Mapping[str, str]) -> str:
