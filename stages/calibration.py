@@ -55,9 +55,9 @@ class CalibrationRow(SampleRow, JudgedColumns):
 
 
 class CalibrationParams(JudgeParams):
-    """How the judge is asked is the critique's, where not given here; a scene holds `capacity` objects at most."""
+    """How the judge is asked about cases of known truth: as `stages.critique` asks it, where not given here."""
 
-    capacity: int = Field(default=4, ge=2, le=10)
+    capacity: int = Field(default=4, ge=2, le=10, description="how many objects a scene holds at most")
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,11 @@ class CritiqueRow(RolloutStepRow, JudgedColumns):
 
 
 class CritiqueParams(JudgeParams):
-    """How the judge is asked about each step and side; an odd number of answers, so that a majority exists."""
+    """How the judge is asked about each step and side."""
 
-    answers: int = Field(default=3, ge=1, le=15)
+    answers: int = Field(
+        default=3, ge=1, le=15, description="times a question is put; an odd number, so that a majority exists"
+    )
 
     @field_validator("answers")
     @classmethod

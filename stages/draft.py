@@ -21,9 +21,14 @@ class DraftRow(StepRow, Painted):
 
 
 class DraftParams(Params):
-    """Of `drafts` pictures painted a step, the one nearest to its description by CLIP goes on."""
+    """How the painted trajectories are painted."""
 
-    drafts: int = Field(default=1, ge=1, le=16)
+    drafts: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="pictures painted a step; the one nearest to its description by CLIP goes on",
+    )
 
     def roles(self) -> tuple[str, ...]:
         return ("scorer",) if self.drafts > 1 else ()

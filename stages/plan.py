@@ -43,18 +43,22 @@ class PlanRow(StepRow):
 
 
 class PlanParams(Params):
-    """`pictures` are relative weights of the number of pictures, `detours` of the kinds of detour.
+    """The steps of the painted trajectories. The shares are kept within a lot, as far as its scenes have room."""
 
-    Both are kept within a lot, as far as its scenes have room. A plan takes at most one detour, with probability
-    `detour_share`; with probability `background_first` it may begin with the background alone. `reworded` is the share
-    of instructions in another wording than the grammar's own ("diverse instructions").
-    """
-
-    pictures: Weights[Pictures] = Field(default={1: 0.03, 2: 0.13, 3: 0.25, 4: 0.38, 5: 0.21})
-    detour_share: float = Field(default=0.5, ge=0, le=1)
-    detours: Weights[Kind] = Field(default={"modify": 1.0, "swap": 1.0, "remove": 1.0})
-    background_first: float = Field(default=1.0, ge=0, le=1)
-    reworded: float = Field(default=0.6, ge=0, le=1)
+    pictures: Weights[Pictures] = Field(
+        default={1: 0.03, 2: 0.13, 3: 0.25, 4: 0.38, 5: 0.21},
+        description="relative weights of the number of pictures, 1 to 5",
+    )
+    detour_share: float = Field(default=0.5, ge=0, le=1, description="probability of a detour; a plan has one at most")
+    detours: Weights[Kind] = Field(
+        default={"modify": 1.0, "swap": 1.0, "remove": 1.0}, description="relative weights of the kinds of detour"
+    )
+    background_first: float = Field(
+        default=1.0, ge=0, le=1, description="probability that a plan may begin with the background alone"
+    )
+    reworded: float = Field(
+        default=0.6, ge=0, le=1, description="share of instructions in another wording than the grammar's own"
+    )
 
 
 class NoPlan(ValueError):

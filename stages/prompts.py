@@ -59,17 +59,15 @@ class Asked:
 
 
 class PromptParams(Params):
-    """`shares` are relative weights of the categories; `capacity` is how many objects a picture holds.
+    """Where the prompts come from, and what they ask for (docs/prompts.md)."""
 
-    `attributes` are given to every object ("always"), or only where the category asks for them, as in GenEval. A
-    `source` is the user's own list in place of composed prompts; `enrich` has the writer make them long.
-    """
-
-    shares: Weights[str] = Field(default_factory=lambda: dict(SHARES))
-    capacity: int = Field(default=4, ge=2, le=10)
-    attributes: Literal["always", "asked"] = "always"
-    source: PromptSource | None = None
-    enrich: Enrichment | None = None
+    shares: Weights[str] = Field(default=SHARES, description="relative weights of the categories of composed prompts")
+    capacity: int = Field(default=4, ge=2, le=10, description="how many objects a picture holds at most")
+    attributes: Literal["always", "asked"] = Field(
+        default="always", description="given to every object, or only where the category asks for them, as in GenEval"
+    )
+    source: PromptSource | None = Field(default=None, description="a list of your own in place of composed prompts")
+    enrich: Enrichment | None = Field(default=None, description="has the writer make the prompts long")
 
     @field_validator("shares")
     @classmethod

@@ -39,18 +39,19 @@ class RepairRow(RolloutStepRow, Painted):
 class RepairParams(JudgeParams):
     """How many tries of each kind a flawed draft gets, in this order, until the judge accepts a picture.
 
-    siblings  drafts of other rollouts of the prompt whose step has the same words and which the judge accepted
-    edits     the flawed draft, edited as the critique's correction says
-    repaints  the step anew, from the picture before it
-    drafts    pictures painted a try; the one nearest to the description by CLIP is judged
-
     A sibling and a repaint show all that the description says, so they are no picture for a correction that mends less.
     """
 
-    siblings: int = Field(default=1, ge=0, le=8)
-    edits: int = Field(default=2, ge=0, le=8)
-    repaints: int = Field(default=1, ge=0, le=8)
-    drafts: int = Field(default=1, ge=1, le=16)
+    siblings: int = Field(
+        default=1, ge=0, le=8,
+        description="drafts of other rollouts of the prompt whose step has the same words and which the judge accepted",
+    )  # fmt: skip
+    edits: int = Field(default=2, ge=0, le=8, description="the flawed draft, edited as the critique's correction says")
+    repaints: int = Field(default=1, ge=0, le=8, description="the step anew, from the picture before it")
+    drafts: int = Field(
+        default=1, ge=1, le=16,
+        description="pictures painted a try; the one nearest to the description by CLIP is judged",
+    )  # fmt: skip
 
     def roles(self) -> tuple[str, ...]:
         return ("scorer",) if self.drafts > 1 else ()

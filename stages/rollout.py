@@ -46,11 +46,11 @@ class Step(Written, PictureColumns):
 
 
 class RolloutParams(Params):
-    """`rollouts` attempts at every prompt, the writer sampled at `temperature`, `max_pictures` each at most."""
+    """How the policy (writer and sketcher) is sampled."""
 
-    rollouts: int = Field(default=2, ge=1, le=64)
-    temperature: float = Field(default=0.7, ge=0, le=2)
-    max_pictures: int = Field(default=5, ge=1, le=5)
+    rollouts: int = Field(default=2, ge=1, le=64, description="attempts at every prompt")
+    temperature: float = Field(default=0.7, ge=0, le=2, description="of the writer")
+    max_pictures: int = Field(default=5, ge=1, le=5, description="an attempt ends after so many pictures")
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conftest import ROOT
 
-RIGHT = '''
+RIGHT = """
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.stages import draft
 from underpaint.stages.common.roles import AskRequest
@@ -23,7 +23,7 @@ def use(context: Context[DraftParams], inputs: Tables, recipe: Recipe) -> list[s
     said = context.models["writer"].ask([AskRequest("write", str(first["seed"]), 1)])
     row: DraftRow = {"sample": 1, "step": 1, "picture": b"", "seed": context.params.drafts, "scores": []}
     return [*said, str(row["scores"]), str(recipe.params(draft.STAGE).drafts)]
-'''
+"""
 WRONG = {
     '["writer"].ask(': ('["writer"].aks(', '"Speaker" has no attribute "aks"'),
     'first["seed"]': ('first["sede"]', 'has no key "sede"'),

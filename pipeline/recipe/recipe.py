@@ -35,62 +35,66 @@ Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "r
 class Roles(Strict):
     """Which model plays which role; each a name from `models`. One model may play several.
 
-    The sketcher paints the rollouts, the painter where none is named: in the paper the drafts that are judged are the
-    policy's own and the targets are FLUX's. The arbiter is asked where the judge's answers disagree, if there is one.
-    The renderer (a model of the kind `drawn`) shows the scenes on which the judge is calibrated; without one there is
-    no calibration of the picture side.
+    In the paper the drafts that are judged are the policy's own (writer and sketcher) and the targets are FLUX's.
     """
 
-    painter: str
-    writer: str
-    judge: str
-    scorer: str
-    sketcher: str | None = None
-    arbiter: str | None = None
-    renderer: str | None = None
+    painter: str = Field(description="paints the multi-turn trajectories and the corrections")
+    writer: str = Field(description="writes the steps of the rollouts, reads prompts and makes them long")
+    judge: str = Field(description="writes the critiques, and decides which pictures pass")
+    scorer: str = Field(description="embeds pictures and texts, for CLIP scores")
+    sketcher: str | None = Field(default=None, description="paints the rollouts; the painter does where none is named")
+    arbiter: str | None = Field(default=None, description="is asked where the judge's answers disagree")
+    renderer: str | None = Field(
+        default=None,
+        description="shows the scenes on which the judge is calibrated (a model of the kind `drawn`); without one there"
+        " is no calibration of the picture side",
+    )
 
 
 StageParams = create_model(
     "StageParams",
     __base__=Strict,
-    __doc__="Every stage's own parameters; see the params class in the stage's file.",
+    __doc__="Every stage's own parameters.",
     **{name: (stage.params, stage.params()) for name, stage in STAGES.items()},
 )  # type: ignore[call-overload]
 
 
 class Shards(Strict):
-    """How many shards each subset is dealt to: train shards by subset, validation shards of every subset.
+    """How many shards each subset is dealt to.
 
     Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Those left out follow from the
     quotas (`pipeline.recipe.quotas.shard_numbers`): 128, 64, 64 and 8 for the full corpus, fewer for smaller ones.
-    `encoding` is of the pictures in the shards; the store keeps them lossless.
     """
 
-    encoding: Encoding = "webp-lossless"
-    multi_turn: int | None = Field(default=None, ge=1, le=100_000)
-    conflict: int | None = Field(default=None, ge=1, le=100_000)
-    alignment: int | None = Field(default=None, ge=1, le=100_000)
-    validation: int | None = Field(default=None, ge=1, le=100_000)
+    encoding: Encoding = Field(
+        default="webp-lossless", description="of the pictures in the shards; the store keeps them lossless"
+    )
+    multi_turn: int | None = Field(default=None, ge=1, le=100_000, description="its train shards")
+    conflict: int | None = Field(default=None, ge=1, le=100_000, description="its train shards")
+    alignment: int | None = Field(default=None, ge=1, le=100_000, description="its train shards")
+    validation: int | None = Field(default=None, ge=1, le=100_000, description="validation shards of every subset")
 
 
 class RunConfig(Strict):
-    """Speed only; no fingerprint contains any of it. `cpus` and `gpus` are for each worker."""
+    """Speed only; no fingerprint contains any of it."""
 
-    workers: int = Field(default=2, ge=1)
-    cpus: float = Field(default=1, gt=0)
-    gpus: float = Field(default=0, ge=0)
-    gpu_roles: tuple[Role, ...] = get_args(Role)
+    workers: int = Field(default=2, ge=1, description="processes (Ray actors) that run stages at the same time")
+    cpus: float = Field(default=1, gt=0, description="CPUs of each worker")
+    gpus: float = Field(default=0, ge=0, description="GPUs of each worker; 0.5 puts two workers on one")
+    gpu_roles: tuple[Role, ...] = Field(default=get_args(Role), description="only stages with one of these need a GPU")
 
 
 class Recipe(Strict):
     """The whole recipe. Paths are relative to the recipe's file and absolute once loaded."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    seed: int = Field(ge=0, lt=2**63)
-    license: str = Field(default="other", min_length=1)  # of the corpus, for its card: a hub identifier
-    vocabulary: str
-    lot_size: int = Field(default=128, ge=1, le=65536)
-    models: dict[str, AnyModel] = Field(min_length=1)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="of the corpus, and of its folder under runs/")
+    seed: int = Field(ge=0, lt=2**63, description="all random choices follow from it")
+    license: str = Field(
+        default="other", min_length=1, description='of the corpus, for its card: a hub identifier such as "cc-by-4.0"'
+    )
+    vocabulary: str = Field(description="a YAML file of words, whose order counts (docs/prompts.md)")
+    lot_size: int = Field(default=128, ge=1, le=65536, description="prompts a lot: what a worker makes at a time")
+    models: dict[str, AnyModel] = Field(min_length=1, description="by a name of your own; each has a kind")
     roles: Roles
     templates: tuple[str, ...] = Field(default=(), description="folders; a template's id adds it, or replaces another")
     template_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(

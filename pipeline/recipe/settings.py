@@ -14,20 +14,24 @@ class Strict(BaseModel):
 
 
 class Quotas(Strict):
-    """Either `total` (the paper's proportions, by largest remainder) or all five numbers; neither: the paper's 62,213.
+    """How many samples of each kind: either `total` or all five numbers; neither: the paper's 62,213."""
 
-    `categories` gives relative shares within a subset, e.g. ``{multi_turn: {counting: 2, position: 1}}``: a category
-    that is not named gets no sample. A subset without shares takes its categories as they come.
-    """
-
-    total: int | None = Field(default=None, ge=5)
-    multi_turn: int | None = Field(default=None, ge=0)
-    conflict_positive: int | None = Field(default=None, ge=0)
-    conflict_negative: int | None = Field(default=None, ge=0)
-    alignment_positive: int | None = Field(default=None, ge=0)
-    alignment_negative: int | None = Field(default=None, ge=0)
+    total: int | None = Field(
+        default=None, ge=5, description="samples in all, in the paper's proportions (by largest remainder)"
+    )
+    multi_turn: int | None = Field(default=None, ge=0, description="samples: whole painted trajectories")
+    conflict_positive: int | None = Field(default=None, ge=0, description="samples: a step's texts, rightly accepted")
+    conflict_negative: int | None = Field(
+        default=None, ge=0, description="samples: a step's texts that contradict the prompt, and their correction"
+    )
+    alignment_positive: int | None = Field(default=None, ge=0, description="samples: a picture, rightly accepted")
+    alignment_negative: int | None = Field(
+        default=None, ge=0, description="samples: a flawed picture, its correction, and the picture it leads to"
+    )
     categories: dict[Literal["multi_turn", "conflict", "alignment"], dict[str, Annotated[float, Field(gt=0)]]] = Field(
-        default_factory=dict
+        default_factory=dict,
+        description="relative shares within a subset, e.g. `{multi_turn: {counting: 2, position: 1}}`: a category that"
+        " is not named gets no sample; a subset without shares takes its categories as they come",
     )
 
     @model_validator(mode="after")
@@ -59,20 +63,19 @@ class Quotas(Strict):
 
 
 class Rounds(Strict):
-    """How far a build may go to meet its quotas: `max_rounds` rounds, `max_lots` lots on each branch.
+    """How far a build may go to meet its quotas."""
 
-    The first round runs `pilot` lots a branch, from whose yields the next rounds are sized.
-    """
-
-    max_rounds: int = Field(default=8, ge=1)
-    max_lots: int = Field(default=10_000, ge=1)
-    pilot: int = Field(default=2, ge=1)
+    max_rounds: int = Field(default=8, ge=1, description="rounds; each runs as many lots as the yields so far ask for")
+    max_lots: int = Field(default=10_000, ge=1, description="lots on each branch, over all rounds")
+    pilot: int = Field(
+        default=2, ge=1, description="lots a branch of the first round, from whose yields the next are sized"
+    )
 
 
 class Quantile(Strict):
     """A threshold by rank: the score below which this share of all candidates of a kind lies."""
 
-    quantile: float = Field(ge=0, lt=1)
+    quantile: float = Field(ge=0, lt=1, description="the share of candidates that falls below the threshold")
 
 
 Threshold = Annotated[
@@ -85,15 +88,28 @@ class Select(Strict):
     """Thresholds on stored scores and agreements; changing one recomputes no model's answer.
 
     Each is a number or a quantile, e.g. ``min_margin: 0.05`` or ``min_margin: {quantile: 0.1}``, and holds for every
-    candidate that has such a score: `picture_text` is the worst of a trajectory's pictures, the draft of a positive,
-    the correction of a negative; `neighbour` of a trajectory and of a correction; `margin` of a correction.
+    candidate that has such a score.
     """
 
-    min_agreement: Threshold = Field(default=0.0, description="share of the judge's answers")
-    min_picture_text: Threshold = Field(default=-1.0, description="CLIP cosine of a picture and its description")
-    min_neighbour: Threshold = Field(default=-1.0, description="CLIP cosine of a picture and the one before it")
-    min_margin: Threshold = Field(default=-2.0, description="picture_text of the correction minus the flawed draft's")
-    validation_share: float = Field(default=0.05, ge=0, lt=1)
+    min_agreement: Threshold = Field(
+        default=0.0, description="share of the judge's answers on the verdict's side, 0 to 1"
+    )
+    min_picture_text: Threshold = Field(
+        default=-1.0,
+        description="CLIP cosine of a picture and its description, -1 to 1: the worst of a trajectory's pictures, the"
+        " draft of a positive, the correction of a negative",
+    )
+    min_neighbour: Threshold = Field(
+        default=-1.0,
+        description="CLIP cosine of a picture and the one before it, -1 to 1, of a trajectory and of a correction",
+    )
+    min_margin: Threshold = Field(
+        default=-2.0,
+        description="the correction's `picture_text` minus that of the flawed draft, -2 to 2",
+    )
+    validation_share: float = Field(
+        default=0.05, ge=0, lt=1, description="probability that a sample's scene goes to the validation split"
+    )
 
     @field_validator("min_agreement", "min_picture_text", "min_neighbour", "min_margin")
     @classmethod
@@ -107,8 +123,8 @@ class Select(Strict):
 class Decontaminate(Strict):
     """Prompt lists of benchmarks (GenEval's JSON lines, WISE's JSON, plain text) that the corpus must not share.
 
-    A line that the grammar reads is compared as a scene, any other by `words` words in a row.
+    A line that the grammar reads is compared as a scene, any other by words in a row.
     """
 
-    lists: tuple[str, ...] = ()
-    words: int = Field(default=8, ge=2, le=64)
+    lists: tuple[str, ...] = Field(default=(), description="files, relative to the recipe")
+    words: int = Field(default=8, ge=2, le=64, description="in a row, in both: then two prompts count as the same")

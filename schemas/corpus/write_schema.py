@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from underpaint.schemas.corpus.fields import json_schema, markdown_tables
@@ -38,24 +39,28 @@ def renewed(current: str, page: Path, first: str, last: str, tables: str) -> str
     return f"{head}{first}\n\n{tables}\n\n{last}{tail}"
 
 
-def stale() -> list[Path]:
-    """The files that are not what the schema says they should be."""
-    expected = {SCHEMA_FILE: schema_text(), DOCS_FILE: docs_text(DOCS_FILE.read_text("utf-8"))}
+def files() -> dict[Path, str]:
+    """Every file that follows from the schema, with the text that it should hold."""
+    return {SCHEMA_FILE: schema_text(), DOCS_FILE: docs_text(DOCS_FILE.read_text("utf-8"))}
+
+
+def stale(expected: Mapping[Path, str]) -> list[Path]:
+    """The files that do not hold the text that they should."""
     return [f for f, text in expected.items() if not f.is_file() or f.read_text("utf-8") != text]
 
 
-def main(arguments: list[str]) -> int:
+def write_or_check(expected: Mapping[Path, str], module: str, arguments: list[str]) -> int:
+    """Write generated files, or with ``--check`` name those that are not up to date: the exit code of `module`."""
     if arguments not in ([], ["--check"]):
-        print("usage: python -m underpaint.schemas.corpus.write_schema [--check]", file=sys.stderr)
+        print(f"usage: python -m {module} [--check]", file=sys.stderr)
         return 2
-    if arguments:
-        for file in stale():
-            print(f"{file}: not up to date; run python -m underpaint.schemas.corpus.write_schema", file=sys.stderr)
-        return int(bool(stale()))
-    SCHEMA_FILE.write_text(schema_text(), "utf-8")
-    DOCS_FILE.write_text(docs_text(DOCS_FILE.read_text("utf-8")), "utf-8")
-    return 0
+    for file in stale(expected):
+        if arguments:
+            print(f"{file}: not up to date; run python -m {module}", file=sys.stderr)
+        else:
+            file.write_text(expected[file], "utf-8")
+    return int(bool(arguments and stale(expected)))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(write_or_check(files(), "underpaint.schemas.corpus.write_schema", sys.argv[1:]))

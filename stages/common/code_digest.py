@@ -142,7 +142,11 @@ class _Bare(ast.NodeTransformer):
             body[:1] = [] if len(body) > 1 else [ast.Pass()]
         return node
 
-    visit_ClassDef = _bare
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        for value in (one.value for one in node.body if isinstance(one, ast.AnnAssign)):
+            if isinstance(value, ast.Call) and node.name.endswith("Params"):  # what a parameter means is for people
+                value.keywords = [k for k in value.keywords if k.arg != "description"]
+        return self._bare(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None

@@ -127,18 +127,23 @@ class Votes:
 
 
 class JudgeParams(Params):
-    """How a judge is asked: `answers` times a question, at `temperature` (0 where there is one answer only).
+    """How a judge is asked."""
 
-    `observations` says what is done with what the judge observed, where the grammar can read it
-    (stages/judgement/entailment.py): "ignore" it; "require" that the answer follows from it, or not count the answer;
-    "conclude" from it, whatever the answer concluded itself (where only the verdict is of use).
-    A recipe's arbiter is asked where the judge's agreement is below `arbitrate_below`: 1 is any disagreement, 0 never.
-    """
-
-    answers: int = Field(default=1, ge=1, le=15)
-    temperature: float = Field(default=0.5, ge=0, le=2)
-    observations: Literal["ignore", "require", "conclude"] = "ignore"
-    arbitrate_below: float = Field(default=1.0, ge=0, le=1)
+    answers: int = Field(default=1, ge=1, le=15, description="times a question is put; the majority decides")
+    temperature: float = Field(
+        default=0.5, ge=0, le=2, description="of the judge; 0 is used where there is one answer only"
+    )
+    observations: Literal["ignore", "require", "conclude"] = Field(
+        default="ignore",
+        description="what is done with what the judge says it observed, where the grammar can read it: ignore it;"
+        " require that the answer follows from it, or else not count the answer; conclude from it, whatever the answer"
+        " concluded itself (docs/judging.md)",
+    )
+    arbitrate_below: float = Field(
+        default=1.0, ge=0, le=1,
+        description="the recipe's arbiter is asked where the judge's agreement is below this: 1 is any disagreement,"
+        " 0 never",
+    )  # fmt: skip
 
 
 def judge(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:

@@ -21,19 +21,17 @@ PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
 HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
 # What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
 OPEN_CLIP_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+DEVICE = "as torch names it, e.g. `cuda:0`; auto is a GPU where there is one"
 
 
 class ModelConfig(BaseModel, ABC):
-    """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes.
-
-    `license` is for the dataset card, a hub identifier such as "apache-2.0".
-    """
+    """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     serves: ClassVar[tuple[str, ...]] = ()
     module: ClassVar[str] = ""  # whose code turns requests into answers; part of the fingerprint
     SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"device", "license"})
-    license: str = ""
+    license: str = Field(default="", description='for the dataset card, a hub identifier such as "apache-2.0"')
     remote: ClassVar[bool] = False  # runs elsewhere, so its stages need no GPU here
 
     @abstractmethod
@@ -67,14 +65,20 @@ class ModelConfig(BaseModel, ABC):
 
 
 class CheckpointConfig(ModelConfig):
-    """A checkpoint on disk (a folder, relative to the recipe) or a hub id with its commit as `revision`."""
+    """A checkpoint on disk or on the hub."""
 
     needs: ClassVar[tuple[str, ...]] = ()  # files without which a folder is no such checkpoint
-    checkpoint: str = Field(min_length=1)
-    revision: str | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    device: str = "auto"
-    batch: int = Field(default=16, ge=1, le=1024)
+    checkpoint: str = Field(
+        min_length=1, description="a hub id, or a folder relative to the recipe that begins with a dot (`./painter`)"
+    )
+    revision: str | None = Field(default=None, description="a hub checkpoint's commit, all 40 hex digits")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="of weights and activations"
+    )
+    device: str = Field(default="auto", description=DEVICE)
+    batch: int = Field(
+        default=16, ge=1, le=1024, description="requests a call; it may change bytes, so it is in the fingerprint"
+    )
 
     def settings(self) -> dict[str, Any]:
         """A local checkpoint is what its files hold, not where they lie."""
@@ -93,16 +97,18 @@ class CheckpointConfig(ModelConfig):
 
 
 class DiffusersConfig(CheckpointConfig):
-    """A painter: InstructPix2Pix-style or FLUX Kontext pipelines. Batch size changes pixels, so it is identity."""
+    """A painter: a pipeline of diffusers, InstructPix2Pix or FLUX Kontext."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter",)
     needs: ClassVar[tuple[str, ...]] = ("model_index.json",)
     module: ClassVar[str] = "underpaint.stages.models.painter"
-    kind: Literal["diffusers"]
-    steps: int = Field(default=12, ge=1, le=200)
-    guidance: float = Field(default=1.0, ge=1, le=30)
-    picture_guidance: float = Field(default=1.0, ge=1, le=30)
-    size: int = Field(default=64, ge=16, le=4096, multiple_of=16)
+    kind: Literal["diffusers"] = Field(description="a pipeline of diffusers")
+    steps: int = Field(default=12, ge=1, le=200, description="of denoising, a picture")
+    guidance: float = Field(default=1.0, ge=1, le=30, description="the pipeline's `guidance_scale`; 1 is off")
+    picture_guidance: float = Field(
+        default=1.0, ge=1, le=30, description="InstructPix2Pix's `image_guidance_scale`; 1 is off"
+    )
+    size: int = Field(default=64, ge=16, le=4096, multiple_of=16, description="side of the pictures, pixels")
 
     def load(self) -> Any:
         from underpaint.stages.models.painter import DiffusersPainter
@@ -111,13 +117,13 @@ class DiffusersConfig(CheckpointConfig):
 
 
 class TransformersConfig(CheckpointConfig):
-    """A writer or judge: any image-text-to-text model with a chat template."""
+    """A writer or judge: any image-text-to-text model of transformers with a chat template."""
 
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge")
     needs: ClassVar[tuple[str, ...]] = ("config.json",)
     module: ClassVar[str] = "underpaint.stages.models.speaker"
-    kind: Literal["transformers"]
-    max_new_tokens: int = Field(default=256, ge=1, le=8192)
+    kind: Literal["transformers"] = Field(description="a model of transformers")
+    max_new_tokens: int = Field(default=256, ge=1, le=8192, description="an answer is cut after so many")
 
     def load(self) -> Any:
         from underpaint.stages.models.speaker import TransformersSpeaker
@@ -126,19 +132,20 @@ class TransformersConfig(CheckpointConfig):
 
 
 class OpenClipConfig(ModelConfig):
-    """A scorer: a folder with its own config, or an OpenCLIP model name with its `pretrained` tag.
-
-    A name that begins with "hf-hub:" is a model of the hub; it needs its commit as `revision`.
-    """
+    """A scorer: a model of OpenCLIP."""
 
     serves: ClassVar[tuple[str, ...]] = ("scorer",)
     module: ClassVar[str] = "underpaint.stages.models.scorer"
-    kind: Literal["open_clip"]
-    checkpoint: str = Field(min_length=1)
-    pretrained: str | None = None
-    revision: str | None = None
-    device: str = "auto"
-    batch: int = Field(default=64, ge=1, le=4096)
+    kind: Literal["open_clip"] = Field(description="a model of OpenCLIP")
+    checkpoint: str = Field(
+        min_length=1,
+        description="the name of an OpenCLIP model; `hf-hub:` and the id of one on the hub; or a folder with its own"
+        " config, relative to the recipe, that begins with a dot (`./scorer`)",
+    )
+    pretrained: str | None = Field(default=None, description="the tag of the weights of an OpenCLIP model")
+    revision: str | None = Field(default=None, description="the commit of a model on the hub, all 40 hex digits")
+    device: str = Field(default="auto", description=DEVICE)
+    batch: int = Field(default=64, ge=1, le=4096, description="pictures or texts a call")
 
     def settings(self) -> dict[str, Any]:
         named = super().settings()
@@ -176,9 +183,9 @@ class DrawnConfig(ModelConfig):
     serves: ClassVar[tuple[str, ...]] = ("painter", "renderer")
     module: ClassVar[str] = "underpaint.stages.models.drawn"
     world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "render")
-    kind: Literal["drawn"]
-    world: str = "underpaint.miniature.world"
-    fault_rate: float = Field(default=0.0, ge=0, le=1)
+    kind: Literal["drawn"] = Field(description="the renderer of a world module")
+    world: str = Field(default="underpaint.miniature.world", description="the module that draws scenes and reads them")
+    fault_rate: float = Field(default=0.0, ge=0, le=1, description="share of pictures or steps that it gets wrong")
 
     def source(self) -> dict[str, str]:
         return _code_of(self.world)
@@ -198,7 +205,7 @@ class SymbolicConfig(DrawnConfig):
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge", "scorer")
     module: ClassVar[str] = "underpaint.stages.models.symbolic"
     world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "read_picture")
-    kind: Literal["symbolic"]  # type: ignore[assignment]
+    kind: Literal["symbolic"] = Field(description="scene-graph comparison")  # type: ignore[assignment]
 
     def code(self, role: str) -> dict[str, str]:
         played = PLAYED_BY.get(role, role)
@@ -211,14 +218,7 @@ class SymbolicConfig(DrawnConfig):
 
 
 class OpenAIConfig(ModelConfig):
-    """A model behind an OpenAI-compatible endpoint: chat for writer and judge, pictures for the painter.
-
-    `revision` says which weights answer, since a name does not ("gpt-5-2025-08-07", the hub commit that vLLM serves);
-    it is identity. `base_url` is not: the same weights may move to another machine. `key` is the name of an environment
-    variable, on every machine that runs workers; the key itself is never written anywhere. Models that refuse any
-    temperature but their own, as reasoning ones do, need `send_temperature: false`; `max_tokens` counts what they
-    think, too.
-    """
+    """A model behind an OpenAI-compatible endpoint: chat for writer and judge, pictures for the painter."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "writer", "judge")
     module: ClassVar[str] = "underpaint.stages.models.endpoint"
@@ -230,18 +230,31 @@ class OpenAIConfig(ModelConfig):
         "retries",
     }
     remote: ClassVar[bool] = True
-    kind: Literal["openai"]
-    model: str = Field(min_length=1)
-    revision: str = Field(min_length=1)
-    base_url: str = "https://api.openai.com/v1"
-    key: str = ""
-    max_tokens: int = Field(default=1024, ge=1, le=65536)
-    send_temperature: bool = True
-    size: int = Field(default=1024, ge=16, le=4096, multiple_of=16)
-    concurrency: int = Field(default=16, ge=1, le=1024)
-    timeout: float = Field(default=120.0, gt=0)
-    retries: int = Field(default=4, ge=0, le=20)
-    extra: dict[str, Any] = Field(default_factory=dict)
+    kind: Literal["openai"] = Field(description="an OpenAI-compatible endpoint")
+    model: str = Field(min_length=1, description="as the endpoint names it")
+    revision: str = Field(
+        min_length=1,
+        description="which weights answer, since a name does not say: `gpt-5-2025-08-07`, or the hub commit that vLLM"
+        " serves; another revision is another model",
+    )
+    base_url: str = Field(
+        default="https://api.openai.com/v1",
+        description="where the endpoint is; changes no fingerprint, as the same weights may move to another machine",
+    )
+    key: str = Field(
+        default="",
+        description="the NAME of the environment variable that holds the key, on every machine that runs workers; the"
+        " key itself is never written anywhere",
+    )
+    max_tokens: int = Field(default=1024, ge=1, le=65536, description="an answer's most, with what a model thinks")
+    send_temperature: bool = Field(
+        default=True, description="false for models that refuse any temperature but their own, as reasoning ones do"
+    )
+    size: int = Field(default=1024, ge=16, le=4096, multiple_of=16, description="side of the pictures, pixels")
+    concurrency: int = Field(default=16, ge=1, le=1024, description="requests under way at a time, a worker")
+    timeout: float = Field(default=120.0, gt=0, description="for one request, seconds")
+    retries: int = Field(default=4, ge=0, le=20, description="after codes 408, 409, 429 and 5xx, a request")
+    extra: dict[str, Any] = Field(default_factory=dict, description="sent with every request, e.g. `{top_p: 0.9}`")
 
     @field_validator("base_url")
     @classmethod
@@ -271,12 +284,12 @@ class OpenAIConfig(ModelConfig):
 
 
 class PythonConfig(ModelConfig):
-    """A model of one's own: ``factory: "package.module:Class"``, called with `options`."""
+    """A model of one's own, which plays any role whose methods it has (examples/model_of_ones_own)."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "renderer", "writer", "judge", "scorer")
-    kind: Literal["python"]
-    factory: str = Field(pattern=r"^[\w.]+:\w+$")
-    options: dict[str, Any] = Field(default_factory=dict)
+    kind: Literal["python"] = Field(description="a class or function of your own")
+    factory: str = Field(pattern=r"^[\w.]+:\w+$", description="what makes the model, as `package.module:Class`")
+    options: dict[str, Any] = Field(default_factory=dict, description="the keyword arguments that it is called with")
 
     def source(self) -> dict[str, str]:
         return _code_of(self.factory.split(":")[0])

@@ -28,12 +28,14 @@ CONTRADICTS = "the long prompt contradicts the scene"
 
 
 class Enrichment(BaseModel):
-    """`words` are asked for (115 English words are about 150 tokens); a text that departs is asked for again."""
+    """Short prompts made long by the writer; the scene graph stays the truth."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    words: int = Field(default=115, ge=20, le=400)
-    attempts: int = Field(default=3, ge=1, le=10)
-    temperature: float = Field(default=0.7, ge=0, le=2)
+    words: int = Field(default=115, ge=20, le=400, description="asked for; 115 English words are about 150 tokens")
+    attempts: int = Field(
+        default=3, ge=1, le=10, description="how often the writer is asked for a text that says what the scene holds"
+    )
+    temperature: float = Field(default=0.7, ge=0, le=2, description="of the writer")
 
 
 @dataclass(frozen=True)

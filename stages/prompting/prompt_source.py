@@ -33,19 +33,24 @@ class SourceError(ValueError):
 
 
 class PromptSource(BaseModel):
-    """A list of prompts. `column` holds them in all formats but plain text, which has one a line.
-
-    `reader` says who reads what the grammar cannot: the writer, or nobody ("grammar"), and then no model is loaded.
-    `repeat` goes through the list that often: each time it is planned and painted anew. `open_words` lets the
-    writer name objects, attributes and relations that the vocabulary lacks.
-    """
+    """A list of prompts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    path: str = Field(min_length=1)
-    column: str = Field(default="prompt", min_length=1)
-    reader: Literal["writer", "grammar"] = "writer"
-    repeat: int = Field(default=1, ge=1)
-    open_words: bool = False
+    path: str = Field(min_length=1, description=f"relative to the recipe: {KINDS}")
+    column: str = Field(
+        default="prompt", min_length=1, description="where the prompts stand, in all formats but plain text"
+    )
+    reader: Literal["writer", "grammar"] = Field(
+        default="writer",
+        description="who reads what the grammar cannot: the writer, or nobody (`grammar`), and then no model is loaded",
+    )
+    repeat: int = Field(
+        default=1, ge=1, description="goes through the list that often; each time it is planned and painted anew"
+    )
+    open_words: bool = Field(
+        default=False,
+        description="lets the writer name objects, attributes and relations that the vocabulary lacks",
+    )
 
     def digest(self) -> str:
         """SHA-256 of what is in the files, whatever they are called. Raises SourceError."""
