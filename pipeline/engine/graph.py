@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from underpaint.pipeline.recipe.recipe import Recipe, templates_for
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
 from underpaint.stages import (  # fmt: skip
     alignment,
     calibration,
@@ -46,8 +47,8 @@ BRANCHES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 YIELDS: dict[str, tuple[str, ...]] = {
-    "painted": ("multi_turn",),
-    "sampled": ("conflict_positive", "conflict_negative", "alignment_positive", "alignment_negative"),
+    branch: tuple(name for name, kind in SAMPLE_KINDS.items() if kind.subset.branch == branch)
+    for branch in dict.fromkeys(subset.branch for subset in SUBSETS.values())
 }
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, ListError
 from underpaint.pipeline.recipe.calibration_settings import CalibrationSettings
-from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Select, Strict
+from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Select, Strict, SubsetShards
 from underpaint.pipeline.recipe.strict_yaml import load_yaml
 from underpaint.schemas.corpus.picture import Encoding
 from underpaint.schemas.scenes.critique import Side
@@ -83,7 +83,7 @@ class StageParams(Strict):
     calibration: CalibrationParams = CalibrationParams()
 
 
-class Shards(Strict):
+class Shards(SubsetShards):
     """How many shards each subset is dealt to: train shards by subset, validation shards of every subset.
 
     Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Those left out follow from the
@@ -92,10 +92,6 @@ class Shards(Strict):
     """
 
     encoding: Encoding = "webp-lossless"
-    multi_turn: int | None = Field(default=None, ge=1, le=100_000)
-    conflict: int | None = Field(default=None, ge=1, le=100_000)
-    alignment: int | None = Field(default=None, ge=1, le=100_000)
-    validation: int | None = Field(default=None, ge=1, le=100_000)
 
 
 class RunConfig(Strict):
