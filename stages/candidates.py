@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from underpaint.schemas import tables
+from underpaint.schemas.corpus.subsets import ALIGNMENT, CONFLICT, MULTI_TURN
 from underpaint.schemas.scenes.critique import Judgement
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.common.seeds import derive_seed
@@ -48,9 +49,9 @@ def run_painted(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
         measured = [scores.get((sample, 0, step, 0), {}) for step in steps]
         worst = {n: min((m[n] for m in measured if n in m), default=None) for n in ("picture_text", "neighbour")}
         own = {
-            "kind": "multi_turn",
+            "kind": MULTI_TURN.name,
             "pictures": len(painted),
-            "content": _content("multi_turn", about[sample]["scene"], painted[-1]),
+            "content": _content(MULTI_TURN.name, about[sample]["scene"], painted[-1]),
             "fault": REJECTED if wrong else UNJUDGED if len(judged) < len(painted) else "",
             "agreement": min(map(_agreement, judged), default=0.0),
             "margin": None,
@@ -68,9 +69,9 @@ def run_sampled(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     for row in inputs["conflict"].to_pylist():
         step, scene = steps[_key(row)], about[row["sample"]]["scene"]
         own = {
-            "kind": f"conflict_{row['polarity']}",
+            "kind": CONFLICT.kind(row["polarity"]),
             "pictures": row["step"] - 1,
-            "content": _content("conflict", scene, *(step[k] for k in ("so_far", "instruction", "description"))),
+            "content": _content(CONFLICT.name, scene, *(step[k] for k in ("so_far", "instruction", "description"))),
             "agreement": _agreement(row),
         }
         rows.append({**_judged(row), **about[row["sample"]], **dict.fromkeys(SCORES), **own})
@@ -78,9 +79,9 @@ def run_sampled(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
         negative, scene = row["polarity"] == "negative", about[row["sample"]]["scene"]
         measured = scores.get((*_key(row), row["tries"]), {})
         own = {
-            "kind": f"alignment_{row['polarity']}",
+            "kind": ALIGNMENT.kind(row["polarity"]),
             "pictures": 2 if negative else 1,
-            "content": _content("alignment", scene, steps[_key(row)]["picture"]),
+            "content": _content(ALIGNMENT.name, scene, steps[_key(row)]["picture"]),
             "agreement": min(_agreement(row), row["repair_agreement"]),
             "tries": row["tries"],
             "repair": row["repair"],
