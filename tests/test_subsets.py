@@ -80,7 +80,7 @@ def swapped(d: dict[str, Any]) -> None:
 ORDERS: list[tuple[Sample, str, str, Any]] = [
     (alignment(1)[0], "segments", "'prompt plan inspect sketch refine repaint'", swapped),
     (conflict(1)[0], "segments", "'prompt plan sketch inspect refine'", lambda d: d["segments"].pop(3)),
-    (multi_turn(1)[0], "segments.2.loss", "0 on a sketch, which is a target", lambda d: d["segments"][2].update(loss=0)),
+    (multi_turn(1)[0], "segments.2.loss", "on a sketch, which is a target", lambda d: d["segments"][2].update(loss=0)),
     (conflict(1)[0], "segments.3.loss", "1 on a plan, which is context", lambda d: d["segments"][3].update(loss=1)),
     (multi_turn(1)[0], "polarity", "in multi_turn it is 'none'", lambda d: d.update(polarity="positive")),
     (conflict(1)[0], "polarity", "in conflict it is 'positive' or 'negative'", lambda d: d.update(polarity="none")),
