@@ -17,7 +17,8 @@ class Strict(BaseModel):
 
 
 if TYPE_CHECKING:
-    KindNumbers = SubsetShards = Strict
+    KindNumbers = Strict
+    SubsetShards = Strict
 else:  # fields from the registry, which pydantic checks as it does those written out
     _numbers = {n: (int | None, Field(default=None, ge=0, description=k.title)) for n, k in SAMPLE_KINDS.items()}
     _shards = {n: (int | None, Field(default=None, ge=1, le=100_000)) for n in (*SUBSETS, "validation")}
