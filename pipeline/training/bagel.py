@@ -135,15 +135,15 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
 
 def register(
     registry: MutableMapping[str, Any], info: MutableMapping[str, Any], corpus: str | Path,
-    subsets: Sequence[SubsetName] = tuple(SUBSETS),
+    subsets: Sequence[SubsetName] = (),
 ) -> dict[str, dict[str, dict[str, str]]]:  # fmt: skip
     """Enter the groups `underpaint_multi_turn`, … into a trainer's registry and its table of paths.
 
-    Returns what was added to `info`: NeMo AutoModel takes the same as `dataset_info` in its YAML. Raises ReaderError
-    where the corpus has no such subset.
+    Without `subsets` all that the corpus has. Returns what was added to `info`: NeMo AutoModel takes the same as
+    `dataset_info` in its YAML. Raises ReaderError where the corpus has no such subset.
     """
     added: dict[str, dict[str, dict[str, str]]] = {}
-    for subset in subsets:
+    for subset in subsets or [s for s in SUBSETS if (Path(corpus) / s).is_dir()] or SUBSETS:
         folder = Path(shards_of(corpus, subset)[0]).parent
         registry[GROUP.format(subset)] = TrajectoryDataset
         added[GROUP.format(subset)] = {subset: {"data_dir": str(folder)}}
