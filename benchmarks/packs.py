@@ -36,6 +36,7 @@ from underpaint.pipeline.training.packing import (
 )
 from underpaint.pipeline.training.sequence import Item
 from underpaint.schemas.corpus.example import Example
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 SEED = 42
 SMALL = Packing(1500, 2600, 2200, prefer_buffer_before=1000, max_buffer_size=3)  # for pictures of a few pixels
@@ -92,7 +93,7 @@ def yaml_groups(corpus: Path, px: int, vit: int, policy: dict[str, bool]) -> dic
             "dataset_names": [subset],
             "image_transform_args": {"image_stride": 16, "max_image_size": px, "min_image_size": px},
             "vit_image_transform_args": {"image_stride": 14, "max_image_size": vit, "min_image_size": vit},
-            "is_mandatory": subset == "multi_turn",
+            "is_mandatory": SUBSETS[subset].whole_trajectory,
             "weight": count,
             "policy": policy,
         }

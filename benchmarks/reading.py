@@ -13,12 +13,12 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any
 
 import webdataset as wds
 
-from underpaint.schemas.corpus.reader import Reader, shards_of
-from underpaint.schemas.corpus.sample import SubsetName
+from underpaint.schemas.corpus.reader import Reader
 
 BASELINES = {"reader": "webdataset", "reader, shuffled": "webdataset, shuffled", "reader, typed": "webdataset"}
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=4, help="readings of the whole corpus in a turn")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    shards = [s for subset in get_args(SubsetName) for s in shards_of(options.corpus, subset)]
+    shards = sorted(map(str, Path(options.corpus).glob("*/*-train-*.tar")))
     rates: dict[str, list[float]] = {name: [] for name in ways(shards)}
     for _ in range(options.repeats):
         for name, way in ways(shards).items():

@@ -10,6 +10,7 @@ from pathlib import Path
 from underpaint.miniature.dialogues import BLANK, DONE, Dialogue, templates
 from underpaint.schemas.corpus.reader import Reader, shards_of
 from underpaint.schemas.corpus.sample import Sample, SplitName
+from underpaint.schemas.corpus.subsets import MULTI_TURN
 from underpaint.schemas.markup import parse_plan
 from underpaint.schemas.scenes.scene import SceneGraph
 
@@ -29,5 +30,5 @@ def dialogues_of(sample: Sample) -> list[Dialogue]:
 
 def read_dialogues(corpus: Path, split: SplitName) -> list[Dialogue]:
     """Of every multi-turn sample of a split. Raises schemas.corpus.reader.ReaderError where there is no shard."""
-    reader = Reader(shards_of(corpus, "multi_turn", split), seed=None)
+    reader = Reader(shards_of(corpus, MULTI_TURN.name, split), seed=None)
     return [dialogue for example in reader for dialogue in dialogues_of(example.sample)]

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypedDict
 
+from underpaint.schemas.corpus.subsets import ALIGNMENT, CONFLICT, MULTI_TURN
 from underpaint.schemas.scenes.critique import Judgement
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.alignment import AlignmentRow
@@ -85,9 +86,9 @@ def run_painted(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
         found.append(
             {
                 "sample": sample, "rollout": 0, "step": 0, **about[sample],
-                "kind": "multi_turn",
+                "kind": MULTI_TURN.name,
                 "pictures": len(painted),
-                "content": _content("multi_turn", about[sample]["scene"], painted[-1]),
+                "content": _content(MULTI_TURN.name, about[sample]["scene"], painted[-1]),
                 "fault": REJECTED if wrong else UNJUDGED if len(judged) < len(painted) else "",
                 "agreement": min(map(settled_agreement, judged), default=0.0),
                 "picture_text": _worst("picture_text", measured),
@@ -111,9 +112,9 @@ def run_sampled(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
         found.append(
             {
                 **step_of(row), **prompt,
-                "kind": f"conflict_{row['polarity']}",
+                "kind": CONFLICT.kind(row["polarity"]),
                 "pictures": row["step"] - 1,
-                "content": _content("conflict", prompt["scene"], *words),
+                "content": _content(CONFLICT.name, prompt["scene"], *words),
                 "fault": "", "detour": "",
                 "agreement": settled_agreement(row),
                 "picture_text": None, "neighbour": None, "margin": None,
@@ -126,9 +127,9 @@ def run_sampled(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
         found.append(
             {
                 **step_of(aligned), **prompt,
-                "kind": f"alignment_{aligned['polarity']}",
+                "kind": ALIGNMENT.kind(aligned["polarity"]),
                 "pictures": 2 if aligned["polarity"] == "negative" else 1,
-                "content": _content("alignment", prompt["scene"], steps[key]["picture"]),
+                "content": _content(ALIGNMENT.name, prompt["scene"], steps[key]["picture"]),
                 "fault": "", "detour": "",
                 "agreement": min(settled_agreement(aligned), aligned["repair_agreement"]),
                 "picture_text": measured.get("picture_text"),

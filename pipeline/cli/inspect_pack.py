@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from underpaint.pipeline.errors import UserError
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 if TYPE_CHECKING:
     from underpaint.pipeline.training.survey import Lengths, Trial
@@ -96,11 +97,12 @@ def _advice(best: Trial, weights: dict[str, int]) -> list[str]:
     if best.error:
         return [f"nothing to recommend: {best.error}; give a smaller --px or --vit, or --per-step"]
     p, shares = best.packing, ", ".join(f"{subset} {n}" for subset, n in weights.items())
+    mandatory = [name for name, subset in SUBSETS.items() if subset.whole_trajectory]
     return [
         "recommended:",
         f"  image_transform_args      image_stride 16, max_image_size {best.px}, min_image_size {best.px}",
         f"  vit_image_transform_args  image_stride 14, max_image_size {best.vit}, min_image_size {best.vit}",
-        f"  weight                    {shares}; is_mandatory for multi_turn",
+        f"  weight                    {shares}; is_mandatory for {' and '.join(mandatory)}",
         f"  --max_num_tokens_per_sample {p.max_num_tokens_per_sample} --max_num_tokens {p.max_num_tokens}"
         f" --expected_num_tokens {p.expected_num_tokens} --use_flex True --max_latent_size 64",
     ]

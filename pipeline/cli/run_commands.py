@@ -145,10 +145,10 @@ def review(
     """
     from underpaint.pipeline.engine.run_folder import open_run
     from underpaint.pipeline.report.review import Reviewed, serve
-    from underpaint.pipeline.selection.reference import SUBSETS
+    from underpaint.schemas.corpus.subsets import SAMPLE_KINDS
 
-    if kind and kind not in SUBSETS:
-        raise UserError(f"--kind {kind}: there is no such kind; {did_you_mean(kind, SUBSETS)}")
+    if kind and kind not in SAMPLE_KINDS:
+        raise UserError(f"--kind {kind}: there is no such kind; {did_you_mean(kind, SAMPLE_KINDS)}")
     reviewed = Reviewed(open_run(recipe, out))
     for ids, decision in ((accept, "accept"), (reject, "reject")):
         for id in ids or []:

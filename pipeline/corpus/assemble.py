@@ -18,10 +18,11 @@ from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.recipe.benchmark_lists import list_digest
 from underpaint.pipeline.recipe.quotas import cell_name
 from underpaint.pipeline.recipe.recipe import Recipe
-from underpaint.pipeline.selection.reference import SUBSETS, Reference
+from underpaint.pipeline.selection.reference import Reference
 from underpaint.schemas.corpus.picture import decode_picture, encode_picture
 from underpaint.schemas.corpus.sample import OpName, Sample, Score, Segment
 from underpaint.schemas.corpus.sample_builder import NewPicture, build_sample, image_segment, text_segment
+from underpaint.schemas.corpus.subsets import ALIGNMENT, CONFLICT, MULTI_TURN
 from underpaint.schemas.markup import plan_text, refine_text
 from underpaint.schemas.scenes.critique import Critique
 from underpaint.schemas.scenes.edit import Op, read_instruction
@@ -52,8 +53,8 @@ class Assembler:
 
     def __call__(self, reference: Reference) -> Built:
         """Raises SampleError where the parts make no valid sample, StoreError where a table has changed."""
-        make = {"multi_turn": self._multi_turn, "conflict": self._conflict, "alignment": self._alignment}
-        return make[reference.subset](reference)
+        make = {MULTI_TURN: self._multi_turn, CONFLICT: self._conflict, ALIGNMENT: self._alignment}
+        return make[reference.kind.subset](reference)
 
     def _rows(self, stage: str, reference: Reference, **where: int) -> list[Row]:
         sample, rows = self.read.get(stage, (-1, []))
@@ -181,11 +182,10 @@ class Assembler:
         self, reference: Reference, complete: bool, segments: list[Segment], pictures: list[NewPicture],
         judged: Row, extra: dict[str, Any],
     ) -> Built:  # fmt: skip
-        subset, polarity = SUBSETS[reference.name]
         sample = build_sample(
-            id=reference.id, subset=subset, split=reference.split, polarity=polarity, complete=complete,  # type: ignore[arg-type]
-            category=reference.category, group=reference.group, parent=_trajectory(reference), segments=segments,
-            pictures=pictures, template=judged.get("template", ""),
+            id=reference.id, subset=reference.subset, split=reference.split,  # type: ignore[arg-type]
+            polarity=reference.kind.polarity, complete=complete, category=reference.category, group=reference.group,
+            parent=_trajectory(reference), segments=segments, pictures=pictures, template=judged.get("template", ""),
             template_sha256=judged.get("template_sha256", ""), pipeline_commit=self.commit,
             config_sha256=self.config, extra=extra,
         )  # fmt: skip
@@ -216,7 +216,7 @@ def _settings(recipe: Recipe, role: str) -> Row:
 
 
 def _trajectory(reference: Reference) -> str:
-    if reference.subset == "multi_turn":
+    if reference.kind.subset.whole_trajectory:
         return ""
     return f"sample-{reference.sample}-rollout-{reference.rollout}-step-{reference.step}"
 

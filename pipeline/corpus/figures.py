@@ -10,13 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from underpaint.pipeline.selection.reference import SUBSETS
 from underpaint.schemas.corpus.sample import Sample
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS, SampleKind
 from underpaint.schemas.corpus.webdataset import decode
 from underpaint.schemas.interval import Share
-
-KINDS = {v: k for k, v in SUBSETS.items()}
-SIDES = {"conflict_negative": "text", "alignment_negative": "picture"}
 
 
 @dataclass
@@ -49,8 +46,8 @@ def read_facts(corpus: Path, show: int = 0) -> Facts:
         with tarfile.open(shard) as tar:
             for key, members in _samples(tar):
                 sample = json.loads(_bytes(tar, members["json"]))
-                kind = KINDS[sample["subset"], sample["polarity"]]
-                _count(facts, kind, sample)
+                kind = SUBSETS[sample["subset"]].kind(sample["polarity"])
+                _count(facts, SAMPLE_KINDS[kind], sample)
                 if len(facts.shown[kind]) < show:
                     whole = {f"{key}.{suffix}": _bytes(tar, member) for suffix, member in members.items()}
                     facts.shown[kind].append(decode(whole))
@@ -74,15 +71,16 @@ def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return file.read()
 
 
-def _count(facts: Facts, kind: str, sample: dict[str, Any]) -> None:
+def _count(facts: Facts, kind: SampleKind, sample: dict[str, Any]) -> None:
     extra = json.loads(sample["extra"])
     facts.samples += 1
     facts.words += len(sample["prompt"].split())
-    facts.categories[sample["category"]][kind] += 1
-    if kind == "multi_turn":
+    facts.categories[sample["category"]][kind.name] += 1
+    if kind.subset.whole_trajectory:
         facts.pictures[sample["n_images"]] += 1
         facts.detours[extra["detour"] or "none"] += 1
         facts.ops.update(s["op"] for s in sample["segments"] if s["stage"] == "plan")
-    if side := SIDES.get(kind):
+    if kind.polarity == "negative":
+        side = kind.subset.judged
         facts.judged[side] += 1
         facts.findings[side].update({f["kind"] for f in extra["critique"]["findings"]})

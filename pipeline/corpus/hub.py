@@ -10,7 +10,7 @@ from underpaint.pipeline.corpus.exports.folder import corpus_index
 from underpaint.pipeline.corpus.index import CARD, SUMS
 from underpaint.pipeline.corpus.verify import verify
 from underpaint.pipeline.errors import UserError
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -65,7 +65,7 @@ def publish(corpus: Path, repo: str, private: bool, workers: int = 1) -> str:
         api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
         commit = api.upload_folder(
             repo_id=repo, repo_type="dataset", folder_path=corpus, allow_patterns=[f.path for f in files],
-            delete_patterns=[f"{subset}/*" for subset in ABBREVIATIONS],
+            delete_patterns=[f"{subset}/*" for subset in SUBSETS],
             commit_message=f"{index.name}: {index.samples} samples of recipe {index.recipe_sha256[:12]}",
         )  # fmt: skip
     except LocalTokenNotFoundError:

@@ -21,7 +21,7 @@ import webdataset
 
 from underpaint.schemas.corpus.fields import arrow_fields
 from underpaint.schemas.corpus.sample import Sample, SampleError
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import SUBSETS
 from underpaint.schemas.corpus.webdataset import decode, encode
 
 HEAD = 5  # so many samples are looked at by readers that guess the columns
@@ -80,7 +80,7 @@ class ShardResult:
 
 def shard_path(subset: str, split: str, number: int) -> str:
     """ "multi_turn/mtg-train-000000.tar"."""
-    return f"{subset}/{ABBREVIATIONS[subset]}-{split}-{number:06d}.tar"
+    return f"{subset}/{SUBSETS[subset].abbreviation}-{split}-{number:06d}.tar"
 
 
 def plan_shards(refs: Iterable[Ref], shards: Mapping[tuple[str, str], int]) -> list[ShardPlan]:

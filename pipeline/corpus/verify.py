@@ -21,11 +21,11 @@ from underpaint.pipeline.corpus.verify_files import card_problems, croissant_pro
 from underpaint.pipeline.corpus.verify_shard import Problem, ShardFindings, check_shard
 from underpaint.schemas.corpus.fields import json_schema
 from underpaint.schemas.corpus.sample import SCHEMA
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import ABBREVIATION, SUBSETS
 
 __all__ = ["Problem", "Verification", "verify"]
 _SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-_SHARD = re.compile(r"(multi_turn|conflict|alignment)/(mtg|iic|iia)-(train|validation)-(\d{6})\.tar")
+_SHARD = re.compile(rf"({'|'.join(SUBSETS)})/({ABBREVIATION})-(train|validation)-(\d{{6}})\.tar")
 
 
 @dataclass
@@ -163,7 +163,7 @@ def _check_names(folder: Path, index: Index | None, out: Verification) -> list[s
     for file in sorted(folder.glob("*/*.tar*")):
         path = file.relative_to(folder).as_posix()
         match = _SHARD.fullmatch(path)
-        if match and ABBREVIATIONS[match[1]] == match[2]:
+        if match and SUBSETS[match[1]].abbreviation == match[2]:
             paths.append(path)
             numbers.setdefault((match[1], match[3]), []).append(int(match[4]))
         elif file.suffix == ".tmp":

@@ -18,7 +18,7 @@ from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, shard_path
 from underpaint.schemas.corpus.croissant import MANIFEST
 from underpaint.schemas.corpus.picture import PictureError, decode_picture, probe_picture
 from underpaint.schemas.corpus.sample import Sample, SampleError
-from underpaint.schemas.corpus.webdataset import SUBSET_OF, decode, load_json, split_member
+from underpaint.schemas.corpus.webdataset import decode, load_json, split_member
 
 MAX_MEMBER = 256 * 2**20  # bytes; no picture or JSON of ours comes near it
 _BLOCK = tarfile.BLOCKSIZE
@@ -171,7 +171,7 @@ def _check_sample(
         return None
     for error in validator.iter_errors(fields):
         _say(found, limit, key, ".".join(map(str, error.absolute_path)), f"JSON Schema: {error.message[:200]}")
-    if (subset := PurePosixPath(path).parts[0]) != SUBSET_OF[key[:3]]:
+    if (subset := PurePosixPath(path).parts[0]) != sample.subset:
         _say(found, limit, key, "subset", f"is {sample.subset!r} in a shard of {subset!r}")
     if not path.startswith(shard_path(sample.subset, sample.split, 0).removesuffix("000000.tar")):
         _say(found, limit, key, "split", f"is {sample.split!r} in {path}")

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from underpaint.pipeline.recipe.recipe import Recipe, templates_for
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
 from underpaint.stages.all_stages import BRANCHES, STAGES
 from underpaint.stages.common.code_digest import code_parts, total
 from underpaint.stages.common.stage import Stage
 
 # The kinds of sample that a branch yields.
 YIELDS: dict[str, tuple[str, ...]] = {
-    "painted": ("multi_turn",),
-    "sampled": ("conflict_positive", "conflict_negative", "alignment_positive", "alignment_negative"),
+    branch: tuple(name for name, kind in SAMPLE_KINDS.items() if kind.subset.branch == branch)
+    for branch in dict.fromkeys(subset.branch for subset in SUBSETS.values())
 }
 LAST = {branch: BRANCHES[branch][-1] for branch in YIELDS}  # the stage of a branch that makes its candidates
 CODE = "code"  # how the parts of a fingerprint begin that are code; `underpaint adopt` looks behind these alone

@@ -5,22 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS, kinds_of
+
 Quota = dict[str, int]  # by kind: subset and polarity
 Cell = tuple[str, str]  # a kind and a category; "" is any category
 Cells = dict[Cell, int]
 
-# The paper's corpus: 32,012 + (6,905 + 8,296) + (5,000 + 10,000) samples.
-PAPER: Quota = {
-    "multi_turn": 32_012,
-    "conflict_positive": 6_905,
-    "conflict_negative": 8_296,
-    "alignment_positive": 5_000,
-    "alignment_negative": 10_000,
-}
-# Shards of that corpus for training and, of every subset, for validation: some 250 samples each, in numbers that eight
-# ranks of eight workers share evenly. Loaders floor when they divide: of 60 shards those 64 workers would read none.
-PAPER_SHARDS = {"multi_turn": 128, "conflict": 64, "alignment": 64}
-PAPER_VALIDATION_SHARDS = 8
+PAPER: Quota = {name: kind.paper for name, kind in SAMPLE_KINDS.items()}
+VALIDATION_SHARDS = 8  # of every subset of the paper's corpus
+SHARD_SAMPLES = 250  # about as many as a shard of the paper's corpus has
 GROWTH = 3  # a round makes a branch at most this many times as long: yields of few lots say little
 
 
@@ -66,12 +59,12 @@ def shard_numbers(quota: Quota, given: Mapping[str, int]) -> dict[tuple[str, str
     Those in proportion are powers of two, two or more for training, so that two workers have a shard each.
     """
     numbers = {}
-    for subset, full in PAPER_SHARDS.items():
-        names = [n for n in PAPER if n.startswith(subset)]
-        share = sum(quota[n] for n in names) / sum(PAPER[n] for n in names)
+    for subset, full in ((s.name, s.shards) for s in SUBSETS.values()):
+        paper = sum(PAPER[n] for n in kinds_of(subset)) or SHARD_SAMPLES * full
+        share = sum(quota[n] for n in kinds_of(subset)) / paper
         numbers[subset, "train"] = given.get(subset) or _power_of_two(full * share, 2, full)
         numbers[subset, "validation"] = given.get("validation") or _power_of_two(
-            PAPER_VALIDATION_SHARDS * share, 1, PAPER_VALIDATION_SHARDS
+            VALIDATION_SHARDS * share, 1, VALIDATION_SHARDS
         )
     return numbers
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, ListError
 from underpaint.pipeline.recipe.calibration_settings import CalibrationSettings
-from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Select, Strict
+from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Select, Strict, SubsetShards
 from underpaint.pipeline.recipe.strict_yaml import load_yaml
 from underpaint.schemas.corpus.picture import Encoding
 from underpaint.schemas.scenes.critique import Side
@@ -59,7 +59,7 @@ StageParams = create_model(
 )  # type: ignore[call-overload]
 
 
-class Shards(Strict):
+class Shards(SubsetShards):
     """How many shards each subset is dealt to.
 
     Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Those left out follow from the
@@ -69,10 +69,6 @@ class Shards(Strict):
     encoding: Encoding = Field(
         default="webp-lossless", description="of the pictures in the shards; the store keeps them lossless"
     )
-    multi_turn: int | None = Field(default=None, ge=1, le=100_000, description="its train shards")
-    conflict: int | None = Field(default=None, ge=1, le=100_000, description="its train shards")
-    alignment: int | None = Field(default=None, ge=1, le=100_000, description="its train shards")
-    validation: int | None = Field(default=None, ge=1, le=100_000, description="validation shards of every subset")
 
 
 class RunConfig(Strict):

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
+import pydantic
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from underpaint.pipeline.recipe.quotas import PAPER, Cells, Quota, largest_remainder, proportional
+from underpaint.schemas.corpus.sample import SubsetName
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
 
 
 class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Quotas(Strict):
-    """How many samples of each kind: either `total` or all five numbers; neither: the paper's 62,213."""
+if TYPE_CHECKING:
+    KindNumbers = Strict
+    SubsetShards = Strict
+else:  # fields from the registry, which pydantic checks as it does those written out
+    _numbers = {n: (int | None, Field(default=None, ge=0, description=k.title)) for n, k in SAMPLE_KINDS.items()}
+    _shards = {n: "its train shards" for n in SUBSETS} | {"validation": "validation shards of every subset"}
+    _shards = {n: (int | None, Field(default=None, ge=1, le=100_000, description=d)) for n, d in _shards.items()}
+    KindNumbers = pydantic.create_model("KindNumbers", __base__=Strict, **_numbers)
+    SubsetShards = pydantic.create_model("SubsetShards", __base__=Strict, **_shards)
+
+
+class Quotas(KindNumbers):
+    """How many samples of each kind: either `total` or a number for each; neither: the paper's 62,213.
+
+    Kinds that the paper has not may be left out.
+    """
 
     total: int | None = Field(
         default=None, ge=5, description="samples in all, in the paper's proportions (by largest remainder)"
     )
-    multi_turn: int | None = Field(default=None, ge=0, description="samples: whole painted trajectories")
-    conflict_positive: int | None = Field(default=None, ge=0, description="samples: a step's texts, rightly accepted")
-    conflict_negative: int | None = Field(
-        default=None, ge=0, description="samples: a step's texts that contradict the prompt, and their correction"
-    )
-    alignment_positive: int | None = Field(default=None, ge=0, description="samples: a picture, rightly accepted")
-    alignment_negative: int | None = Field(
-        default=None, ge=0, description="samples: a flawed picture, its correction, and the picture it leads to"
-    )
-    categories: dict[Literal["multi_turn", "conflict", "alignment"], dict[str, Annotated[float, Field(gt=0)]]] = Field(
+    categories: dict[SubsetName, dict[str, Annotated[float, Field(gt=0)]]] = Field(
         default_factory=dict,
         description="relative shares within a subset, e.g. `{multi_turn: {counting: 2, position: 1}}`: a category that"
         " is not named gets no sample; a subset without shares takes its categories as they come",
@@ -38,10 +46,10 @@ class Quotas(Strict):
     def _one_way(self) -> Quotas:
         given = [n for n in PAPER if getattr(self, n) is not None]
         if self.total is not None and given:
-            raise ValueError(f"give either total or the five numbers, not both total and {given[0]}")
-        if given and len(given) != len(PAPER):
-            missing = next(n for n in PAPER if n not in given)
-            raise ValueError(f"{missing} is missing; give total, or all of {', '.join(PAPER)}")
+            raise ValueError(f"give either total or the numbers of kinds, not both total and {given[0]}")
+        needed = [n for n, number in PAPER.items() if number]
+        if given and (missing := [n for n in needed if n not in given]):
+            raise ValueError(f"{missing[0]} is missing; give total, or all of {', '.join(needed)}")
         for subset, shares in self.categories.items():
             if not shares:
                 raise ValueError(f"categories.{subset} names no category; leave it out to take them as they come")
@@ -57,7 +65,7 @@ class Quotas(Strict):
         """Samples wanted by kind and category, "" where a kind takes them as they come."""
         found: Cells = {}
         for kind, number in self.numbers().items():
-            shares = next((s for subset, s in self.categories.items() if kind.startswith(subset)), {"": 1.0})
+            shares = self.categories.get(SAMPLE_KINDS[kind].subset.name, {"": 1.0})
             found |= {(kind, category): n for category, n in largest_remainder(number, shares).items()}
         return found
 

@@ -19,18 +19,11 @@ from underpaint.pipeline.selection.quota_status import status
 from underpaint.pipeline.selection.select import select
 from underpaint.pipeline.selection.threshold_grid import yields
 from underpaint.schemas.corpus.sample import Sample
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS
 from underpaint.schemas.interval import Share
 from underpaint.schemas.markup import parse_plan
 from underpaint.stages import calibration as calibration_stage
 from underpaint.stages import plan
-
-TITLES = {
-    "multi_turn": "Multi-turn generation",
-    "conflict_positive": "Conflict, positive: the step's text agrees with the prompt",
-    "conflict_negative": "Conflict, negative: the step's text contradicts the prompt",
-    "alignment_positive": "Alignment, positive: the draft shows what the step asks for",
-    "alignment_negative": "Alignment, negative: the draft does not; analysis, correction, corrected picture",
-}
 
 
 def write_report(run: Run, each: int, against: Path | None = None) -> Path:
@@ -45,7 +38,8 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
     pool, contaminated = open_pool(candidates.table(lots), benchmarks, load_decisions(run.root))
     page = render_page(
         "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, state=run.state(), builds=run.builds(),
-        plan=run.recipe.params(plan.STAGE), status=status(run, selection), titles=TITLES, facts=facts,
+        plan=run.recipe.params(plan.STAGE), status=status(run, selection), facts=facts,
+        titles={name: kind.title for name, kind in SAMPLE_KINDS.items()},
         samples={kind: [view_sample(*whole) for whole in shown] for kind, shown in facts.shown.items()},
         repairs=repairs(run.nodes["repair"], run.store, lots["sampled"]), grid=yields(pool, run.recipe.select),
         contaminated=contaminated, benchmarks=benchmarks, errors=_errors(run.recipe.name, facts, against),

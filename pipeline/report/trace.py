@@ -59,16 +59,16 @@ def _reference(run: Run, id: str) -> Reference:
 
 def _store_rows(run: Run, reference: Reference) -> list[dict[str, Any]]:
     """By stage: the file, what its model was, and the rows that led to the sample (pictures by digest)."""
-    branch = "painted" if reference.subset == "multi_turn" else "sampled"
+    subset = reference.kind.subset
     lot = reference.sample // run.recipe.lot_size
     found: list[dict[str, Any]] = []
-    for stage in BRANCHES[branch]:
+    for stage in BRANCHES[subset.branch]:
         node = run.nodes[stage]
         if not run.store.is_done(node, lot):
             found.append({"stage": stage, "file": "", "rows": [], "note": "the recipe has changed since; build again"})
             continue
         rows = run.store.table(node, lot, samples=[reference.sample]).to_pylist()
-        mine = [r for r in rows if branch == "painted" or _led_to(r, reference)]
+        mine = [r for r in rows if subset.whole_trajectory or _led_to(r, reference)]
         cast = run.recipe.cast(node.stage.roles)
         models = {role: {"name": name, **run.recipe.models[name].identity()} for role, name in cast.items()}
         file = str(run.store.table_file(node, lot))

@@ -10,12 +10,11 @@ from underpaint.pipeline.engine.graph import Node
 from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.errors import BuildError
 from underpaint.pipeline.recipe.recipe import Recipe
+from underpaint.schemas.corpus.subsets import SUBSETS, kinds_of
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.compare import Kind
 from underpaint.schemas.scenes.critique import Critique, Judgement, Side
 
-# Which side of the judge a subset rests on: multi_turn ships only drafts that the judge passed.
-RESTS_ON = {"multi_turn": Side.PICTURE, "conflict": Side.TEXT, "alignment": Side.PICTURE}
 FIGURES = {
     "precision": "of the cases called wrong, those that are",
     "recall": "of the wrong cases, those called wrong",
@@ -129,10 +128,11 @@ def _share(outcomes: Any) -> Share:
 
 def shortfalls(recipe: Recipe, found: Mapping[Side, SideFigures]) -> list[str]:
     """A sentence for every figure under the recipe's floor, where a subset that is asked for rests on it."""
-    asked = {name for name, number in recipe.quotas.numbers().items() if number}
+    wanted = recipe.quotas.numbers()
+    asked = [s for s in SUBSETS.values() if any(wanted[kind] for kind in kinds_of(s.name))]
     short = []
     for side in Side:
-        subsets = [s for s, rests in RESTS_ON.items() if rests is side and any(n.startswith(s) for n in asked)]
+        subsets = [s.name for s in asked if s.judged == side.value]
         for name, least in recipe.calibration.floor.of(side) if subsets else ():
             share: Share = getattr(found[side], name) if side in found else Share(0, 0)
             if not share.value >= least:  # nan, where there was no case, falls short too

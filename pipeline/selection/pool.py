@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 import numpy as np
 import pyarrow as pa
 
-from underpaint.pipeline.engine.graph import YIELDS
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, Hit
 from underpaint.pipeline.recipe.quotas import Cells, Quota
 from underpaint.pipeline.recipe.settings import Select
@@ -34,7 +33,6 @@ class CandidatePool:
         self.table = table
         self.kinds = _strings(table, "kind")
         self.lots = table["lot"].to_numpy()
-        self.painted = np.isin(self.kinds, YIELDS["painted"])
         self.reasons = [""]
         self.why = np.zeros(table.num_rows, np.int16)
         self.vouched = np.zeros(table.num_rows, bool)  # a person said that it is good

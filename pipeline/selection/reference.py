@@ -6,11 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-SUBSETS = {"multi_turn": ("multi_turn", "none")} | {
-    f"{subset}_{polarity}": (subset, polarity)
-    for subset in ("conflict", "alignment")
-    for polarity in ("positive", "negative")
-}
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SampleKind
 
 
 @dataclass(frozen=True)
@@ -28,8 +24,12 @@ class Reference:
     split: str = ""
 
     @property
+    def kind(self) -> SampleKind:
+        return SAMPLE_KINDS[self.name]
+
+    @property
     def subset(self) -> str:
-        return SUBSETS[self.name][0]
+        return self.kind.subset.name
 
 
 def to_json(references: Sequence[Reference]) -> str:

@@ -21,8 +21,9 @@ from underpaint.pipeline.recipe.quotas import Cells, Quota, by_kind, cell_name, 
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.pipeline.selection.decisions import Decisions, load_decisions
 from underpaint.pipeline.selection.pool import OVER, open_pool
-from underpaint.pipeline.selection.reference import SUBSETS, Reference
+from underpaint.pipeline.selection.reference import Reference
 from underpaint.schemas.corpus.sample import sample_id
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS
 from underpaint.stages.common.seeds import derive_seed
 
 
@@ -62,10 +63,10 @@ def select(
     pool.refuse_by(recipe.select)
     cells = pool.cells(quota)
     fine = pool.accepted()
-    recent = pool.lots >= np.where(pool.painted, lots["painted"] // 2, lots["sampled"] // 2)
     for cell, members in cells.items():
         selection.seen[cell] = int(members.sum())
         selection.cells[cell] = int((members & fine).sum())
+        recent = pool.lots >= lots[SAMPLE_KINDS[cell[0]].subset.branch] // 2
         selection.recent[cell] = int((members & fine & recent).sum())
     chosen = np.zeros(len(fine), bool)
     for cell, number in quota.items():
@@ -83,8 +84,8 @@ def _placed(table: pa.Table, rows: np.ndarray, recipe: Recipe) -> list[Reference
     columns = {"kind": "name", "scene": "group"} | {c: c for c in ("sample", "rollout", "step", "category", "pictures")}
     for row in table.select(list(columns)).take(rows).to_pylist():
         fields = {columns[c]: value for c, value in row.items()}
-        subset = SUBSETS[fields["name"]][0]
-        id = sample_id(subset, numbers[subset])  # type: ignore[arg-type]
+        subset = SAMPLE_KINDS[fields["name"]].subset.name
+        id = sample_id(subset, numbers[subset])
         numbers[subset] += 1
         placed.append(Reference(**fields, id=id, split=_split(fields["group"], recipe)))
     return sorted(placed, key=lambda r: derive_seed(recipe.seed, "order", r.id))

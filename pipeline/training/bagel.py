@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
@@ -20,6 +20,7 @@ from underpaint.pipeline.training.sequence import PICTURE_FOLLOWS, STOP, TEXT_FO
 from underpaint.schemas.corpus.example import Example, Position
 from underpaint.schemas.corpus.reader import Reader, ReaderError, shards_of
 from underpaint.schemas.corpus.sample import SampleError, SplitName, SubsetName
+from underpaint.schemas.corpus.subsets import SUBSETS
 from underpaint.schemas.markup import CONTROL_TOKEN
 
 GROUP = "underpaint_{}"
@@ -134,15 +135,15 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
 
 def register(
     registry: MutableMapping[str, Any], info: MutableMapping[str, Any], corpus: str | Path,
-    subsets: Sequence[SubsetName] = get_args(SubsetName),
+    subsets: Sequence[SubsetName] = (),
 ) -> dict[str, dict[str, dict[str, str]]]:  # fmt: skip
     """Enter the groups `underpaint_multi_turn`, … into a trainer's registry and its table of paths.
 
-    Returns what was added to `info`: NeMo AutoModel takes the same as `dataset_info` in its YAML. Raises ReaderError
-    where the corpus has no such subset.
+    Without `subsets` all that the corpus has. Returns what was added to `info`: NeMo AutoModel takes the same as
+    `dataset_info` in its YAML. Raises ReaderError where the corpus has no such subset.
     """
     added: dict[str, dict[str, dict[str, str]]] = {}
-    for subset in subsets:
+    for subset in subsets or [s for s in SUBSETS if (Path(corpus) / s).is_dir()] or SUBSETS:
         folder = Path(shards_of(corpus, subset)[0]).parent
         registry[GROUP.format(subset)] = TrajectoryDataset
         added[GROUP.format(subset)] = {subset: {"data_dir": str(folder)}}

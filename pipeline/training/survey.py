@@ -15,6 +15,7 @@ from underpaint.pipeline.training.lengths import CONTROL_TOKENS, Pixels
 from underpaint.pipeline.training.packing import DROPOUT, RECOMMENDED, Group, Packable, Packing, PackingError, simulate
 from underpaint.pipeline.training.sequence import Item, Kind, Policy, sequences
 from underpaint.schemas.corpus.example import trusted
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 RESOLUTIONS = ((1024, 980), (1024, 518), (768, 518), (512, 518), (512, 224))  # (VAE, ViT) sides, best first
 ENOUGH = 0.99  # of the samples trained on, to recommend a resolution
@@ -116,7 +117,7 @@ def mixture(found: Sequence[PlannedSequence], px: int, vit: int) -> list[Group]:
     pixels, members = Pixels.of(px, vit), defaultdict(list)
     for sequence in found:
         members[sequence.subset].append(sequence.packable(pixels))
-    return [Group(m, len(m), mandatory=subset == "multi_turn") for subset, m in sorted(members.items())]
+    return [Group(m, len(m), mandatory=SUBSETS[subset].whole_trajectory) for subset, m in sorted(members.items())]
 
 
 def trial(name: str, groups: Sequence[Group], px: int, vit: int, packing: Packing, packs: int) -> Trial:

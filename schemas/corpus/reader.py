@@ -19,7 +19,7 @@ from typing import Any
 
 from underpaint.schemas.corpus.example import Example, Position
 from underpaint.schemas.corpus.sample import SplitName, SubsetName
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 STATE_VERSION = 1
 
@@ -31,7 +31,7 @@ class ReaderError(ValueError):
 def shards_of(corpus: str | Path, subset: SubsetName, split: SplitName = "train") -> list[str]:
     """The shards of a published corpus, in order. Raises ReaderError where there are none."""
     folder = Path(corpus) / subset
-    found = sorted(str(p) for p in folder.glob(f"{ABBREVIATIONS[subset]}-{split}-*.tar"))
+    found = sorted(str(p) for p in folder.glob(f"{SUBSETS[subset].abbreviation}-{split}-*.tar"))
     if not found:
         raise ReaderError(f"{folder}: no {split} shards; give the folder that holds index.json")
     return found

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from underpaint.schemas.corpus.picture import SIDE_MULTIPLE, Encoding
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS, FieldError, check_sample, check_segment
+from underpaint.schemas.corpus.sample_rules import FieldError, check_sample, check_segment
+from underpaint.schemas.corpus.subsets import ABBREVIATION, SUBSETS, Polarity
 
 SCHEMA = "underpaint/1"
 MAX_PICTURES = 5  # one digit, so that sorted members keep their order
 
-SubsetName = Literal["multi_turn", "conflict", "alignment"]
+if TYPE_CHECKING:
+    SubsetName = str
+else:
+    SubsetName = Literal[tuple(SUBSETS)]
 SplitName = Literal["train", "validation"]
-Polarity = Literal["none", "positive", "negative"]
 Stage = Literal["prompt", "plan", "sketch", "inspect", "refine", "repaint"]
 OpName = Literal["", "add", "modify", "swap", "remove"]
 Verdict = Literal["", "consistent", "conflict", "incomplete"]
@@ -126,12 +129,12 @@ class Sample(Strict):
     """One training sample. Raises ValidationError; `first_fault` says at which field."""
 
     schema_: Literal["underpaint/1"] = Field(alias="schema", description="version of this format")
-    id: Annotated[str, Field(pattern=r"^(mtg|iic|iia)-\d{8}$")] = Field(
-        description="the key of its members, unique in the corpus; `mtg`, `iic` or `iia` by subset"
+    id: Annotated[str, Field(pattern=rf"^({ABBREVIATION})-\d{{8}}$")] = Field(
+        description="the key of its members, unique in the corpus; it begins with the subset's abbreviation"
     )
-    subset: SubsetName = Field(description="which of the three tasks it teaches")
+    subset: SubsetName = Field(description="which task it teaches")
     split: SplitName = Field(description="all samples of one `group` are in one split")
-    polarity: Polarity = Field(description="`positive`: what is inspected is right; `none` in multi_turn")
+    polarity: Polarity = Field(description="`positive`: what is inspected is right; `none` where nothing is inspected")
     complete: bool = Field(description="the trajectory ends after the last segment, so the stop label may follow")
     category: Filled = Field(description="kind of prompt, e.g. `counting`")
     group: Filled = Field(description="family of prompts; the unit of splitting and of decontamination")
@@ -190,7 +193,7 @@ def sample_id(subset: SubsetName, number: int) -> str:
     """("conflict", 12) → "iic-00000012". Raises ValueError outside eight digits."""
     if not 0 <= number < 10**8:
         raise ValueError(f"sample number {number} does not fit the eight digits of an id")
-    return f"{ABBREVIATIONS[subset]}-{number:08d}"
+    return f"{SUBSETS[subset].abbreviation}-{number:08d}"
 
 
 class SampleError(ValueError):

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from underpaint.schemas.corpus.picture import picture_sha256
 from underpaint.schemas.corpus.sample import Sample, SampleError, first_fault
+from underpaint.schemas.corpus.subsets import ABBREVIATION
 
 # A dot in the key would merge samples: readers take all before the first dot for the key.
-MEMBER = re.compile(r"((?:mtg|iic|iia)-\d{8})\.(img[0-4]\.(?:webp|jpg)|json)")
-SUBSET_OF = {"mtg": "multi_turn", "iic": "conflict", "iia": "alignment"}
+MEMBER = re.compile(rf"((?:{ABBREVIATION})-\d{{8}})\.(img[0-4]\.(?:webp|jpg)|json)")
 
 
 def encode(sample: Sample, pictures: Sequence[bytes]) -> list[tuple[str, bytes]]:

@@ -8,17 +8,20 @@ The one module here that touches files: schemas/corpus/underpaint-1.schema.json 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from underpaint.schemas.corpus.fields import json_schema, markdown_tables
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS
 
 ROOT = Path(__file__).parents[2]
 SCHEMA_FILE = ROOT / "schemas" / "corpus" / "underpaint-1.schema.json"
 DOCS_FILE = ROOT / "docs" / "format.md"
 BEGIN = "<!-- fields: written by `python -m underpaint.schemas.corpus.write_schema` -->"
 END = "<!-- /fields -->"
+KINDS_BEGIN, KINDS_END = BEGIN.replace("fields", "sample kinds"), "<!-- /sample kinds -->"
 
 
 def schema_text() -> str:
@@ -26,8 +29,19 @@ def schema_text() -> str:
 
 
 def docs_text(current: str) -> str:
-    """The page with its field tables renewed. Raises ValueError where the markers are missing."""
-    return renewed(current, DOCS_FILE, BEGIN, END, markdown_tables())
+    """The page with its tables of fields and of sample kinds renewed. Raises ValueError where markers are missing."""
+    page = renewed(current, DOCS_FILE, BEGIN, END, markdown_tables())
+    return renewed(page, DOCS_FILE, KINDS_BEGIN, KINDS_END, kinds_table())
+
+
+def kinds_table() -> str:
+    """A row a kind of sample, with the order of its segments as a regular expression and its targets in bold."""
+    lines = ["| sample kind | ids | segments |", "| --- | --- | --- |"]
+    for name, kind in SAMPLE_KINDS.items():
+        targets = sorted(set(re.findall(r"\w+", kind.order)) - kind.subset.context)
+        order = re.sub(rf"\b({'|'.join(targets)})\b", r"**\1**", kind.order)
+        lines.append(f"| {name} | `{kind.subset.abbreviation}-…` | {order} |")
+    return "\n".join(lines)
 
 
 def renewed(current: str, page: Path, first: str, last: str, tables: str) -> str:

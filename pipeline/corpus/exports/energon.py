@@ -17,7 +17,7 @@ from underpaint.pipeline.corpus.exports.folder import corpus_index, fresh_folder
 from underpaint.pipeline.corpus.index import Index
 from underpaint.pipeline.engine.store import link
 from underpaint.pipeline.errors import UserError
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 PARTS = {"train": "train", "val": "validation"}  # Energon's word and ours
 WORKERS = 4  # processes that index shards
@@ -34,7 +34,7 @@ def export(corpus: Path, out: Path) -> dict[str, int]:
         raise UserError("megatron-energon is not installed; pip install 'underpaint[energon]'") from None
     index = corpus_index(corpus)
     with fresh_folder(out) as folder:
-        for subset in ABBREVIATIONS:
+        for subset in SUBSETS:
             shards = [PurePosixPath(entry.path) for entry in index.shards if entry.subset == subset]
             if not shards:
                 continue
@@ -57,7 +57,7 @@ def _blend(index: Index) -> dict[str, Any]:
     splits: dict[str, Any] = {}
     for part, split in PARTS.items():
         blend = []
-        for subset in ABBREVIATIONS:
+        for subset in SUBSETS:
             weight = sum(e.samples for e in index.shards if (e.subset, e.split) == (subset, split))
             if weight:
                 blend.append({"weight": weight, "path": f"./{subset}", "subflavors": {"subset": subset}})
