@@ -23,10 +23,11 @@ def _text(*names: str) -> list[pa.Field]:
 
 
 _PICTURE = [pa.field("picture", pa.binary(), nullable=False), pa.field("seed", pa.int64(), nullable=False)]
-_SCORES = pa.field("scores", pa.list_(pa.float32()), nullable=False)  # CLIP of all that were painted; empty for one
+# The CLIP scores of all pictures painted for this row, of which the best was kept; empty where only one was painted.
+_SCORES = pa.field("scores", pa.list_(pa.float32()), nullable=False)
 _CRITIQUE = [
     *_text("verdict", "critique", "template", "template_sha256"),
-    # The share of the judge's answers on the verdict's side; those that do not count are on neither.
+    # The share of the judge's answers that support the verdict; answers that do not count support none.
     pa.field("agreement", pa.float32(), nullable=False),
     pa.field("answers", pa.list_(pa.string()), nullable=False),  # raw, in order of attempt
     *_text("arbiter", "decided_by"),  # the arbiter's raw answer, "" where it was not asked; judge, arbiter or grammar
@@ -37,8 +38,8 @@ PROMPTS = pa.schema(
     [
         *_SAMPLE,
         *_text("category", "prompt", "scene"),
-        *_text("short", "origin"),  # before it was enriched; the graph is composed, the grammar's or the writer's
-        pa.field("templates", pa.list_(pa.string()), nullable=False),  # digests of those the writer was asked with
+        *_text("short", "origin"),  # the prompt before it was enriched; who made the graph: composer, grammar or writer
+        pa.field("templates", pa.list_(pa.string()), nullable=False),  # digests of the templates used to ask the writer
     ]
 )
 PLAN = pa.schema(
@@ -54,7 +55,7 @@ ROLLOUT = pa.schema(
     [
         *_ROLLOUT_STEP,
         pa.field("steps", pa.int16(), nullable=False),
-        pa.field("finished", pa.bool_(), nullable=False),  # the policy itself said that nothing is missing
+        pa.field("finished", pa.bool_(), nullable=False),  # whether the policy itself said that nothing is missing
         *_text("so_far", "instruction", "description"),
         pa.field("writer_seed", pa.int64(), nullable=False),
         *_PICTURE,
@@ -68,7 +69,7 @@ REPAIR = pa.schema(
         pa.field("attempt", pa.int16(), nullable=False),  # from 1
         *_text("method"),  # sibling, edit (of the flawed draft) or repaint (of the step)
         pa.field("accepted", pa.bool_(), nullable=False),
-        *_text("verdict"),  # the judge's of this picture; "" where it gave none
+        *_text("verdict"),  # the judge's verdict on this picture; "" where it gave none
         pa.field("agreement", pa.float32(), nullable=False),  # 1 where an arbiter decided
         *_PICTURE,
         _SCORES,
@@ -80,8 +81,8 @@ ALIGNMENT = pa.schema(
         *_text("polarity"),
         *_CRITIQUE,
         pa.field("tries", pa.int16(), nullable=False),  # the attempt of `REPAIR` that was accepted; 0 for positives
-        *_text("repair"),  # its method; "" for positives
-        pa.field("repair_agreement", pa.float32(), nullable=False),  # how sure the judge was of it; 1 for positives
+        *_text("repair"),  # the repair's method; "" for positives
+        pa.field("repair_agreement", pa.float32(), nullable=False),  # the judge's agreement on it; 1 for positives
     ]
 )
 SCORE = pa.schema(
@@ -99,9 +100,9 @@ CANDIDATES = pa.schema(
         *_text("prompt", "short"),  # short: before it was enriched
         pa.field("pictures", pa.int16(), nullable=False),
         pa.field("content", pa.int64(), nullable=False),  # equal for duplicates
-        *_text("fault"),  # why it cannot be shipped whatever the thresholds are; "" where it can
+        *_text("fault"),  # why it cannot be shipped at any thresholds; "" where it can
         pa.field("agreement", pa.float32(), nullable=False),
-        # Cosines, null where there is nothing to compare: the worst of a trajectory's pictures, a correction's own.
+        # Cosines; null where there is nothing to compare. A trajectory has those of its worst picture.
         pa.field("picture_text", pa.float32()),
         pa.field("neighbour", pa.float32()),
         pa.field("margin", pa.float32()),
@@ -111,7 +112,7 @@ CANDIDATES = pa.schema(
     ]
 )
 
-# Its `sample` counts cases, not prompts of the stream. `truth` is the critique that is right, `fault` the kind planted.
+# `sample` counts cases here, not prompts of the stream. `truth` is the right critique, `fault` the kind planted.
 CALIBRATION = pa.schema(
     [
         *_SAMPLE,
@@ -120,7 +121,7 @@ CALIBRATION = pa.schema(
         *_text("truth", "prompt", "so_far", "instruction", "description"),
         pa.field("picture", pa.binary(), nullable=False),  # empty on the text side
         *_CRITIQUE,
-        # What each of the answers says itself, before observations are weighed; "" where it does not parse.
+        # The verdict that each answer states, before its observations are checked; "" where it does not parse.
         pa.field("own_verdicts", pa.list_(pa.string()), nullable=False),
     ]
 )

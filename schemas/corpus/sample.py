@@ -28,7 +28,7 @@ Origin = Literal["t2i", "edit", "self_sample", "correction"]
 
 
 def _real_float(value: Any) -> Any:
-    # Readers that infer types take the first 1 for an integer and every later 0.5 for 0.
+    # Some readers infer a column's type from its first value: after a 1 they would read 0.5 as 0.
     if type(value) is not float:
         raise ValueError(f"is {value!r}; write a float, with its decimal point")
     return value
@@ -169,6 +169,7 @@ class Sample(Strict):
         return self
 
     def to_dict(self) -> dict[str, Any]:
+        """The sample as plain JSON values, with "schema" as the name of its first field."""
         return self.model_dump(mode="json", by_alias=True)
 
     def to_json_bytes(self) -> bytes:
@@ -201,7 +202,7 @@ class SampleError(ValueError):
         self.key, self.field, self.message = key, field, message
 
     def __reduce__(self) -> tuple[type[SampleError], tuple[str, str, str]]:
-        return SampleError, (self.key, self.field, self.message)  # travels between processes
+        return SampleError, (self.key, self.field, self.message)  # so that it can be pickled between processes
 
 
 def first_fault(error: ValidationError) -> tuple[str, str]:

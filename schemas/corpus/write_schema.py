@@ -1,8 +1,6 @@
-"""Write the files that follow from the schema: ``python -m underpaint.schemas.corpus.write_schema``.
+"""Writes the files generated from the sample's models: ``python -m underpaint.schemas.corpus.write_schema``.
 
-With ``--check`` they are only compared.
-
-The one module here that touches files: schemas/corpus/underpaint-1.schema.json and the tables in docs/format.md.
+They are schemas/corpus/underpaint-1.schema.json and the tables in docs/format.md. With ``--check`` it only compares.
 """
 
 from __future__ import annotations
@@ -21,16 +19,17 @@ END = "<!-- /fields -->"
 
 
 def schema_text() -> str:
+    """The text of the JSON Schema file."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def docs_text(current: str) -> str:
-    """The page with its field tables renewed. Raises ValueError where the markers are missing."""
+    """docs/format.md with new field tables. Raises ValueError where its markers are missing."""
     return renewed(current, DOCS_FILE, BEGIN, END, markdown_tables())
 
 
 def renewed(current: str, page: Path, first: str, last: str, tables: str) -> str:
-    """The text of a page with new tables between its markers. Raises ValueError where these are missing."""
+    """The text of a page with new tables between its two markers. Raises ValueError where a marker is missing."""
     head, begin, rest = current.partition(first)
     _, end, tail = rest.partition(last)
     if not begin or not end:
@@ -39,12 +38,13 @@ def renewed(current: str, page: Path, first: str, last: str, tables: str) -> str
 
 
 def stale() -> list[Path]:
-    """The files that are not what the schema says they should be."""
+    """The generated files that are missing or not up to date."""
     expected = {SCHEMA_FILE: schema_text(), DOCS_FILE: docs_text(DOCS_FILE.read_text("utf-8"))}
     return [f for f, text in expected.items() if not f.is_file() or f.read_text("utf-8") != text]
 
 
 def main(arguments: list[str]) -> int:
+    """The command line: [] writes the files, ["--check"] only compares. Returns the exit code."""
     if arguments not in ([], ["--check"]):
         print("usage: python -m underpaint.schemas.corpus.write_schema [--check]", file=sys.stderr)
         return 2

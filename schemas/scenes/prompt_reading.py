@@ -1,4 +1,4 @@
-"""Prompts as people write them → scene graphs, where their sentences are simple enough.
+"""Reads prompts as people write them into scene graphs, where their sentences are simple enough.
 
 ``a photo of a bird left of a couch``  ``Two red cars and a dog``  ``picture of 3 buses.``
 """
@@ -39,7 +39,7 @@ def read_prompt(prompt: str, vocabulary: Vocabulary) -> SceneGraph:
 
 
 def _read_related(words: str, vocabulary: Vocabulary) -> SceneGraph | None:
-    """ "a bird to the left of a couch": two objects and how they stand to each other; None for any other form."""
+    """Read "a bird to the left of a couch": two objects and their relation. None for any other form."""
     words, background = split_background(words)
     for predicate in sorted(vocabulary.relations, key=len, reverse=True):
         sides = re.fullmatch(rf"(.+?) (?:(?:that )?is |(?:that )?are )?{re.escape(predicate)} (.+)", words)
