@@ -1,6 +1,6 @@
-"""The identity of a stage's code: its module and the project modules it imports, without comments and docstrings.
+"""Digests the code of a stage: its module and the project modules it imports, without comments and docstrings.
 
-Code that changes what a stage makes must change its fingerprint; a reworded comment must not.
+A change of code that changes what a stage makes must change its fingerprint; a reworded comment must not.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PROJECT = ("underpaint.schemas", "underpaint.stages")
-# Never part of what a stage makes: model classes are identified by their settings in the recipe.
+# Left out: models are identified by their settings in the recipe.
 APART = ("underpaint.stages.models.kinds",)
 
 
 def code_digest(module: str, packages: tuple[str, ...] = PROJECT) -> str:
-    """SHA-256 over the syntax trees of a module and of every module of these packages that it imports, however deep.
+    """SHA-256 over the syntax trees of a module and of all modules of these packages that it imports, also indirectly.
 
-    The files are read each time, so that an edit during a build is noticed; only parsing is remembered.
+    The files are read each time, so that an edit during a build is noticed; only the parsing is cached.
     """
     total = hashlib.sha256()
     for name, meaning in sorted(_closure(module, packages).items()):
@@ -28,7 +28,7 @@ def code_digest(module: str, packages: tuple[str, ...] = PROJECT) -> str:
 
 
 def _closure(module: str, packages: tuple[str, ...]) -> dict[str, str]:
-    """Every module concerned, and the meaning of its code."""
+    """The module and all that it imports, each with the digest of its syntax tree."""
     found: dict[str, str] = {}
     todo = [module]
     while todo:
@@ -48,9 +48,9 @@ def _file(module: str) -> Path:
 
 @lru_cache(maxsize=1024)
 def _parsed(source: str, packages: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """What the source means, as a digest, and the modules of the packages that it imports."""
+    """The digest of a source's syntax tree, and the modules of the packages that it imports."""
     tree = ast.parse(source)
-    imports = tuple(_imports(tree, packages))  # first: the docstrings are cut out of the tree
+    imports = tuple(_imports(tree, packages))  # before `_meaning`, which cuts docstrings out of the tree
     return hashlib.sha256(_meaning(tree).encode()).hexdigest(), imports
 
 
@@ -73,7 +73,7 @@ def _within(module: str, packages: tuple[str, ...]) -> bool:
 def _is_module(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except ModuleNotFoundError:  # what it lies in is a module and no package
+    except ModuleNotFoundError:  # its parent is a module, not a package
         return False
 
 

@@ -1,4 +1,4 @@
-"""Best of N: several pictures are painted for one request, and the one nearest to its description is kept."""
+"""Paints several pictures per request and keeps the one nearest to its description (best of N)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from underpaint.stages.common.stage import Context
 
 @dataclass(frozen=True)
 class Painted:
-    """The picture kept. `scores` are the CLIP cosines of all that were painted, empty where there was but one."""
+    """The picture kept. `scores` are the CLIP cosines of all that were painted; empty where only one was."""
 
     picture: bytes
     seed: int
@@ -23,9 +23,10 @@ class Painted:
 
 
 def paint_best(context: Context, requests: Sequence[PaintRequest], drafts: int) -> list[Painted | Exception]:
-    """Paint every request `drafts` times, with seeds of their own; the highest cosine wins, the first on a tie.
+    """Paint every request `drafts` times, each with its own seed; the highest cosine wins, the first on a tie.
 
-    Needs the scorer where `drafts` is more than 1. An exception stands where none of a request's pictures was painted.
+    Needs the scorer if `drafts` is above 1. A request has its exception in the result if none of its pictures was
+    painted.
     """
     if drafts == 1:
         pictures = paint_all(context.models["painter"], requests)
@@ -56,9 +57,9 @@ def _cosines(context: Context, requests: Sequence[PaintRequest], pictures: Seque
 
 
 def paint_all(painter: Painter, requests: Sequence[PaintRequest]) -> list[bytes | Exception]:
-    """Paint a batch of requests; each comes back as an encoded picture or as what went wrong with it alone.
+    """Paint a batch of requests. Each gives an encoded picture, or the exception of that request.
 
-    Where the batch as a whole fails, every request is tried once by itself, so one bad row costs itself only.
+    If the batch as a whole fails, every request is tried once by itself, so that one bad request loses no other.
     """
     painted = each(painter.paint, requests)
     return [p if isinstance(p, Exception) else _encoded(p) for p in painted]
@@ -67,5 +68,5 @@ def paint_all(painter: Painter, requests: Sequence[PaintRequest]) -> list[bytes 
 def _encoded(picture: Image.Image) -> bytes | Exception:
     try:
         return encode_picture(picture)
-    except (OSError, ValueError) as e:  # truncated or of no use
+    except (OSError, ValueError) as e:  # a truncated or unusable picture
         return e

@@ -1,4 +1,4 @@
-"""The four roles a stage may ask for. A recipe names models and assigns them; a stage sees only these.
+"""The roles of models: what a stage may ask of a painter, a writer, a judge or a scorer. Recipes assign models to them.
 
 Every request carries its own seed, so an answer does not depend on what it was batched with.
 """
@@ -14,12 +14,12 @@ from PIL import Image
 
 
 class ModelUnavailable(Exception):
-    """A model as a whole gives no answers (no connection, a key refused): no row is to blame, the lot is not made."""
+    """The model answers nothing at all (no connection, key refused): no row is to blame, so the lot is not made."""
 
 
 @dataclass(frozen=True)
 class PaintRequest:
-    """Paint `instruction` onto `previous` (RGB; None is the blank canvas). `description` is the scene after it."""
+    """Carry out `instruction` on `previous` (RGB; None is the blank canvas). `description` is the scene after it."""
 
     previous: Image.Image | None
     instruction: str
@@ -31,11 +31,11 @@ class PaintRequest:
 class AskRequest:
     """A question to a writer or a judge.
 
-    `text` is the rendered template; `context` holds the variables it was rendered from (a model that thinks
-    in scene graphs reads those); `temperature` 0 is greedy.
+    `text` is the rendered template; `context` holds the variables it was rendered from, which the symbolic model reads
+    instead. `temperature` 0 is greedy.
     """
 
-    task: str  # the template's task: "write", "critique_text" or "critique_picture"
+    task: str  # the template's task, e.g. "write"; a key of TASKS in stages/prompting/tasks.py
     text: str
     seed: int
     picture: Image.Image | None = None
@@ -44,40 +44,44 @@ class AskRequest:
 
 
 class Painter(Protocol):
+    """The painter: executes an instruction on a picture."""
+
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
-        """One RGB picture a request, in order."""
+        """One RGB picture per request, in order."""
         ...
 
 
 class Speaker(Protocol):
-    """Writer and judge: one model may be both."""
+    """The writer or the judge; one model may be both."""
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
-        """One answer a request, in order, without the template's own words."""
+        """One answer per request, in order, without the words of the request."""
         ...
 
 
 class Scorer(Protocol):
+    """The scorer: embeds pictures and texts in one space, where the cosine says how well they match."""
+
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
-        """Unit vectors, float32 (N, D)."""
+        """Unit vectors of RGB pictures, float32 (N, D)."""
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors, float32 (N, D)."""
+        """Unit vectors of texts, float32 (N, D)."""
         ...
 
 
 T = TypeVar("T")
 
 
-ALIKE = 4  # requests that fail alike, every one of a call, before the model is blamed: two or three may earn it
+ALIKE = 4  # if this many requests of a call, and all of them, fail alike, the model is to blame and not the requests
 
 
 def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
-    """`call` on all requests; where that raises, on each alone. Answers or exceptions, in order.
+    """Call a model with all requests; if that raises, with each alone. Returns answers or exceptions, in order.
 
-    Raises ModelUnavailable where every one of at least `ALIKE` requests fails with the same class of error: a broken
-    GPU or an exhausted account is no row's fault.
+    Raises ModelUnavailable if there are at least `ALIKE` requests and all fail with the same class of error: a broken
+    GPU or an exhausted account is not the fault of a row.
     """
     try:
         answers = call(requests) if requests else []

@@ -1,4 +1,4 @@
-"""The kinds of model a recipe can name: their settings, what identifies them, and how they load."""
+"""The kinds of model that a recipe can name: their settings, their identity, and how they load."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from underpaint.stages.common.code_digest import PROJECT, code_digest
 from underpaint.stages.models.checkpoint import folder_digest, folder_fault, is_folder
 
-HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
-# What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
+HUB = "hf-hub:"  # OpenCLIP's prefix for a model on the hub
+# The files of a hub model that OpenCLIP reads: configuration, tokenizer, weights.
 OPEN_CLIP_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
 class ModelConfig(BaseModel, ABC):
-    """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes.
+    """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` are settings that change no answer.
 
     `license` is for the dataset card, a hub identifier such as "apache-2.0".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     serves: ClassVar[tuple[str, ...]] = ()
-    module: ClassVar[str] = ""  # whose code turns requests into answers; part of the fingerprint
+    module: ClassVar[str] = ""  # the module that turns requests into answers; its code is part of the fingerprint
     SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"device", "license"})
     license: str = ""
     remote: ClassVar[bool] = False  # runs elsewhere, so its stages need no GPU here
 
     @abstractmethod
     def load(self) -> Any:
-        """The model itself, ready to be asked; see stages/common/roles.py."""
+        """Load the model. It then plays its roles (stages/common/roles.py)."""
 
     def identity(self) -> dict[str, Any]:
-        """What the fingerprint of every stage that uses the model depends on."""
+        """What the model adds to the fingerprint of every stage that uses it."""
         return {k: v for k, v in self.model_dump(mode="json").items() if k not in self.SPEED_ONLY}
 
     def missing(self) -> str:
-        """Why the model cannot be loaded, "" where it can; checked before anything runs."""
+        """Why the model cannot be loaded; "" where it can. Checked before anything runs."""
         return ""
 
     def unready(self) -> str:
-        """What a build lacks that reading the recipe does not need, e.g. a key; "" where nothing."""
+        """What is missing for a build but not for reading the recipe, e.g. a key; "" where nothing is."""
         return ""
 
 
 class CheckpointConfig(ModelConfig):
     """A checkpoint on disk (a folder, relative to the recipe) or a hub id with its commit as `revision`."""
 
-    needs: ClassVar[tuple[str, ...]] = ()  # files without which a folder is no such checkpoint
+    needs: ClassVar[tuple[str, ...]] = ()  # files that such a checkpoint's folder must hold
     checkpoint: str = Field(min_length=1)
     revision: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -63,23 +63,25 @@ class CheckpointConfig(ModelConfig):
     batch: int = Field(default=16, ge=1, le=1024)
 
     def identity(self) -> dict[str, Any]:
-        """A local checkpoint is what its files hold, not where they lie."""
+        """The settings; a local checkpoint is identified by the content of its files, not by its path."""
         named = super().identity()
         if is_folder(self.checkpoint):
             named["checkpoint"] = folder_digest(Path(self.checkpoint))
         return named
 
     def missing(self) -> str:
+        """Why the checkpoint cannot be loaded: a faulty folder, or a hub id without a commit; "" where it can."""
         if is_folder(self.checkpoint):
             return folder_fault(Path(self.checkpoint), self.needs)
         return _unpinned(self.checkpoint, self.revision)
 
     def options(self) -> dict[str, Any]:
+        """The keyword arguments for the model's class."""
         return {k: v for k, v in self.model_dump().items() if k not in ("kind", "checkpoint", "license")}
 
 
 class DiffusersConfig(CheckpointConfig):
-    """A painter: InstructPix2Pix-style or FLUX Kontext pipelines. Batch size changes pixels, so it is identity."""
+    """A painter: InstructPix2Pix-style or FLUX Kontext pipelines. `batch` changes pixels, so it counts as identity."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter",)
     needs: ClassVar[tuple[str, ...]] = ("model_index.json",)
@@ -91,6 +93,7 @@ class DiffusersConfig(CheckpointConfig):
     size: int = Field(default=64, ge=16, le=4096, multiple_of=16)
 
     def load(self) -> Any:
+        """Load the painter. Raises as `DiffusersPainter`."""
         from underpaint.stages.models.painter import DiffusersPainter
 
         return DiffusersPainter(self.checkpoint, **self.options())
@@ -106,6 +109,7 @@ class TransformersConfig(CheckpointConfig):
     max_new_tokens: int = Field(default=256, ge=1, le=8192)
 
     def load(self) -> Any:
+        """Load the writer or judge. Raises as `TransformersSpeaker`."""
         from underpaint.stages.models.speaker import TransformersSpeaker
 
         return TransformersSpeaker(self.checkpoint, **self.options())
@@ -127,12 +131,14 @@ class OpenClipConfig(ModelConfig):
     batch: int = Field(default=64, ge=1, le=4096)
 
     def identity(self) -> dict[str, Any]:
+        """The settings; a local checkpoint is identified by the content of its files, not by its path."""
         named = super().identity()
         if is_folder(self.checkpoint):
             named["checkpoint"] = folder_digest(Path(self.checkpoint))
         return named
 
     def missing(self) -> str:
+        """Why the model cannot be loaded: a faulty folder, no commit, or no `pretrained` tag; "" where it can."""
         if is_folder(self.checkpoint):
             return folder_fault(Path(self.checkpoint), ("open_clip_config.json",))
         if self.checkpoint.startswith(HUB):
@@ -142,12 +148,13 @@ class OpenClipConfig(ModelConfig):
         return ""
 
     def load(self) -> Any:
+        """Load the scorer. Raises as `OpenClipScorer`."""
         from underpaint.stages.models.scorer import OpenClipScorer
 
         return OpenClipScorer(self._source(), pretrained=self.pretrained, device=self.device, batch=self.batch)
 
     def _source(self) -> str:
-        """What OpenCLIP is given; it takes no commit, so a model of the hub is fetched at its own, as a folder."""
+        """The name to give to OpenCLIP. It accepts no commit, so a hub model is first downloaded as a folder."""
         if not self.checkpoint.startswith(HUB):
             return self.checkpoint
         from huggingface_hub import snapshot_download
@@ -157,7 +164,7 @@ class OpenClipConfig(ModelConfig):
 
 
 class DrawnConfig(ModelConfig):
-    """The drawn painter: no model, the renderer of a world module."""
+    """The drawn painter: not a model, but the renderer of a world module."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "renderer")
     module: ClassVar[str] = "underpaint.stages.models.drawn"
@@ -167,12 +174,15 @@ class DrawnConfig(ModelConfig):
     fault_rate: float = Field(default=0.0, ge=0, le=1)
 
     def identity(self) -> dict[str, Any]:
+        """The settings, and the digest of the world's code and icons."""
         return {**super().identity(), "source": _module_digest(self.world)}
 
     def missing(self) -> str:
+        """Why the world's module cannot be used; "" where it can."""
         return _unimportable(self.world, *self.world_gives)
 
     def load(self) -> Any:
+        """Load the drawn painter."""
         from underpaint.stages.models.drawn import DrawnPainter
 
         return DrawnPainter(self.world, fault_rate=self.fault_rate)
@@ -187,6 +197,7 @@ class SymbolicConfig(DrawnConfig):
     kind: Literal["symbolic"]  # type: ignore[assignment]
 
     def load(self) -> Any:
+        """Load the symbolic model."""
         from underpaint.stages.models.symbolic import Symbolic
 
         return Symbolic(self.world, fault_rate=self.fault_rate)
@@ -195,11 +206,11 @@ class SymbolicConfig(DrawnConfig):
 class OpenAIConfig(ModelConfig):
     """A model behind an OpenAI-compatible endpoint: chat for writer and judge, pictures for the painter.
 
-    `revision` says which weights answer, since a name does not ("gpt-5-2025-08-07", the hub commit that vLLM serves);
-    it is identity. `base_url` is not: the same weights may move to another machine. `key` is the name of an environment
-    variable, on every machine that runs workers; the key itself is never written anywhere. Models that refuse any
-    temperature but their own, as reasoning ones do, need `send_temperature: false`; `max_tokens` counts what they
-    think, too.
+    `revision` says which weights answer, since a name does not ("gpt-5-2025-08-07", the hub commit that vLLM serves).
+    It counts as identity; `base_url` does not, since the same weights may move to another machine. `key` is the name of
+    an environment variable on every machine that runs workers; the key itself is never written anywhere. Models that
+    accept only their own temperature, such as reasoning models, need `send_temperature: false`. `max_tokens` includes
+    what they think.
     """
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "writer", "judge")
@@ -243,17 +254,19 @@ class OpenAIConfig(ModelConfig):
         return key
 
     def unready(self) -> str:
+        """Names the environment variable of the key where it is not set; "" where it is, or where no key is used."""
         unset = self.key and not os.environ.get(self.key)
         return f"the environment variable {self.key} is not set; it holds the key for {self.base_url}" if unset else ""
 
     def load(self) -> Any:
+        """Load the client of the endpoint. Nothing is sent yet."""
         from underpaint.stages.models.endpoint import Endpoint
 
         return Endpoint(**self.model_dump(exclude={"kind", "revision", "license"}))
 
 
 class PythonConfig(ModelConfig):
-    """A model of one's own: ``factory: "package.module:Class"``, called with `options`."""
+    """A model of your own: ``factory: "package.module:Class"``, called with `options` as keyword arguments."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "renderer", "writer", "judge", "scorer")
     kind: Literal["python"]
@@ -261,13 +274,16 @@ class PythonConfig(ModelConfig):
     options: dict[str, Any] = Field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
+        """The settings, and the digest of the factory's code."""
         return {**super().identity(), "source": _module_digest(self.factory.split(":")[0])}
 
     def missing(self) -> str:
+        """Why the factory cannot be imported; "" where it can."""
         module, name = self.factory.split(":")
         return _unimportable(module, name)
 
     def load(self) -> Any:
+        """Call the factory with the options."""
         module, name = self.factory.split(":")
         return getattr(import_module(module), name)(**self.options)
 
@@ -280,7 +296,7 @@ KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "openai"
 
 
 def _unpinned(checkpoint: str, revision: str | None) -> str:
-    """Why a model of the hub may change under a recipe, "" where it cannot: a branch or a tag can be moved."""
+    """Why a hub model may change without the recipe changing; "" for a commit. Branches and tags can be moved."""
     if not revision:
         return f"the hub checkpoint {checkpoint!r} needs a revision (a commit), or its answers may change"
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
@@ -294,19 +310,19 @@ def _unpinned(checkpoint: str, revision: str | None) -> str:
 def _module_digest(module: str) -> str:
     """SHA-256 over the code of a module, of what it imports from its package or this project, and of its `icons`.
 
-    A drawn world takes its drawings from a module of that name in it, which an environment variable may choose.
+    `icons` is an attribute of a drawn world: the module of its drawings, which an environment variable may choose.
     """
     found = import_module(module)
     icons = getattr(found, "icons", None)
     parts = [found, *([icons] if inspect.ismodule(icons) else [])]
-    if not all(getattr(part, "__file__", None) for part in parts):  # compiled: its name is all there is
+    if not all(getattr(part, "__file__", None) for part in parts):  # compiled: only its name is known
         return hashlib.sha256(module.encode()).hexdigest()
     digests = [code_digest(p.__name__, (*PROJECT, p.__name__.split(".")[0])) for p in parts]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _unimportable(module: str, *names: str) -> str:
-    """Why these names cannot be had from a module, "" where they can."""
+    """Why these names cannot be imported from a module; "" where they can."""
     try:
         found = import_module(module)
     except ImportError as e:

@@ -1,7 +1,7 @@
-"""The symbolic model: plans, judges and scores by comparing scene graphs, in the grammar's words and a drawn world.
+"""The symbolic model: plans, judges and scores by comparing scene graphs. It needs the grammar and a drawn world.
 
-As a judge it knows the truth; as a writer it errs in `fault_rate` of its steps. Critiques of such planted faults
-are the paper's "symbolic correction" baseline.
+As a judge it is always right; as a writer it plants a fault in a share `fault_rate` of its steps. Its critiques of
+such faults are the paper's "symbolic correction" baseline.
 """
 
 from __future__ import annotations
@@ -31,23 +31,26 @@ from underpaint.stages.planning.order import told_from
 
 
 class Symbolic:
-    """`world` is a module with ``vocabulary()`` and ``read_picture(picture) -> (objects one by one, background)``."""
+    """Writer, judge and scorer. `world` is a module with ``vocabulary()`` and ``read_picture(picture)``.
+
+    ``read_picture`` gives (single objects with their places, background).
+    """
 
     def __init__(self, world: str, *, fault_rate: float = 0.0) -> None:
         self.world = import_module(world)
         self.fault_rate = fault_rate
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
-        """Raises schemas.scenes.grammar.GrammarError where a text is not the grammar's."""
+        """One answer per request, in order. Raises GrammarError where the grammar cannot read a text."""
         return [self._answer(r) for r in requests]
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
-        """Unit vectors (N, D) that count what is seen, by noun and attributes, place and background apart."""
+        """Unit vectors, float32 (N, D), that count nouns, nouns with an attribute, and backgrounds; not places."""
         scenes = (observed_scene(*self.world.read_picture(p)) for p in pictures)
         return self._embed([_contents(scene) for scene in scenes])
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors (N, D) of descriptions, in the space of the pictures. Raises GrammarError."""
+        """Unit vectors, float32 (N, D), of descriptions, in the same space as pictures. Raises GrammarError."""
         return self._embed([_contents(read(t, self.world.vocabulary())) for t in texts])
 
     def _embed(self, scenes: list[dict[str, float]]) -> np.ndarray:
@@ -77,7 +80,7 @@ class Symbolic:
         return inspect_text(prompt_scene(said["prompt"], words), before, edit, described, words).to_json()
 
     def _write(self, request: AskRequest, words: Vocabulary) -> str:
-        """The next step: the first object still missing, on a place that leaves room for the rest."""
+        """The next step: adds one of the missing objects, on a place that leaves room for the others."""
         prompt = prompt_scene(request.context["prompt"], words)
         before = read_scene(request.context["so_far"], words)
         rng = derive_random("symbolic", request.seed)
@@ -85,7 +88,7 @@ class Symbolic:
         if not missing:
             return DONE
         goal = _laid_out_around(before, prompt, rng, words)
-        if goal is None:  # a fault of its own has taken the room of what is missing
+        if goal is None:  # one of its own faults takes up the room for a missing object
             return DONE
         node = rng.choice([goal.node(o.id) for o in missing])
         scene = _step_scene(before, node, prompt)
@@ -100,7 +103,7 @@ class Symbolic:
 
 
 def _contents(scene: SceneGraph) -> dict[str, float]:
-    """How many of what: a noun, a noun with an attribute, the background."""
+    """The counts that a vector holds, by noun, by attribute and noun ("red car"), and by background."""
     found: dict[str, float] = {scene.background: 1.0}
     for node in scene.objects:
         for look in (node.noun, *(f"{v} {node.noun}" for k, v in node.attributes.items() if k != PLACE)):
@@ -109,9 +112,12 @@ def _contents(scene: SceneGraph) -> dict[str, float]:
 
 
 def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words: Vocabulary) -> SceneGraph | None:
-    """The prompt's scene around all that is painted; its relations may fail, None where there is no room."""
+    """The prompt's scene with places for all objects, painted ones keeping theirs; None where there is no room.
+
+    Where the relations cannot all hold, they are dropped.
+    """
     fixed: dict[str, str] = {}
-    others: list[SceneObject] = []  # painted, but nothing the prompt asks for: they take room all the same
+    others: list[SceneObject] = []  # painted objects that the prompt does not ask for; they take up room, too
     for mine, theirs in match(before.objects, prompt.objects):
         if theirs is None:
             others.append(mine.model_copy(update={"id": f"other {mine.id}"}))
@@ -126,7 +132,7 @@ def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words:
 
 
 def _step_scene(before: SceneGraph, node: SceneObject, prompt: SceneGraph) -> SceneGraph:
-    """The scene after the step, with the prompt's relations among what is painted by then."""
+    """The scene after the step, with the prompt's relations among the objects painted by then."""
     new = node.model_copy(update={"id": f"o{len(before.objects)}"})
     scene = apply(before, Edit(op=Op.ADD, node=new))
     ids = {theirs.id: mine.id for mine, theirs in match(scene.objects, prompt.objects) if theirs is not None}
