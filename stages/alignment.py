@@ -1,7 +1,7 @@
-"""alignment: image–instruction alignment samples. Does this draft show what the step asked for?
+"""alignment: makes image–instruction alignment samples: does this draft show what the step asked for?
 
-Positive: it does, and the critique says why. Negative: it does not; the critique analyses and corrects, and the
-accepted try of `repair` is the picture to paint.
+Positive: it does, and the critique says why. Negative: it does not; the critique says what is wrong and how to correct
+it, and the accepted try of `repair` is the picture to paint.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from underpaint.stages.common.stage import Context, Ledger, Outcome, Params, Sta
 
 
 class AlignmentParams(Params):
-    """How a flawed draft is mended belongs to `repair`, thresholds to the selection."""
+    """No parameters: `repair` decides how a flawed draft is mended, the selection applies thresholds."""
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    """Make a sample of every judged draft: a positive if it is right, a negative if a repair of it was accepted."""
     ledger, rows = Ledger(), []
     tries = inputs["repair"].drop_columns(["picture"]).to_pylist()
     repaired = {(r["sample"], r["rollout"], r["step"]): r for r in tries if r["accepted"]}

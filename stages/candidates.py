@@ -1,6 +1,7 @@
-"""candidates: a row for every sample that could be shipped, with all that the selection decides on, and no picture.
+"""candidates: one row per sample that could be shipped, with all that the selection needs to decide, but no picture.
 
-Two stages, one at the end of each branch. Selection, `select --dry-run` and the report read these tables only.
+There are two such stages, one at the end of each branch. The selection, `select --dry-run` and the report read only
+these tables.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ UNJUDGED, REJECTED = "a picture without a verdict", "a picture that the judge re
 
 
 class CandidatesParams(Params):
-    """Thresholds, quotas and lists to decontaminate against belong to the selection."""
+    """No parameters: thresholds, quotas and benchmark lists are applied by the selection."""
 
 
 def run_painted(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    """A trajectory is one candidate, as good as the worst of its pictures."""
+    """Make one candidate of every trajectory; its scores and agreement are those of its worst picture."""
     about, scores = _about(inputs["prompts"]), _scores(inputs["score_drafts"])
     verdicts = inputs["check"].select(["sample", "step", "verdict", "agreement", "decided_by"]).to_pylist()
     checks = {(r["sample"], r["step"]): r for r in verdicts}
@@ -41,7 +42,7 @@ def run_painted(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
     for row in inputs["plan"].select(["sample", "detour"]).to_pylist():
         detours[row["sample"]] = detours.get(row["sample"]) or row["detour"]
     rows = []
-    for sample, painted in sorted(pictures.items()):  # one whose painter failed is in the ledger of the drafts
+    for sample, painted in sorted(pictures.items()):  # failed trajectories are counted by the stage draft
         steps = range(1, len(painted) + 1)
         judged = [checks[sample, step] for step in steps if (sample, step) in checks]
         wrong = any(v["verdict"] == Judgement.CONFLICT.value for v in judged)
@@ -61,7 +62,7 @@ def run_painted(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
 
 
 def run_sampled(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    """Every judged step of a rollout: as a conflict sample for its words, as an alignment sample for its draft."""
+    """Make candidates of the judged rollout steps: conflict samples of texts, alignment samples of drafts."""
     about, scores = _about(inputs["prompts"]), _scores(inputs["score_alignment"])
     steps = {_key(r): r for r in inputs["rollout"].to_pylist()}
     rows = []
@@ -99,12 +100,12 @@ def _judged(row: Row) -> Row:
 
 
 def _agreement(row: Row) -> float:
-    """What an arbiter decided is settled, however far the judge's answers disagreed."""
+    """The judge's agreement; 1 where an arbiter decided, since its decision is final."""
     return 1.0 if row["decided_by"] == "arbiter" else float(row["agreement"])
 
 
 def _about(prompts: pa.Table) -> dict[int, Row]:
-    """Category, prompt and scene key of every sample of the lot."""
+    """Category, prompt, short prompt and scene key of every sample of the lot."""
     return {
         r["sample"]: {
             "category": r["category"],
@@ -128,8 +129,10 @@ def _key(row: Row) -> Key:
 
 
 def _content(subset: str, scene: str, *what: str | bytes) -> int:
-    """Equal for two samples of a subset that show the same: the scene's key with the last picture of a trajectory,
-    with the draft that is judged, or with the words that are."""
+    """A number that is equal for duplicates: samples of one subset with the same scene and the same `what`.
+
+    `what` is the last picture of a trajectory, the judged draft, or the judged texts.
+    """
     return derive_seed(subset, scene, *(hashlib.sha256(w).hexdigest() if isinstance(w, bytes) else w for w in what))
 
 

@@ -1,6 +1,6 @@
-"""check: the judge looks at every draft of a plan. Only trajectories whose pictures all pass are shipped.
+"""check: lets the judge look at every draft of a plan. A trajectory is shipped only if all of its pictures pass.
 
-The paper filters its multi-turn subset for quality with a language model; here it is the picture-side critique.
+The paper filters its multi-turn subset for quality with a language model; here the picture-side critique does it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class CheckParams(JudgeParams):
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    """Judge every draft of a plan against its step's description."""
     ledger, rows = Ledger(), []
     prompts = {r["sample"]: r["prompt"] for r in inputs["prompts"].to_pylist()}
     plan = {(r["sample"], r["step"]): r for r in inputs["plan"].to_pylist()}

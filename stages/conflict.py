@@ -1,8 +1,9 @@
-"""conflict: instruction–intermediate conflict samples. Does this step's text contradict the prompt?
+"""conflict: makes instruction–intermediate conflict samples: does this step's text contradict the prompt?
 
-Positive: it does not, and the critique says why. Negative: it does; the critique analyses and corrects it. What the
-grammar can tell is neither: a step that contradicts nothing yet, but after which the prompt cannot be met or whose two
-texts say different things; a correction that contradicts the prompt itself, or leads no further.
+Positive: it does not, and the critique says why. Negative: it does; the critique says what is wrong and corrects it.
+Where the grammar can read the texts, unfit ones are dropped. A positive is unfit if the prompt cannot be met after the
+step, or if instruction and description disagree. A negative is unfit if its correction contradicts the prompt, or if
+the prompt cannot be met after it.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from underpaint.stages.judgement.step_consistency import disagreement, takes_awa
 
 
 class ConflictParams(Params):
-    """Thresholds (agreement) belong to the selection."""
+    """No parameters: the threshold on agreement is applied by the selection."""
 
 
 def unfit_positive(step: Mapping[str, Any], prompt: SceneGraph, vocabulary: Vocabulary) -> str:
-    """Why nobody should learn to agree with a step; "" where nothing speaks against it."""
+    """Why a step judged right should not become a positive; "" where it may."""
     if why := disagreement(step["so_far"], step["instruction"], step["description"], vocabulary):
         return why
     if takes_away(step["so_far"], step["instruction"], prompt, vocabulary):
@@ -41,7 +42,7 @@ def unfit_positive(step: Mapping[str, Any], prompt: SceneGraph, vocabulary: Voca
 
 
 def unfit_correction(step: Mapping[str, Any], correction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> str:
-    """Why a correction should not be learnt from; "" where nothing speaks against it."""
+    """Why a correction should not be learnt; "" where it may be."""
     if correction.strip() == step["instruction"].strip():
         return "the correction repeats the instruction"
     if correction == DEAD_END:
@@ -56,6 +57,7 @@ def unfit_correction(step: Mapping[str, Any], correction: str, prompt: SceneGrap
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    """Make a sample of every judged step text that is fit to learn from; count why the others are not."""
     ledger, rows = Ledger(), []
     steps = {(r["sample"], r["rollout"], r["step"]): r for r in inputs["rollout"].drop_columns(["picture"]).to_pylist()}
     scenes = {r["sample"]: SceneGraph.model_validate_json(r["scene"]) for r in inputs["prompts"].to_pylist()}

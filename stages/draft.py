@@ -1,4 +1,4 @@
-"""draft: the painter executes every plan, each step from the picture before it."""
+"""draft: lets the painter execute every plan, each step on the picture of the step before."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Pa
 
 
 class DraftParams(Params):
-    """Of `drafts` pictures painted a step, the one nearest to its description by CLIP goes on."""
+    """`drafts` pictures are painted per step; the one nearest to its description by CLIP is kept."""
 
     drafts: int = Field(default=1, ge=1, le=16)
 
     def roles(self) -> tuple[str, ...]:
+        """The scorer, where it must choose among several drafts."""
         return ("scorer",) if self.drafts > 1 else ()
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    """Trajectories of different lengths share full batches: first every first step, then every second, …"""
+    """Paint all first steps together, then all second ones, and so on, so that batches stay full."""
     ledger, done = Ledger(), {}
     plans = {s: list(rows) for s, rows in groupby(inputs["plan"].to_pylist(), key=lambda r: r["sample"])}
     ledger.enter(len(plans))

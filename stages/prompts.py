@@ -1,4 +1,4 @@
-"""prompts: scene graphs and prompts, composed in set shares of GenEval's categories, or from the user's own list."""
+"""prompts: makes scene graphs and prompts, composed in given shares of GenEval's categories or from a user's list."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from underpaint.stages.prompting.parsing import TASK as PARSE
 from underpaint.stages.prompting.parsing import Parsed, SceneError, parse_prompts
 from underpaint.stages.prompting.prompt_source import PromptSource, SourceError, open_prompts, read_stream
 
-# The paper's prompts are long and its samples have 3.51 pictures: one object alone is seldom worth four steps.
+# Mostly compositions: the paper's samples have 3.51 pictures on average, and a single object is seldom worth four steps.
 SHARES = {**dict.fromkeys(CATEGORIES, 1.0), "composition": 9.0}
 
 
 class PromptParams(Params):
-    """`shares` are relative weights of the categories; `capacity` is how many objects a picture holds.
+    """`shares` are relative weights of the categories; `capacity` is the largest number of objects in a picture.
 
-    `attributes` are given to every object ("always"), or only where the category asks for them, as in GenEval. A
-    `source` is the user's own list in place of composed prompts; `enrich` has the writer make them long.
+    `attributes` are given to every object ("always"), or only where the category asks for them, as in GenEval.
+    `source` is the user's own list, used instead of composed prompts. With `enrich` the writer makes prompts long.
     """
 
     shares: Weights[str] = Field(default_factory=lambda: dict(SHARES))
@@ -48,12 +48,14 @@ class PromptParams(Params):
         return shares
 
     def identity(self) -> dict[str, Any]:
+        """The parameters; the user's list counts by its content."""
         named = self.model_dump(mode="json")
         if self.source is not None:
             named["source"]["path"] = self.source.digest()
         return named
 
     def problem(self) -> str:
+        """Why the user's list cannot be read; "" where it can, or where there is none."""
         try:
             if self.source is not None:
                 open_prompts(self.source)
@@ -62,15 +64,17 @@ class PromptParams(Params):
         return ""
 
     def unused_tasks(self) -> frozenset[str]:
+        """Parsing and enriching prompts, where the parameters do not ask for it."""
         parses = self.source is not None and self.source.reader == "writer"
         return frozenset([*([] if parses else [PARSE]), *([] if self.enrich else [ENRICH])])
 
     def length(self) -> int | None:
-        """How many prompts there are: an own list ends, composed ones do not (None)."""
+        """The number of prompts in the user's list, repeats included; None for composed prompts, which never end."""
         return None if self.source is None else len(open_prompts(self.source)) * self.source.repeat
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    """Make the prompts of a lot, drop those whose scene cannot be painted in steps, and enrich the rest if asked to."""
     params: PromptParams = context.params
     ledger = Ledger()
     rows = _composed(context, ledger) if params.source is None else _own(context, params.source, ledger)
@@ -92,7 +96,7 @@ def _row(sample: int, category: str, prompt: str, scene: SceneGraph, origin: str
 
 
 def _composed(context: Context, ledger: Ledger) -> list[dict[str, Any]]:
-    """One prompt for every sample of the lot; drawn again where no layout fits its scene (three above each other)."""
+    """One composed prompt per sample of the lot. A scene that has no layout is drawn again, e.g. three in a column."""
     params: PromptParams = context.params
     rows = []
     for sample in range(context.lot.start, context.lot.start + context.lot.size):
@@ -108,7 +112,7 @@ def _composed(context: Context, ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def _own(context: Context, source: PromptSource, ledger: Ledger) -> list[dict[str, Any]]:
-    """The lot's slice of the user's list; nothing where the list has ended."""
+    """The lot's slice of the user's list; empty where the list has ended."""
     texts: dict[int, str] = {}
     for sample, text in enumerate(read_stream(source, context.lot.start, context.lot.size), context.lot.start):
         ledger.enter()
@@ -127,7 +131,7 @@ def _own(context: Context, source: PromptSource, ledger: Ledger) -> list[dict[st
 
 
 def _fits(row: dict[str, Any], context: Context, ledger: Ledger, own: bool) -> bool:
-    """Whether its scene can be painted in steps; else why not is counted, and a user's own sentence is kept with it."""
+    """Whether a row's scene can be painted in steps. If not, count why; a user's own prompt goes to quarantine."""
     looks = list(map(look, row["scene"].objects))
     why = ""
     if len(set(looks)) < len(looks):

@@ -1,7 +1,7 @@
-"""repair: a picture in place of every flawed draft. It is judged again, and the first that the judge accepts is kept.
+"""repair: finds a better picture for every flawed draft. Each try is judged; the first that the judge accepts is kept.
 
-Every try is stored, accepted or not: the share repaired at the first, second, third try is a figure of the report. A
-draft whose last try the judge gave no verdict on is a failure, and so in quarantine; it is no rejection.
+Every try is stored, accepted or not, since the report shows the share repaired at the first, second and third try. If
+the judge gave no verdict on a draft's last try, the draft counts as failed and goes to quarantine, not as rejected.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Key = tuple[int, int, int]  # sample, rollout, step
 class RepairParams(JudgeParams):
     """How many tries of each kind a flawed draft gets, in this order, until the judge accepts a picture.
 
-    siblings  drafts of other rollouts of the prompt whose step has the same words and which the judge accepted
+    siblings  drafts from other rollouts of the prompt that the judge accepted and whose step has the same texts
     edits     the flawed draft, edited as the critique's correction says
-    repaints  the step anew, from the picture before it
-    drafts    pictures painted a try; the one nearest to the description by CLIP is judged
+    repaints  the step painted anew, from the picture before it
+    drafts    pictures painted per try; the one nearest to the description by CLIP is judged
 
-    A sibling and a repaint show all that the description says, so they are no picture for a correction that mends less.
+    Siblings and repaints are tried only if the correction leads to all that the description says, as their pictures do.
     """
 
     siblings: int = Field(default=1, ge=0, le=8)
@@ -44,6 +44,7 @@ class RepairParams(JudgeParams):
     drafts: int = Field(default=1, ge=1, le=16)
 
     def roles(self) -> tuple[str, ...]:
+        """The scorer, where it must choose among several pictures of a try."""
         return ("scorer",) if self.drafts > 1 else ()
 
 
@@ -51,34 +52,39 @@ class RepairParams(JudgeParams):
 class Flawed:
     """A draft under repair."""
 
-    step: Row  # of the rollout
+    step: Row  # the draft's row of the rollout table
     prompt: str
     before: bytes | None  # the picture before it
     correction: str
-    template: str  # who found the fault judges whether it is mended
+    template: str  # id of the template with which the fault was found; the tries are judged with it, too
     mends_all: bool  # whether the correction leads to all that the description says
-    siblings: list[Row]  # drafts of other rollouts, the most agreed upon first
+    siblings: list[Row]  # accepted drafts of other rollouts, the highest agreement first
     tries: list[Row] = field(default_factory=list)
     failed: bool = False
-    unjudged: Failure | None = None  # why the last try has no verdict, where it has none
+    unjudged: Failure | None = None  # why the last try has no verdict; None if it has one
 
     @property
     def key(self) -> Key:
+        """(sample, rollout, step) of the draft."""
         return self.step["sample"], self.step["rollout"], self.step["step"]
 
     @property
     def unit(self) -> str:
+        """The name of the next try, e.g. "sample 12, rollout 0, step 2, repair 1"."""
         return "sample {}, rollout {}, step {}, repair {}".format(*self.key, len(self.tries) + 1)
 
     def can(self, method: str) -> bool:
+        """Whether a method ("sibling", "edit" or "repaint") can be tried on this draft."""
         return method == "edit" or (self.mends_all and (method != "sibling" or bool(self.siblings)))
 
     @property
     def repaired(self) -> bool:
+        """Whether the last try was accepted."""
         return bool(self.tries) and bool(self.tries[-1]["accepted"])
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    """Try the methods in turn on every flawed draft, until the judge accepts a picture."""
     params: RepairParams = context.params
     ledger, flawed = Ledger(), _flawed(inputs, context.vocabulary)
     ledger.enter(len(flawed))
@@ -102,7 +108,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
 
 
 def _flawed(inputs: Mapping[str, pa.Table], vocabulary: Vocabulary) -> list[Flawed]:
-    """Every draft that the judge calls wrong, with what can be tried."""
+    """Every draft that the judge calls wrong, with all that the tries need."""
     prompts = {r["sample"]: r["prompt"] for r in inputs["prompts"].to_pylist()}
     steps = {(r["sample"], r["rollout"], r["step"]): r for r in inputs["rollout"].to_pylist()}
     wrong: list[Row] = []
@@ -119,7 +125,9 @@ def _flawed(inputs: Mapping[str, pa.Table], vocabulary: Vocabulary) -> list[Flaw
     for row in wrong:
         sample, rollout, number = row["sample"], row["rollout"], row["step"]
         step, before = steps[sample, rollout, number], steps.get((sample, rollout, number - 1))
-        same = sorted(right.get(_words(step), []), key=lambda s: -s[0])  # stable: the earliest rollout on a tie
+        same = sorted(
+            right.get(_words(step), []), key=lambda s: -s[0]
+        )  # stable sort: the earliest rollout first on a tie
         siblings = [other for _, other in same if other["rollout"] != rollout]
         critique = Critique.model_validate_json(row["critique"])
         alone = mends_all(critique, step["description"], vocabulary)
@@ -144,19 +152,19 @@ def _request(context: Context, f: Flawed, method: str) -> PaintRequest:
 def _judge(
     context: Context, going: Sequence[Flawed], pictures: Sequence[Painted | Exception], method: str, ledger: Ledger
 ) -> None:
-    """One try at each: its row says what the judge thought of it. A painter that fails ends the repair."""
+    """Judge one try of each draft and add its row. A draft whose painter failed gets no more tries."""
     asked: list[tuple[Flawed, Painted]] = []
     questions = []
     for f, painted in zip(going, pictures, strict=True):
         if isinstance(painted, Exception):
             ledger.fail(Failure.of(f.unit, painted, f.correction if method == "edit" else f.step["instruction"]))
-            f.failed, f.unjudged = True, None  # one failure a draft
+            f.failed, f.unjudged = True, None  # count only one failure per draft
             continue
         asked.append((f, painted))
         variables = {"prompt": f.prompt, **{k: f.step[k] for k in ("instruction", "description")}}
         questions.append(Question(f.unit, Side.PICTURE, variables, decode_picture(painted.picture), f.template))
     for (f, painted), verdict in zip(asked, judge(context, questions, context.params), strict=True):
-        said = verdict if isinstance(verdict, Judged) else None  # where no answer counts, nothing is accepted
+        said = verdict if isinstance(verdict, Judged) else None  # without an answer that counts, nothing is accepted
         f.unjudged = None if isinstance(verdict, Judged) else verdict
         f.tries.append(
             {

@@ -1,6 +1,6 @@
-"""rollout: self-sampling. From the prompt alone the policy (writer and sketcher) plans and paints, step by step.
+"""rollout: self-sampling: from the prompt alone, the policy (writer and sketcher) plans and paints step by step.
 
-Its mistakes are its own: they are what the Inspect subsets are made of (paper, "self-sampled critiques").
+The Inspect subsets are made of the mistakes that the policy makes here (paper, "self-sampled critiques").
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Pa
 
 
 class RolloutParams(Params):
-    """`rollouts` attempts at every prompt, the writer sampled at `temperature`, `max_pictures` each at most."""
+    """`rollouts` attempts per prompt, of at most `max_pictures` pictures each; `temperature` is the writer's."""
 
     rollouts: int = Field(default=2, ge=1, le=64)
     temperature: float = Field(default=0.7, ge=0, le=2)
@@ -30,6 +30,8 @@ class RolloutParams(Params):
 
 @dataclass
 class Rollout:
+    """One attempt of the policy at a prompt; `steps` grows by one row per step."""
+
     sample: int
     number: int
     prompt: str
@@ -37,10 +39,12 @@ class Rollout:
 
     @property
     def unit(self) -> str:
+        """The rollout's name in the quarantine and in seeds."""
         return f"sample {self.sample}, rollout {self.number}"
 
 
 def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
+    """Write and paint all first steps together, then all second ones, and so on, until every rollout is done."""
     params: RolloutParams = context.params
     ledger = Ledger()
     going = [
@@ -68,7 +72,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
 def _write(
     context: Context, going: list[Rollout], step: int, ledger: Ledger, finished: list[tuple[Rollout, bool]]
 ) -> list[tuple[Rollout, dict[str, Any]]]:
-    """Ask for everyone's next step; those who say "done" are finished."""
+    """Ask the writer for the next step of every rollout; those for which it answers "done" are finished."""
     requests = []
     for r in going:
         template = pick_template(context, "write", r.unit)

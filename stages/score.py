@@ -1,8 +1,9 @@
-"""score: CLIP. Every value is stored, kept or not; thresholds are applied by the selection.
+"""score: computes CLIP scores. Every value is stored; the selection applies thresholds.
 
 picture_text   cosine of a picture and its step's description
-neighbour      cosine of a picture and the one before it, or the draft it mends (what was not edited stays)
-margin         picture_text of a try at mending a draft minus that of the flawed draft
+neighbour      cosine of a picture and the picture before it; of a repair, and the flawed draft. It falls when parts
+               change that were not to be edited
+margin         picture_text of a repair minus that of the flawed draft
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ Row = dict[str, Any]
 
 
 class ScoreParams(Params):
-    """None: a score has no threshold."""
+    """No parameters: thresholds on scores are applied by the selection."""
 
 
 def _embed(context: Context, rows: list[Row], ledger: Ledger) -> tuple[list[Row], np.ndarray]:
-    """The rows whose picture opens, and their unit vectors (N, D); the others go to quarantine."""
+    """The rows whose picture can be decoded, and their unit vectors (N, D); the others go to quarantine."""
     pictures, opened = [], []
     for row in rows:
         ledger.enter()
@@ -45,7 +46,7 @@ def _row(row: Row, name: str, value: float) -> Row:
 
 
 def run_drafts(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    """Scores of every draft of a plan."""
+    """Score every draft of a plan."""
     ledger, rows = Ledger(), []
     described = {(r["sample"], r["step"]): r["description"] for r in inputs["plan"].to_pylist()}
     drafts, vectors = _embed(context, inputs["draft"].to_pylist(), ledger)
@@ -60,7 +61,7 @@ def run_drafts(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
 
 
 def run_alignment(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    """Scores of every draft that was judged, and of every try at mending one, accepted or not."""
+    """Score every judged draft, and every try at repairing one, accepted or not."""
     ledger, rows = Ledger(), []
     steps = {_key(r): r for r in inputs["rollout"].to_pylist()}
     judged = [steps[_key(r)] for r in inputs["critique"].to_pylist() if r["side"] == Side.PICTURE.value]

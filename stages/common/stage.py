@@ -1,4 +1,4 @@
-"""What a stage is: a pure function from one lot's tables to the next table, and what it declares of itself.
+"""What a stage is: a pure function from one lot's tables to the next table, and a declaration of what it needs.
 
 A new stage is one file with a params model, a ``run(context, tables)`` and a ``STAGE``; see prompts.py.
 """
@@ -27,7 +27,7 @@ def _weights(weights: dict[Any, float]) -> dict[Any, float]:
     return dict(sorted(weights.items()))
 
 
-# Relative weights of a draw, in the order of their keys: a draw depends on it, and must not on how they are written.
+# Relative weights of a draw, sorted by key: a draw depends on their order, which must not depend on the recipe's text.
 Weights = Annotated[dict[Key, NonNegativeFloat], Field(min_length=1), AfterValidator(_weights)]
 
 
@@ -37,19 +37,19 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     def identity(self) -> dict[str, Any]:
-        """What the stage's fingerprint depends on; a file counts by its content, not by where it lies."""
+        """What the parameters add to the stage's fingerprint; a file counts by its content, not by its path."""
         return self.model_dump(mode="json")
 
     def problem(self) -> str:
-        """What they name and is not there, as "field: why"; "" where all is. Asked before anything runs."""
+        """Something that the parameters name but that is missing, as "field: why"; else "". Checked before a run."""
         return ""
 
     def unused_tasks(self) -> frozenset[str]:
-        """Template tasks of the stage that these parameters leave out."""
+        """Template tasks of the stage that are not needed with these parameters."""
         return frozenset()
 
     def roles(self) -> tuple[str, ...]:
-        """Roles that these parameters ask for beyond the stage's own."""
+        """Roles that these parameters need beyond the stage's own."""
         return ()
 
 
@@ -62,12 +62,13 @@ class Lot:
 
     @property
     def start(self) -> int:
+        """The index of the first sample."""
         return self.index * self.size
 
 
 @dataclass(frozen=True)
 class Context:
-    """All that a stage may use beside its input tables."""
+    """All that a stage may use besides its input tables."""
 
     name: str  # the stage's name in the graph; part of every seed
     seed: int  # the recipe's
@@ -78,15 +79,17 @@ class Context:
     templates: Mapping[str, list[Template]] = field(default_factory=dict)  # by task
 
     def seed_for(self, *parts: str | int) -> int:
+        """A seed in [0, 2^63) for one draw of this stage, named by `parts`, e.g. (sample, step)."""
         return derive_seed(self.seed, self.name, *parts)
 
     def random_for(self, *parts: str | int) -> Any:
+        """A random generator for one draw of this stage, named by `parts`."""
         return derive_random(self.seed, self.name, *parts)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One unit that could not be worked on: it goes to quarantine, with all that explains it."""
+    """One unit that failed: it goes to quarantine, with all that explains why."""
 
     unit: str  # e.g. "sample 12, rollout 0, step 2"
     error: str  # the exception's class
@@ -97,6 +100,7 @@ class Failure:
 
     @classmethod
     def of(cls, unit: str, error: BaseException, request: str = "", response: str = "") -> Failure:
+        """The failure that an exception means for a unit, with the exception's traceback."""
         trace = "".join(traceback.format_exception(error))
         return cls(unit, type(error).__name__, str(error), request, response, trace)
 
@@ -111,18 +115,23 @@ class Ledger:
         self.failures: list[Failure] = []
 
     def enter(self, units: int = 1) -> None:
+        """Count units that the stage begins to work on."""
         self.entered += units
 
     def keep(self, units: int = 1) -> None:
+        """Count units that are in the stage's table."""
         self.kept += units
 
     def reject(self, reason: str, units: int = 1) -> None:
+        """Count units that were dropped for a reason."""
         self.rejected[reason] += units
 
     def fail(self, failure: Failure) -> None:
+        """Count a unit that failed."""
         self.failures.append(failure)
 
     def summary(self) -> dict[str, Any]:
+        """{"entered", "kept", "rejected" (by reason), "failed" (by class of error)}, as a manifest has it."""
         failed = Counter(f.error for f in self.failures)
         return {
             "entered": self.entered,
@@ -140,7 +149,7 @@ def balances(summary: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage makes of a lot. Raises ValueError where the ledger does not balance."""
+    """What a stage makes from a lot. Raises ValueError where the ledger does not balance."""
 
     table: pa.Table
     ledger: Ledger
@@ -152,7 +161,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage's declaration; the engine needs nothing else to run, cache and explain it."""
+    """A stage's declaration: all that the engine needs to run, cache and explain it."""
 
     name: str
     unit: str  # what its ledger counts, e.g. "prompts"
@@ -162,11 +171,13 @@ class Stage:
     run: Callable[[Context, Mapping[str, pa.Table]], Outcome]
     roles: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()  # the template tasks it renders
-    key: tuple[str, ...] = ("sample", "rollout", "step", "side")  # the columns (of those it has) that name a unit kept
+    key: tuple[str, ...] = ("sample", "rollout", "step", "side")  # those of these columns that it has name a kept unit
 
     def narrowed(self, params: Params) -> Stage:
-        """The stage as it is with these parameters: no task they leave out, and no model where no task is left; the
-        roles they ask for."""
+        """The stage with only the tasks and roles that these parameters need.
+
+        A stage all of whose tasks are left out loses its own roles, too.
+        """
         tasks = tuple(t for t in self.tasks if t not in params.unused_tasks())
         roles = self.roles if tasks or not self.tasks else ()
         return replace(self, tasks=tasks, roles=(*roles, *(r for r in params.roles() if r not in roles)))
@@ -178,7 +189,7 @@ def outcome(schema: pa.Schema, rows: list[dict[str, Any]], ledger: Ledger) -> Ou
 
 
 def pick_template(context: Context, task: str, unit: str, named: str = "") -> Template:
-    """The named one where the stage has it, else one of the task's by weight, the same for a unit in every run."""
+    """The template `named` if the stage has it; else one drawn by weight, which is the same for a unit in every run."""
     templates = context.templates[task]
     if mine := [t for t in templates if t.id == named]:
         return mine[0]

@@ -1,6 +1,6 @@
-"""What every stage that judges shares: ask the judge k times, let the majority decide, keep every answer.
+"""Asks the judge k times and lets the majority decide; every stage that judges uses it. All answers are kept.
 
-Where the answers disagree, an arbiter decides, if the recipe names one.
+If the answers disagree and the recipe names an arbiter, the arbiter decides.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from underpaint.stages.judgement.entailment import refuse_unpainted, weigh_obser
 class Question:
     """One step to be judged from one side. `unit` names it in the quarantine and in its seeds.
 
-    `template` is the id of the one to ask with, where the question follows from another; drawn by weight unless given.
+    `template` is the id of the template to ask with, if the question follows up another; else one is drawn by weight.
     """
 
     unit: str
@@ -37,7 +37,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Judged:
-    """The critique that counts: the majority's, or the arbiter's. See the columns in `schemas.tables`."""
+    """The critique that counts: the majority's, or the arbiter's. `schemas.tables` explains the columns."""
 
     critique: Critique
     agreement: float
@@ -48,9 +48,11 @@ class Judged:
 
     @property
     def conflict(self) -> bool:
+        """Whether the verdict is conflict."""
         return self.critique.verdict is Judgement.CONFLICT
 
     def row(self) -> dict[str, Any]:
+        """The columns of a judged row (`tables.CRITIQUE_COLUMNS`)."""
         return {
             "verdict": self.critique.verdict.value,
             "critique": self.critique.to_json(),
@@ -65,27 +67,32 @@ class Judged:
 
 @dataclass(frozen=True)
 class Votes:
-    """The judge's answers to a question: those that count as `critiques`, and why the last of the others did not.
+    """The judge's answers to a question: the critiques that count, and in `error` why the last of the others does not.
 
-    `own` are the critiques of `critiques` in the judge's own words: where it was concluded for them, they may differ.
+    `own` are the same critiques as the judge gave them; with `observations: conclude` those in `critiques` may differ.
     """
 
     question: Question
     template: Template
-    request: AskRequest  # the first of the k
+    request: AskRequest  # the first of the k requests
     texts: list[str]
     critiques: list[Critique]
     error: Exception | None
     own: list[Critique]
 
     def on_side(self, conflict: bool) -> list[Critique]:
+        """The critiques whose verdict is (or is not) conflict."""
         return [c for c in self.critiques if (c.verdict is Judgement.CONFLICT) == conflict]
 
     def agreement(self, conflict: bool) -> float:
+        """Their share of all answers, those included that do not count; in [0, 1]."""
         return len(self.on_side(conflict)) / len(self.texts)
 
     def decide(self) -> Judged | Failure:
-        """Conflict or not, by majority; then the most frequent critique among the majority's, the first on a tie."""
+        """Decide by majority whether it is a conflict; of the majority's critiques take the most frequent one.
+
+        On a tie between critiques the first counts. A tie between verdicts is a failure.
+        """
         against, others = len(self.on_side(True)), len(self.on_side(False))
         if against == others:
             tie = CritiqueError(f"the judge's answers are divided {against} to {others}")
@@ -101,12 +108,12 @@ class Votes:
 
 
 class JudgeParams(Params):
-    """How a judge is asked: `answers` times a question, at `temperature` (0 where there is one answer only).
+    """How a judge is asked: `answers` times per question, at `temperature` (0 if there is only one answer).
 
-    `observations` says what is done with what the judge observed, where the grammar can read it
-    (stages/judgement/entailment.py): "ignore" it; "require" that the answer follows from it, or not count the answer;
-    "conclude" from it, whatever the answer concluded itself (where only the verdict is of use).
-    A recipe's arbiter is asked where the judge's agreement is below `arbitrate_below`: 1 is any disagreement, 0 never.
+    `observations` says how the judge's observations are used, where the grammar can read them
+    (stages/judgement/entailment.py): "ignore" them; "require" that the answer follows from them, or else not count it;
+    "conclude" the verdict from them, whatever the answer itself concluded.
+    The recipe's arbiter is asked if the judge's agreement is below `arbitrate_below`: 1 is any disagreement, 0 never.
     """
 
     answers: int = Field(default=1, ge=1, le=15)
@@ -116,7 +123,7 @@ class JudgeParams(Params):
 
 
 def judge(context: Context, questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
-    """Ask about every question in one batch and let the majority decide; the arbiter where it is too small."""
+    """Ask all questions in one batch and let the majority decide, or the arbiter where the agreement is too low."""
     votes = _votes(context, questions, params)
     found = [v.decide() for v in votes]
     if "arbiter" not in context.models:
@@ -150,7 +157,7 @@ def _votes(context: Context, questions: Sequence[Question], params: JudgeParams)
     found = []
     for i, (q, template) in enumerate(zip(questions, templates, strict=True)):
         own = slice(i * answers, (i + 1) * answers)
-        how = "ignore" if template.kinds else params.observations  # no scene graph entails a template's own kinds
+        how = "ignore" if template.kinds else params.observations  # scene graphs do not know a template's own kinds
         weigh = partial(weigh_observations, how, q.side, q.variables, context.vocabulary)
         found.append(count_votes(q, template, requests[own.start], said[own], weigh))
     return found
@@ -160,7 +167,7 @@ def count_votes(
     question: Question, template: Template, request: AskRequest, said: Sequence[str | Exception],
     weigh: Callable[[Critique], Critique] = lambda c: c,
 ) -> Votes:  # fmt: skip
-    """Sort the answers that count from those that do not: a model's own errors, what does not parse or follow."""
+    """Sort out the answers that do not count: errors of the model, and answers that do not parse or do not follow."""
     critiques: list[Critique] = []
     own: list[Critique] = []
     error: Exception | None = None
@@ -175,7 +182,7 @@ def count_votes(
 
 
 def _critique(answer: str | Exception, template: Template) -> Critique:
-    """Raises CritiqueError, and what the model itself raised."""
+    """Parse an answer. Raises CritiqueError, or the exception that the model raised."""
     if isinstance(answer, Exception):
         raise answer
     return parse_critique(answer, template.kinds)
@@ -184,7 +191,7 @@ def _critique(answer: str | Exception, template: Template) -> Critique:
 def _arbitrated(
     votes: Votes, before: Judged | Failure, said: str | Exception, vocabulary: Vocabulary
 ) -> Judged | Failure:
-    """The arbiter's critique decides. Where it gives none that counts, what the judge said stands."""
+    """Let the arbiter's critique decide. If it gives none that counts, the judge's result stays."""
     text = _text(said)
     try:
         critique = _critique(said, votes.template)
