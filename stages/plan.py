@@ -97,7 +97,7 @@ def _behind(weights: Mapping[Choice, float], rng: random.Random, made: Made | No
 def _chain(
     goal: SceneGraph, order: list[SceneObject], detour: int, rng: random.Random, params: PlanParams, made: Made | None
 ) -> list[PlannedStep]:
-    """A chain without detour. With `detour` pictures added, it has the length that the lot lacks most; [] if none fits."""
+    """A chain without detour; its length plus `detour` pictures is the one that the lot lacks most. [] if none fits."""
     alone = [0] if goal.background and rng.random() < params.background_first else []
     firsts = [*alone, *first_groups(order, goal)]  # how many objects the first picture holds; 0: only the background
     numbers = {len(order) - first + 1 + detour: first for first in firsts}

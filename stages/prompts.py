@@ -1,4 +1,4 @@
-"""prompts: makes scene graphs and prompts, composed in given shares of GenEval's categories or from a user's list."""
+"""prompts: makes scene graphs and prompts, composed in given shares of GenEval's categories or from a list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from underpaint.stages.prompting.parsing import TASK as PARSE
 from underpaint.stages.prompting.parsing import Parsed, SceneError, parse_prompts
 from underpaint.stages.prompting.prompt_source import PromptSource, SourceError, open_prompts, read_stream
 
-# Mostly compositions: the paper's samples have 3.51 pictures on average, and a single object is seldom worth four steps.
+# Mostly compositions: the paper's samples have 3.51 pictures on average, and one object is seldom worth four steps.
 SHARES = {**dict.fromkeys(CATEGORIES, 1.0), "composition": 9.0}
 
 
