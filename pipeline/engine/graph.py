@@ -36,8 +36,8 @@ STAGES: dict[str, Stage] = {
     )
 }  # fmt: skip
 
-# Each branch has lots of its own. Those that yield samples grow until the quotas are met; the calibration has as many
-# lots as the recipe says.
+# Each branch has its own number of lots. Branches that yield samples get more lots until the quotas are met; the
+# calibration has as many as the recipe says.
 BRANCHES: dict[str, tuple[str, ...]] = {
     "calibrated": ("calibration",),
     "painted": ("prompts", "plan", "draft", "check", "score_drafts", "candidates_painted"),
@@ -53,7 +53,7 @@ YIELDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Node:
-    """A stage as a recipe has it. `parts` are what its fingerprint hashes, so that a change can be named."""
+    """A stage under a recipe. `parts` are what its fingerprint hashes, kept so that a change can be named."""
 
     stage: Stage
     fingerprint: str  # 16 hex digits
@@ -62,15 +62,17 @@ class Node:
 
     @property
     def name(self) -> str:
+        """The stage's name."""
         return self.stage.name
 
     @property
     def folder(self) -> str:
+        """The name of the stage's folder in the store."""
         return f"{self.name}-{self.fingerprint}"
 
 
 def build_graph(recipe: Recipe) -> dict[str, Node]:
-    """Every stage with its fingerprint, upstream first. `run` settings are in no fingerprint: they are speed."""
+    """Every stage with its fingerprint, upstream first. The recipe's `run` settings do not count: they change speed."""
     by_task = recipe.all_templates()
     cast = recipe.cast(type(recipe.roles).model_fields)
     identity = {role: _model_identity(recipe.models[name]) for role, name in cast.items()}
@@ -97,7 +99,7 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
 
 
 def stage_lots(lots: Mapping[str, int]) -> dict[str, int]:
-    """How many lots each stage needs, in the order in which they run; prompts serve both branches."""
+    """How many lots each stage needs, in the order in which the stages run. Both branches share the stage prompts."""
     needed: dict[str, int] = {}
     for branch, stages in BRANCHES.items():
         for stage in stages:
@@ -110,7 +112,7 @@ def _model_identity(model: ModelConfig) -> str:
 
 
 def canonical(value: Any) -> str:
-    """JSON that is the same for equal values. Raises TypeError on a value without a stable identity."""
+    """JSON text that is equal for equal values. Raises TypeError on a value without a stable identity."""
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as e:

@@ -1,4 +1,4 @@
-"""What runs inside a Ray actor: one stage of one recipe, its models loaded once, a lot at a time."""
+"""Runs inside a Ray actor: makes lots of one stage of a recipe, one at a time, with models loaded once."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from underpaint.stages.common.stage import Context, Lot
 
 
 class CodeChanged(Exception):
-    """The worker's code or templates are not those the build started with."""
+    """The worker's code, templates or checkpoints are not those with which the build started."""
 
 
 def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Callable[[int], dict[str, Any]]:
-    """Load the stage's models; the function returned makes and stores one lot and gives its manifest.
+    """Load the stage's models. The returned function makes and stores one lot and returns its manifest.
 
-    Raises CodeChanged where the worker would make something else than what `fingerprint` stands for.
+    Raises CodeChanged where the worker's own fingerprint of the stage is not `fingerprint`.
     """
     nodes = build_graph(recipe)
     node = nodes[stage]
@@ -43,7 +43,7 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
     def work(lot: int) -> dict[str, Any]:
         if store.is_done(node, lot):
             return store.manifest(node, lot)
-        # A model that draws from a global generator still gives the same bytes for the same lot.
+        # So that even a model that draws from a global generator gives the same bytes for the same lot.
         _seed_globals(derive_seed(recipe.seed, stage, lot))
         journal = Journal(store.journal(node, lot))
         for model in remembering:
@@ -51,7 +51,7 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
         context = Context(stage, recipe.seed, Lot(lot, recipe.lot_size), params, words, models, templates)
         tables = {name: store.table(nodes[name], lot) for name in node.stage.inputs}
         made = node.stage.run(context, tables)
-        if stage == "calibration":  # its samples are cases, which have no category
+        if stage == "calibration":  # its samples are cases, not prompts, so they have no category
             return store.put(node, lot, made)
         prompts = made.table if stage == "prompts" else store.table(nodes["prompts"], lot, ["sample", "category"])
         return store.put(node, lot, made, kept_by_category(node.stage, made.table, prompts))
@@ -62,5 +62,5 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
 def _seed_globals(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    if torch := sys.modules.get("torch"):  # not imported for this: few stages need it
+    if torch := sys.modules.get("torch"):  # do not import torch for this: few stages need it
         torch.manual_seed(seed)
