@@ -1,4 +1,4 @@
-"""What a build would make anew, and why: the words of `plan`."""
+"""Explains what a build would make anew, and why: the output of `underpaint plan`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from underpaint.pipeline.engine.run_folder import Run
 
 
 def explain_plan(run: Run) -> list[dict[str, Any]]:
-    """For every stage: lots kept and stale of those the last build had, and what changed since.
+    """For every stage: how many of the last build's lots are kept, how many are stale, and what changed since.
 
-    Before the first build nothing is kept and nothing is stale: the first round finds out how many lots it takes.
+    Before the first build both are 0, since only its first round finds out how many lots are needed.
     """
     lots = stage_lots(run.state().get("lots") or dict.fromkeys(BRANCHES, 0))
     found = []
@@ -23,7 +23,7 @@ def explain_plan(run: Run) -> list[dict[str, Any]]:
 
 
 def _because(run: Run, node: Node) -> list[str]:
-    """What differs from the newest other fingerprint of the stage; upstream stages where it is theirs."""
+    """What differs from the newest other fingerprint of the stage, with the upstream stages that changed."""
     former = next(run.store.other_fingerprints(node), None)
     if former is None:
         return ["never made"]
