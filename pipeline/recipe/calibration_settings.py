@@ -1,4 +1,4 @@
-"""The recipe's `calibration`: how many cases of known truth the judge is asked about, and the least it must reach."""
+"""The recipe's field `calibration`: the number of cases of known truth, and the floor that the judge must reach."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ At = Field(default=None, ge=0, le=1)
 
 
 class SideFloor(Strict):
-    """The least shares on one side; what is not given is not asked for. See `pipeline.selection.judge_gate.FIGURES`."""
+    """The least shares that the judge must reach on one side; `pipeline.selection.judge_gate.FIGURES` explains them."""
 
     precision: float | None = At
     recall: float | None = At
@@ -24,20 +24,22 @@ class SideFloor(Strict):
 
 
 class Floor(Strict):
+    """The floor of either side of the judge."""
+
     text: SideFloor = SideFloor()
     picture: SideFloor = SideFloor()
 
     def of(self, side: Side) -> Iterator[tuple[str, float]]:
-        """The figures that a side must reach, by name."""
+        """(name, least share) of every figure that has a floor on this side."""
         for name, least in getattr(self, side.value):
             if least is not None:
                 yield name, least
 
 
 class CalibrationSettings(Strict):
-    """`cases` of each side, rounded up to whole lots; 0 is no calibration.
+    """`cases` is the number of cases per side, rounded up to whole lots; 0 means no calibration.
 
-    A build ships no subset whose judge stays under the `floor`, unless it is told to `ship_anyway`.
+    A build ships no subset whose judge is below the `floor`, unless `ship_anyway`.
     """
 
     cases: int = Field(default=0, ge=0, le=1_000_000)
@@ -51,4 +53,5 @@ class CalibrationSettings(Strict):
         return self
 
     def lots(self, size: int) -> int:
+        """How many lots of `size` cases the calibration takes."""
         return math.ceil(self.cases / size)

@@ -1,4 +1,4 @@
-"""A recipe: one strict YAML file that says what a corpus is. Nothing is loaded before all of it is checked."""
+"""A recipe: one strict YAML file that defines a corpus. All of it is checked before any model is loaded."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "r
 
 
 class Roles(Strict):
-    """Which model plays which role; each a name from `models`. One model may play several.
+    """Which model plays which role, by its name in `models`. One model may play several roles.
 
-    The sketcher paints the rollouts, the painter where none is named: in the paper the drafts that are judged are the
-    policy's own and the targets are FLUX's. The arbiter is asked where the judge's answers disagree, if there is one.
-    The renderer (a model of the kind `drawn`) shows the scenes on which the judge is calibrated; without one there is
-    no calibration of the picture side.
+    The sketcher paints the rollouts; if none is named, the painter does. (In the paper, the policy paints the drafts
+    that are judged, and FLUX the targets.) The arbiter, if named, is asked where the judge's answers disagree. The
+    renderer (a model of kind `drawn`) draws the scenes on which the judge is calibrated; without one the picture side
+    is not calibrated.
     """
 
     painter: str
@@ -60,12 +60,12 @@ class Roles(Strict):
     renderer: str | None = None
 
 
-# What a model must be able to be in order to play an optional role.
+# The role that a model must be able to serve in order to play an optional role.
 PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
 
 
 class StageParams(Strict):
-    """Every stage's own parameters; see the params class in the stage's file."""
+    """The parameters of every stage; the class in the stage's file explains them."""
 
     prompts: PromptParams = PromptParams()
     plan: PlanParams = PlanParams()
@@ -84,11 +84,11 @@ class StageParams(Strict):
 
 
 class Shards(Strict):
-    """How many shards each subset is dealt to: train shards by subset, validation shards of every subset.
+    """The number of train shards of each subset; `validation` is the number of validation shards of every subset.
 
-    Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Those left out follow from the
+    Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Numbers left out follow from the
     quotas (`pipeline.recipe.quotas.shard_numbers`): 128, 64, 64 and 8 for the full corpus, fewer for smaller ones.
-    `encoding` is of the pictures in the shards; the store keeps them lossless.
+    `encoding` is that of the pictures in the shards; the store always keeps them lossless.
     """
 
     encoding: Encoding = "webp-lossless"
@@ -99,7 +99,7 @@ class Shards(Strict):
 
 
 class RunConfig(Strict):
-    """Speed only; no fingerprint contains any of it. `cpus` and `gpus` are for each worker."""
+    """Settings that change only speed, so no fingerprint contains them. `cpus` and `gpus` are per worker."""
 
     workers: int = Field(default=2, ge=1)
     cpus: float = Field(default=1, gt=0)
@@ -112,7 +112,7 @@ class Recipe(Strict):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
     seed: int = Field(ge=0, lt=2**63)
-    license: str = Field(default="other", min_length=1)  # of the corpus, for its card: a hub identifier
+    license: str = Field(default="other", min_length=1)  # the corpus' license, as a hub identifier, for its card
     vocabulary: str
     lot_size: int = Field(default=128, ge=1, le=65536)
     models: dict[str, AnyModel] = Field(min_length=1)
@@ -138,7 +138,7 @@ class Recipe(Strict):
         return {role: name for role, name in named.items() if name is not None}
 
     def params_of(self, stage: str) -> Any:
-        """A stage's parameters. The judge is calibrated as the critiques ask it, in all that is not said otherwise."""
+        """A stage's parameters. Those of `calibration` that are not given are taken from `critique`."""
         params = getattr(self.stages, stage)
         if stage == "calibration":
             asked = {n: getattr(self.stages.critique, n) for n in JudgeParams.model_fields}
@@ -146,18 +146,22 @@ class Recipe(Strict):
         return params
 
     def model_for(self, role: str) -> Any:
-        """Raises KeyError for an optional role that nobody plays."""
+        """The settings of the model that plays a role. Raises KeyError for an optional role that nobody plays."""
         return self.models[self.cast([role])[role]]
 
     def words(self) -> Vocabulary:
+        """The vocabulary. Raises ValueError where its file is missing or wrong."""
         return _load_vocabulary(Path(self.vocabulary))
 
     def benchmarks(self) -> Benchmarks:
-        """Raises pipeline.recipe.benchmark_lists.ListError."""
+        """The benchmark lists of `decontaminate`. Raises pipeline.recipe.benchmark_lists.ListError."""
         return Benchmarks([Path(p) for p in self.decontaminate.lists], self.decontaminate.words, self.words())
 
     def all_templates(self) -> dict[str, list[Template]]:
-        """By task, with the recipe's weights. Raises TemplateError; ValueError where a weight names no template."""
+        """All templates by task, with the recipe's weights; those of weight 0 are left out.
+
+        Raises TemplateError; ValueError where a weight names no template.
+        """
         found = load_templates([BUILT_IN, *map(Path, self.templates)])
         ids = [t.id for templates in found.values() for t in templates]
         for id in self.template_weights:
@@ -177,9 +181,9 @@ class Recipe(Strict):
 
 
 def templates_for(stage: Stage, by_task: Mapping[str, list[Template]]) -> dict[str, list[Template]]:
-    """What a stage renders, by task. Raises UserError where a task is left without a template.
+    """The templates that a stage renders, by task. Raises UserError where a task is left without a template.
 
-    The judge is calibrated in the very words in which it is asked for critiques.
+    The calibration uses the templates of `critique`, so that the judge is calibrated as it is asked.
     """
     name = "critique" if stage.name == "calibration" else stage.name
     mine = {task: [t for t in by_task.get(task, []) if not t.stages or name in t.stages] for task in stage.tasks}
@@ -193,7 +197,7 @@ def templates_for(stage: Stage, by_task: Mapping[str, list[Template]]) -> dict[s
 
 
 def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
-    """Read and check a recipe with all that it names, after these changes to its fields. Raises UserError."""
+    """Read a recipe, change these fields, and check it with all files that it names. Raises UserError."""
     raw = _read(path, changes)
     try:
         recipe = Recipe.model_validate(raw)
@@ -204,13 +208,13 @@ def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
 
 
 def template_folders(path: Path) -> list[Path]:
-    """The folders whose templates a recipe uses, in order; neither they nor the rest of the recipe are checked."""
+    """The folders whose templates a recipe uses, in order. Neither folders nor the rest of the recipe are checked."""
     named = _read(path).get("templates")
     return [BUILT_IN, *map(Path, named if isinstance(named, list) else [])]
 
 
 def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
-    """The recipe's fields as written, changes made, paths absolute. Raises UserError."""
+    """The recipe's fields as written, with changes made and paths made absolute. Raises UserError."""
     try:
         raw = load_yaml(path)
     except FileNotFoundError:
@@ -240,7 +244,7 @@ def _set(raw: dict[str, Any], field: str, value: str) -> None:
 
 
 def _check_named(recipe: Recipe, path: Path) -> None:
-    """Roles name models that can play them; checkpoints, vocabulary and templates are there and sound."""
+    """Check that models can play their roles, and that checkpoints, vocabulary, templates and lists can be used."""
     for role, name in recipe.cast(Roles.model_fields).items():
         if name not in recipe.models:
             hint = _suggest(name, list(recipe.models))
@@ -273,7 +277,7 @@ def _check_named(recipe: Recipe, path: Path) -> None:
 
 
 def _check_categories(recipe: Recipe, words: Vocabulary, path: Path) -> None:
-    """Every category can be composed of the vocabulary, and every quota can be met by one that is."""
+    """Check that the vocabulary suffices for every category, and that no quota names a category without prompts."""
     prompts = recipe.stages.prompts
     asked = list(CATEGORIES) if prompts.source else [c for c, share in prompts.shares.items() if share]
     for category in [] if prompts.source else asked:
@@ -301,7 +305,7 @@ def _load_vocabulary(path: Path) -> Vocabulary:
 
 
 def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
-    """Paths relative to the recipe become absolute. A checkpoint is one where it begins with a dot, else a hub id."""
+    """Make paths relative to the recipe absolute. A checkpoint is a path if it begins with a dot, else a hub id."""
 
     def path(value: Any) -> Any:
         return str((root / value).resolve()) if isinstance(value, str) else value
@@ -332,7 +336,7 @@ def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
 
 
 def _explain(error: Any, raw: dict[str, Any]) -> str:
-    """One of pydantic's errors as a sentence: the field as it is written, what is wrong, what was meant."""
+    """One of pydantic's errors as a sentence: the field as written, what is wrong, and what was probably meant."""
     loc = [p for p in error["loc"] if not (isinstance(p, str) and p in (*KINDS, "number", "by rank"))]
     field = ".".join(map(str, loc)) or "the whole"
     if error["type"] == "extra_forbidden":
@@ -348,7 +352,7 @@ def _explain(error: Any, raw: dict[str, Any]) -> str:
 
 
 def _in_words(error: Any) -> str:
-    """What pydantic says, without its own vocabulary."""
+    """The message of one of pydantic's errors in plain words."""
     given = type(error["input"]).__name__
     if error["type"] in ("dict_type", "model_type", "model_attributes_type"):
         return f"should be a mapping of fields, is a {given}"

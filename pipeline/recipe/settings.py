@@ -1,4 +1,4 @@
-"""The part of a recipe that says which corpus is wanted: how many samples of each kind, and how good."""
+"""The recipe's fields that say which corpus is wanted: quotas, rounds, thresholds and benchmark lists."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from underpaint.pipeline.recipe.quotas import PAPER, Cells, Quota, largest_remai
 
 
 class Strict(BaseModel):
+    """Base of the recipe's fields: frozen, and unknown fields are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Quotas(Strict):
-    """Either `total` (the paper's proportions, by largest remainder) or all five numbers; neither: the paper's 62,213.
+    """Either `total` (in the paper's proportions) or all five numbers; without both the paper's 62,213 samples.
 
-    `categories` gives relative shares within a subset, e.g. ``{multi_turn: {counting: 2, position: 1}}``: a category
-    that is not named gets no sample. A subset without shares takes its categories as they come.
+    `categories` gives relative shares within a subset, e.g. ``{multi_turn: {counting: 2, position: 1}}``; a category
+    that is not named gets no sample. A subset without shares takes categories as they come.
     """
 
     total: int | None = Field(default=None, ge=5)
@@ -44,13 +46,13 @@ class Quotas(Strict):
         return self
 
     def numbers(self) -> Quota:
-        """Samples wanted by kind: subset and polarity."""
+        """The number of samples wanted of each kind (subset and polarity)."""
         if self.total is not None:
             return proportional(self.total)
         return {n: PAPER[n] if getattr(self, n) is None else int(getattr(self, n)) for n in PAPER}
 
     def cells(self) -> Cells:
-        """Samples wanted by kind and category, "" where a kind takes them as they come."""
+        """The number of samples wanted by kind and category; category "" for kinds that take them as they come."""
         found: Cells = {}
         for kind, number in self.numbers().items():
             shares = next((s for subset, s in self.categories.items() if kind.startswith(subset)), {"": 1.0})
@@ -59,9 +61,9 @@ class Quotas(Strict):
 
 
 class Rounds(Strict):
-    """How far a build may go to meet its quotas: `max_rounds` rounds, `max_lots` lots on each branch.
+    """How far a build may go to meet its quotas: `max_rounds` rounds, and `max_lots` lots on each branch.
 
-    The first round runs `pilot` lots a branch, from whose yields the next rounds are sized.
+    The first round runs `pilot` lots per branch; their yields say how many lots the next rounds run.
     """
 
     max_rounds: int = Field(default=8, ge=1)
@@ -84,9 +86,9 @@ Threshold = Annotated[
 class Select(Strict):
     """Thresholds on stored scores and agreements; changing one recomputes no model's answer.
 
-    Each is a number or a quantile, e.g. ``min_margin: 0.05`` or ``min_margin: {quantile: 0.1}``, and holds for every
-    candidate that has such a score: `picture_text` is the worst of a trajectory's pictures, the draft of a positive,
-    the correction of a negative; `neighbour` of a trajectory and of a correction; `margin` of a correction.
+    Each is a number or a quantile, e.g. ``min_margin: 0.05`` or ``min_margin: {quantile: 0.1}``, and applies to every
+    candidate that has the score. `picture_text` is that of a trajectory's worst picture, of a positive's draft, or of a
+    negative's repair; trajectories and negatives have a `neighbour`, negatives a `margin`.
     """
 
     min_agreement: Threshold = Field(default=0.0, description="share of the judge's answers")
@@ -105,9 +107,9 @@ class Select(Strict):
 
 
 class Decontaminate(Strict):
-    """Prompt lists of benchmarks (GenEval's JSON lines, WISE's JSON, plain text) that the corpus must not share.
+    """Prompt lists of benchmarks (GenEval's JSON lines, WISE's JSON, plain text) with which no prompt may be shared.
 
-    A line that the grammar reads is compared as a scene, any other by `words` words in a row.
+    A line that the grammar can read is compared as a scene, any other by `words` words in a row.
     """
 
     lists: tuple[str, ...] = ()
