@@ -1,4 +1,4 @@
-"""The dataset card: README.md. Its front matter is for the hub and for `datasets`, its words are for people."""
+"""Writes the dataset card, README.md: front matter for the hub and for `datasets`, text for people."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def card_text(index: Index, facts: CardFacts, suffix: str, info: CorpusInfo) -> 
 
 
 def configs(parts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """One config a subset, from the (subset, split) pairs there are; the first is the default."""
+    """One config per subset, from the (subset, split) pairs that have shards; the first is the default."""
     found: list[dict[str, Any]] = []
     for subset in _subsets(parts):
-        # The glob ends in .tar: index files of other readers lie beside the shards and are no tars.
+        # The glob ends in .tar, since other readers' index files lie beside the shards.
         files = [{"split": s, "path": f"{subset}/{ABBREVIATIONS[subset]}-{s}-*.tar"} for s in _splits(parts, subset)]
         found.append({"config_name": subset, **({} if found else {"default": True}), "data_files": files})
     return found
@@ -103,5 +103,5 @@ def _template() -> jinja2.Template:
 
 
 def _reasons(counts: Mapping[str, int]) -> str:
-    """ "57 over quota, 3 a duplicate"; a bar in a reason would end the table's cell."""
+    """ "57 over quota, 3 a duplicate"; a bar becomes a slash, since it would end the table's cell."""
     return ", ".join(f"{n:,} {reason}" for reason, n in sorted(counts.items())).replace("|", "/")
