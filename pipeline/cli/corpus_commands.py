@@ -1,4 +1,4 @@
-"""``underpaint export | publish``: what is done with a corpus once it is built."""
+"""``underpaint export | publish``: commands for a corpus that is built."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Corpus = Annotated[Path, typer.Argument(help="A corpus folder, e.g. runs/miniatu
 
 
 class Shape(StrEnum):
-    """What a corpus can be exported to; each a module of `pipeline.corpus.exports`."""
+    """The formats for export; each is a module of `pipeline.corpus.exports`."""
 
     energon = "energon"
     parquet = "parquet"

@@ -1,4 +1,4 @@
-"""``underpaint retry | trace | gc | review``: commands about what a run's folder holds."""
+"""``underpaint retry | trace | gc | review``: commands for a run's folder."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def retry(
 ) -> None:
     """Ask again for the rows in quarantine, then build.
 
-    Meant for what was the moment's fault: a server that was overloaded, a GPU out of memory. An answer that does not
-    parse comes out the same from a model that runs here; an endpoint may answer otherwise.
+    Meant for passing troubles, such as an overloaded server or a GPU out of memory. A model that runs here gives the
+    same answer again, even if it does not parse; an endpoint may give another one.
 
     Example: [bold]underpaint retry recipes/bagel_self_sampling.yaml --stage critique --error EndpointError[/bold]
     """
