@@ -25,6 +25,7 @@ Stages = tuple[str, ...]
 
 
 def plain(run: Run, stages: Stages, lots: int) -> None:
+    """Run the stages in a plain loop."""
     for stage in stages:
         work = stage_worker(run.recipe, stage, str(run.root), run.nodes[stage].fingerprint)
         for lot in range(lots):
@@ -32,6 +33,8 @@ def plain(run: Run, stages: Stages, lots: int) -> None:
 
 
 def on_ray(actors: Pool) -> Callable[[Run, Stages, int], None]:
+    """A function that runs the stages on a pool of Ray actors."""
+
     def build(run: Run, stages: Stages, lots: int) -> None:
         for stage in stages:
             arguments = run.recipe, stage, str(run.root), run.nodes[stage].fingerprint
@@ -42,7 +45,7 @@ def on_ray(actors: Pool) -> Callable[[Run, Stages, int], None]:
 
 
 def measure(recipe: Path, lots: int) -> dict[str, dict[str, float | str]]:
-    """By way: seconds for the lots, seconds until the first worker could work, digest of all tables."""
+    """By way: seconds for the lots, seconds until the first worker was ready, and the digest of all tables."""
     stages = tuple(dict.fromkeys(s for branch in BRANCHES.values() for s in branch))
     found: dict[str, dict[str, float | str]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -74,6 +77,7 @@ def _digest(run: Run, stages: Stages, lots: int) -> str:
 
 
 def main() -> None:
+    """The command line. Exits with an error where the tables differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("recipes/structural.yaml"))
     parser.add_argument("--lots", type=int, default=8)
