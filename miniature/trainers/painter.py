@@ -145,7 +145,7 @@ def _decode(vae: AutoencoderKL, z: Tensor) -> Tensor:
 def _pool(
     vae: AutoencoderKL, words: PreTrainedTokenizerBase, rng: random.Random, n: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of `n` random edits: latents before, latents after, token ids, cells. Latents are unscaled, as in the pipeline."""
+    """Latents before and after, token ids and cells of `n` random edits; latents are unscaled, as in the pipeline."""
     before, after, texts, cells = [], [], [], []
     for start in range(0, n, 512):
         cases = [(random_edit(rng), rng.randrange(1 << 30)) for _ in range(min(512, n - start))]
