@@ -1,10 +1,10 @@
-"""Packs of our samples by the trainers' own code: what goes in, what their packer drops, which checks hold.
+"""Packs our samples with the trainers' own code, and reports what is packed, what is dropped, and which checks hold.
 
     python -m benchmarks.packs runs/miniature/corpus --bagel ../Bagel
     python -m benchmarks.packs runs/miniature/corpus --automodel ../Automodel --settings bagel
 
-Needs a checkout of ByteDance-Seed/Bagel or NVIDIA-NeMo/Automodel; runs on CPU, without weights. Exits with 1 where a
-check fails, or where `pipeline.training.packing`, on which `underpaint inspect-pack` rests, predicts other packs.
+It needs a checkout of ByteDance-Seed/Bagel or NVIDIA-NeMo/Automodel, and runs on CPU without weights. It exits with 1
+if a check fails, or if `pipeline.training.packing`, which `underpaint inspect-pack` uses, predicts other packs.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Samples a second: the typed reader beside bare webdataset, in one run, turn by turn.
+"""Compares the typed reader with bare webdataset, in samples per second, in one run.
 
     python -m benchmarks.reading runs/miniature/corpus
 
-Each way reads every train shard of the corpus; all hold the pictures as encoded bytes. The ways take turns, so that
-whatever else the machine does meets all of them; rates are medians, ratios medians of each turn's ratio.
+Each way reads every train shard of the corpus, with pictures as encoded bytes. The ways take turns, so that other load
+on the machine affects all of them alike. Rates are medians; ratios are medians of the ratios of each turn.
 """
 
 from __future__ import annotations

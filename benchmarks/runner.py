@@ -1,9 +1,9 @@
-"""What the Ray runner costs: the same stages over the same lots in a plain loop, with one worker, and with two.
+"""Measures the cost of the Ray runner: the same stages and lots in a plain loop, with one worker, and with two.
 
     python -m benchmarks.runner [--recipe recipes/structural.yaml] [--lots 8]
 
-Every way builds into a folder of its own; the tables must come out byte for byte the same. Seconds are of the lots
-alone: Ray's start is counted apart, since it is paid once a build.
+Every way builds into its own folder, and all tables must be equal byte for byte. Ray's start is not part of the seconds
+for the lots; it is counted separately, since a build needs it only once.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Choosing a corpus among many candidates: the columns of pipeline/selection/select.py beside a plain
-loop over rows, in one run.
+"""Compares two ways to select a corpus from many candidates: pipeline/selection/select.py, and a loop over rows.
 
     python -m benchmarks.selection 300000
 
-The candidates are made up, in the kinds' proportions of a real pool; both ways must choose the same samples.
+The candidates are made up, with kinds in the proportions of a real pool. Both ways must choose the same samples.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The structural recipe at several sizes: the time of a build, of an empty second one, of choosing and reading back.
+"""Times the structural recipe at several sizes: a build, a second build without work, selecting, and verifying.
 
     python -m benchmarks.structural 400 2000 --out runs/scale
 
-No model takes part, so what is measured is the pipeline itself: scenes, drawing, judging, store, selection, shards.
-Every step is a command of its own, as a user calls it. A build that was stopped goes on: its time is then the rest's.
+There is no model in it, so it measures the pipeline itself: scenes, drawing, judging, store, selection, shards. Every
+step is a command as a user calls it. A build that was stopped before goes on; then its time is that of the rest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Arrow schema of every stage's table. One row's identity is (sample, rollout, step), as far as it has them.
+"""The Arrow schema of every stage's table. A row is identified by its sample, rollout and step, as far as it has them.
 
 `sample` is the index in the stream, `rollout` counts the policy's attempts at a prompt, `step` counts from 1.
 Scene graphs are the JSON of `schemas.scenes.scene.SceneGraph`; critiques that of `schemas.scenes.critique.Critique`.
@@ -30,7 +30,9 @@ _CRITIQUE = [
     # The share of the judge's answers that support the verdict; answers that do not count support none.
     pa.field("agreement", pa.float32(), nullable=False),
     pa.field("answers", pa.list_(pa.string()), nullable=False),  # raw, in order of attempt
-    *_text("arbiter", "decided_by"),  # the arbiter's raw answer, "" where it was not asked; judge, arbiter or grammar
+    *_text(
+        "arbiter", "decided_by"
+    ),  # the arbiter's raw answer ("" if not asked); who decided: judge, arbiter or grammar
 ]
 CRITIQUE_COLUMNS = tuple(f.name for f in _CRITIQUE)
 

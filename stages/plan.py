@@ -33,7 +33,7 @@ Made = Counter[str | int]  # the lot's plans so far, by kind of detour and by nu
 class PlanParams(Params):
     """`pictures` are relative weights of the number of pictures, `detours` of the kinds of detour.
 
-    Both are kept within a lot, as far as its scenes have room. A plan takes at most one detour, with probability
+    Every lot keeps both, as far as its scenes have room. A plan takes at most one detour, with probability
     `detour_share`; with probability `background_first` it may begin with the background alone. `reworded` is the share
     of instructions in another wording than the grammar's own ("diverse instructions").
     """

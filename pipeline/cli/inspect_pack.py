@@ -35,7 +35,7 @@ def inspect_pack(
 ) -> None:
     """Show how long the train samples are when packed for BAGEL, what its packer would drop, and what we recommend.
 
-    The packer drops without a word: samples over its limit, and samples that its buffer has no place for.
+    The packer silently drops samples that are over its limit, and samples for which its buffer has no room.
 
     Example: [bold]underpaint inspect-pack runs/miniature/corpus --px 512 --vit 518[/bold]
     """

@@ -111,7 +111,7 @@ def review(
 ) -> None:
     """Accept or reject samples, on a page on 127.0.0.1 or by options; `underpaint select` then applies the decisions.
 
-    They are lines of decisions.jsonl in the run's folder, for what was seen: a repainted picture is decided anew.
+    Decisions are lines of decisions.jsonl in the run's folder. Each holds for what was seen, so not for a new picture.
 
     Example: [bold]underpaint review recipes/miniature.yaml --reject iia-00000003 --reason "blames the wrong cup"[/bold]
     """

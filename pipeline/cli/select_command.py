@@ -23,9 +23,9 @@ def select(
     ship_anyway: ShipAnyway = False,
     json: AsJson = False,
 ) -> None:
-    """Choose the samples anew from the lots that are done, and write the shards. No stage runs, no model loads.
+    """Select samples again from the lots that are done, and write the shards. No stage runs, no model is loaded.
 
-    With --dry-run nothing is written: quotas with their yields, and what other thresholds would accept.
+    With --dry-run nothing is written; it shows quotas with their yields, and what other thresholds would accept.
 
     Example: [bold]underpaint select recipes/miniature.yaml --dry-run --set select.min_margin=0.05[/bold]
     """

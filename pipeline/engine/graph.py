@@ -1,4 +1,4 @@
-"""The stage graph, and the fingerprint of every stage in it: the hash of all that its tables depend on."""
+"""The stage graph, and the fingerprint of every stage in it: a hash of all that the stage's tables depend on."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]
 
 
 def _set(raw: dict[str, Any], field: str, value: str) -> None:
-    """Set "select.min_margin" to a value as YAML writes it."""
+    """Set a field, such as "select.min_margin", to a value written as in YAML."""
     *folders, last = field.split(".")
     for name in folders:
         inner = raw.get(name)

@@ -90,7 +90,7 @@ class PackingError(ValueError):
 
 
 def simulate(groups: Sequence[Group], packing: Packing, packs: int, seed: int = 0) -> Outcome:
-    """Draw and pack until `packs` packs are full, with the draws that BAGEL makes after ``random.seed(seed)``.
+    """Draw and pack until `packs` packs are full, with the random draws that BAGEL makes after ``random.seed(seed)``.
 
     Raises PackingError where no sample, or none of a mandatory group, fits.
     """

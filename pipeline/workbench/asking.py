@@ -35,7 +35,7 @@ class Answered:
 
     @property
     def verdict(self) -> str:
-        """consistent, incomplete, conflict, or "unread"."""
+        """The verdict: "consistent", "incomplete", "conflict", or "unread" where nothing could be read."""
         return str(self.parsed["verdict"]) if self.parsed else "unread"
 
 

@@ -1,7 +1,7 @@
-"""Pictures as encoded bytes: RGB, 8 bit, no alpha, no metadata, sides in multiples of 16.
+"""Encodes and decodes pictures: RGB, 8 bit, no alpha, no metadata, sides in multiples of 16.
 
-Lossless WebP is the default, since targets go through a VAE and must not carry codec noise; 4:4:4 JPEG is the
-compact variant. The same pixels give the same bytes under the same Pillow.
+Lossless WebP is the default, since targets go through a VAE and must not have codec noise; 4:4:4 JPEG is the compact
+variant. Equal pixels give equal bytes with the same version of Pillow.
 """
 
 from __future__ import annotations

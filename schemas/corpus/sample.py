@@ -1,7 +1,7 @@
-"""The sample of the corpus, `underpaint/1`: what one JSON member of a shard says.
+"""The sample of the corpus, `underpaint/1`: the content of one JSON member of a shard.
 
-The names, types and descriptions here are the one table from which the JSON Schema, the declared features of the
-dataset card, the manifest's columns and docs/format.md are generated (`schemas.corpus.fields`).
+From the names, types and descriptions here, `schemas.corpus.fields` derives the JSON Schema, the declared features of
+the dataset card, the manifest's columns and the tables of docs/format.md.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class Sample(Strict):
 
 
 def canonical_json(value: Any) -> bytes:
-    """UTF-8, sorted keys, no blanks. Raises ValueError on NaN and infinities."""
+    """JSON in UTF-8 with sorted keys and without blanks. Raises ValueError on NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -206,7 +206,7 @@ class SampleError(ValueError):
 
 
 def first_fault(error: ValidationError) -> tuple[str, str]:
-    """(field, message) of the first thing wrong, e.g. ("segments.2.loss", "is 1 on a plan, …")."""
+    """(field, message) of the first error, e.g. ("segments.2.loss", "is 1 on a plan, …")."""
     fault = error.errors(include_url=False)[0]
     path = [str(part) for part in fault["loc"]]
     cause = fault.get("ctx", {}).get("error")

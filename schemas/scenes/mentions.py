@@ -60,7 +60,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class Mentions:
-    """All that a text names, in the order of the text."""
+    """All that a text names, in the order of its sentences."""
 
     objects: tuple[Mention, ...]
     relations: tuple[tuple[Mention, str, Mention], ...]
@@ -69,7 +69,7 @@ class Mentions:
 
 
 def find_mentions(text: str, vocabulary: Vocabulary) -> Mentions:
-    """All that the text names, sentence by sentence."""
+    """Find all that the text names, sentence by sentence."""
     objects: list[Mention] = []
     relations: list[tuple[Mention, str, Mention]] = []
     backgrounds: list[str] = []
@@ -205,7 +205,7 @@ def disagreements(text: str, graph: SceneGraph, vocabulary: Vocabulary) -> list[
 
 
 def _named(node: SceneObject, said: Mentions) -> bool:
-    """Whether some phrase names the node with all of its attributes, and its number where it is more than one."""
+    """Whether some phrase names the node with all of its attributes, and with its count if that is above one."""
     wanted = {(k, v) for k, v in node.attributes.items() if k != PLACE}
     placed = PLACE not in node.attributes or any(
         m.fits(node) and place == node.attributes[PLACE] for m, place in said.places

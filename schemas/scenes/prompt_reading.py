@@ -15,7 +15,10 @@ _LEAD_IN = re.compile(r"(?:an? |the )?(?:photo|photograph|picture|image|drawing|
 
 
 def plain_words(prompt: str) -> str:
-    """Lower case, no lead-in ("a photo of"), digits as words, "left of" as "to the left of", one full stop."""
+    """The prompt in lower case, without a lead-in ("a photo of"), with digits as words and one full stop.
+
+    "left of" becomes "to the left of".
+    """
     words = " ".join(prompt.lower().split()).rstrip(".! ")
     words = _LEAD_IN.sub("", words, count=1) if _LEAD_IN.match(words) else words
     words = re.sub(r"\b(?:[1-9]|10)\b", lambda m: NUMBERS[int(m[0])], words)
