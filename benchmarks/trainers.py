@@ -118,11 +118,7 @@ def load(name: str, repo: Path) -> Trainer:
         base, tables, utils = (importlib.import_module(f"data.{n}") for n in _BAGEL)
         return Trainer(name, tables.DATASET_REGISTRY, tables.DATASET_INFO, base, utils)
     package = ""
-    for part in (
-        "nemo_automodel",
-        "components",
-        "datasets",
-    ):  # stub packages, since their own __init__ files import all of NeMo
+    for part in ("nemo_automodel", "components", "datasets"):  # stubs: each __init__ imports all of NeMo
         package = f"{package}.{part}".strip(".")
         parent = ModuleType(package)
         parent.__path__ = [str(repo / package.replace(".", "/"))]

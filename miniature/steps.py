@@ -54,9 +54,7 @@ def _planned(rng: random.Random) -> tuple[SceneGraph, list[str]]:
     order = [o.id for o in scene.objects]
     if rng.random() < 0.3:
         rng.shuffle(order)
-    if (
-        scene.node(order[0]).count == 3 and len(order) == 2
-    ):  # three objects fill the first cells, so the other one must take the last
+    if scene.node(order[0]).count == 3 and len(order) == 2:  # three objects leave only the last cell
         scene = scene.replace_node(scene.node(order[1]).with_attribute(PLACE, "at the bottom right"))
     return scene, order
 

@@ -154,9 +154,7 @@ def _tiles(cell: Cell) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str, str
 def _nearest(cell: Cell, pixels: bytes) -> tuple[str, str, str]:
     """(background, noun, colour) of the tile that is nearest to a cell's pixels."""
     tiles, norms, shown = _tiles(cell)
-    distance = norms - 2 * tiles @ np.frombuffer(pixels, np.uint8).astype(
-        np.float32
-    )  # squared, but for a term that all have in common
+    distance = norms - 2 * tiles @ np.frombuffer(pixels, np.uint8).astype(np.float32)  # squared, up to a constant
     return shown[int(distance.argmin())]
 
 

@@ -30,9 +30,8 @@ _CRITIQUE = [
     # The share of the judge's answers that support the verdict; answers that do not count support none.
     pa.field("agreement", pa.float32(), nullable=False),
     pa.field("answers", pa.list_(pa.string()), nullable=False),  # raw, in order of attempt
-    *_text(
-        "arbiter", "decided_by"
-    ),  # the arbiter's raw answer ("" if not asked); who decided: judge, arbiter or grammar
+    # The arbiter's raw answer, "" where it was not asked; and who decided: judge, arbiter or grammar.
+    *_text("arbiter", "decided_by"),
 ]
 CRITIQUE_COLUMNS = tuple(f.name for f in _CRITIQUE)
 

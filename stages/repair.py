@@ -125,9 +125,7 @@ def _flawed(inputs: Mapping[str, pa.Table], vocabulary: Vocabulary) -> list[Flaw
     for row in wrong:
         sample, rollout, number = row["sample"], row["rollout"], row["step"]
         step, before = steps[sample, rollout, number], steps.get((sample, rollout, number - 1))
-        same = sorted(
-            right.get(_words(step), []), key=lambda s: -s[0]
-        )  # stable sort: the earliest rollout first on a tie
+        same = sorted(right.get(_words(step), []), key=lambda s: -s[0])  # stable: the earliest rollout on a tie
         siblings = [other for _, other in same if other["rollout"] != rollout]
         critique = Critique.model_validate_json(row["critique"])
         alone = mends_all(critique, step["description"], vocabulary)

@@ -274,9 +274,7 @@ def batches(vocab: PreTrainedTokenizerFast, rng: random.Random, rounds: int, eas
         for d in dialogues:
             request = reworded(rng, d.request) if rng.random() < REWORDED else d.request
             turns.append((tokens(vocab, d, request), d))
-        turns.sort(
-            key=lambda turn: turn[0][1].count(0.0)
-        )  # by the request's length only, since the answer's length depends on its verdict
+        turns.sort(key=lambda turn: turn[0][1].count(0.0))  # not by the answer: its length tells the verdict
         made += [_batch(vocab, turns[i : i + size]) for i in range(0, len(turns), size)]
     rng.shuffle(made)
     return made

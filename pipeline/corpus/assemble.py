@@ -45,9 +45,7 @@ class Assembler:
         self.config = config_sha256(recipe, nodes)
         self.read: dict[str, tuple[int, list[Row]]] = {}  # by stage, the last sample read and its rows
         self.names = model_names(recipe) | {GRAMMAR: (GRAMMAR, "")}
-        self.settings = {
-            role: _settings(recipe, role) for role in PAINTERS
-        }  # cached, since `identity` reads a whole checkpoint
+        self.settings = {role: _settings(recipe, role) for role in PAINTERS}  # cached: it reads checkpoints
         self.words = recipe.words()
         self.checked: set[tuple[str, int]] = set()  # (stage, lot) of tables whose digest was checked
 

@@ -86,9 +86,7 @@ def serve(reviewed: Reviewed, port: int, kind: str, limit: int) -> tuple[Threadi
 
         def do_POST(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
-            json_sent = (
-                self.headers.get("Content-Type") == "application/json"
-            )  # forms of other sites cannot send this type
+            json_sent = self.headers.get("Content-Type") == "application/json"  # other sites' forms cannot send it
             if not self._welcome(f"/{token}/decide") or not json_sent or size > MOST:
                 return self._reply(404, b"not found", "text/plain")
             try:

@@ -38,9 +38,7 @@ def load_decisions(root: Path) -> Decisions:
     """All decisions of a run; empty where there is no file. Raises UserError naming the line that is no decision."""
     file, found = root / FILE, Decisions()
     text = file.read_text(encoding="utf-8").removesuffix("\n") if file.exists() else ""
-    for number, line in enumerate(
-        text.split("\n") if text else (), 1
-    ):  # splitlines would also split at marks within a reason
+    for number, line in enumerate(text.split("\n") if text else (), 1):  # splitlines splits within reasons, too
         try:
             one = Decision.model_validate_json(line)
         except ValidationError as e:

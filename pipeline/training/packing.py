@@ -29,11 +29,7 @@ class Packing:
 
 BAGEL_DEFAULTS = Packing()
 RECOMMENDED = Packing(max_num_tokens_per_sample=33000, expected_num_tokens=33000)
-DROPOUT: Mapping[Kind, float] = {
-    "text": 0.1,
-    "vae_image": 0.1,
-    "vit_image": 0.4,
-}  # BAGEL's rates for classifier-free guidance
+DROPOUT: Mapping[Kind, float] = {"text": 0.1, "vae_image": 0.1, "vit_image": 0.4}  # BAGEL's, for guidance
 
 
 @dataclass(frozen=True)
