@@ -1,9 +1,9 @@
-"""Samples a second: the typed reader beside bare webdataset, in one run, turn by turn.
+"""Compares the typed reader with bare webdataset, in samples per second, in one run.
 
     python -m benchmarks.reading runs/miniature/corpus
 
-Each way reads every train shard of the corpus; all hold the pictures as encoded bytes. The ways take turns, so that
-whatever else the machine does meets all of them; rates are medians, ratios medians of each turn's ratio.
+Each way reads every train shard of the corpus, with pictures as encoded bytes. The ways take turns, so that other load
+on the machine affects all of them alike. Rates are medians; ratios are medians of the ratios of each turn.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ BASELINES = {"reader": "webdataset", "reader, shuffled": "webdataset, shuffled",
 
 
 def bare(shards: list[str], shuffle: int = 0) -> Iterator[Any]:
+    """The segments of all samples, read with webdataset alone."""
     for raw in wds.WebDataset(shards, shardshuffle=False).shuffle(shuffle):
         yield json.loads(raw["json"])["segments"]
 
 
 def ways(shards: list[str]) -> dict[str, Callable[[], Iterator[Any]]]:
+    """The ways to read that are compared, by name."""
     return {
         "webdataset": lambda: bare(shards),
         "reader": lambda: (e.fields["segments"] for e in Reader(shards, seed=None)),
@@ -40,7 +42,7 @@ def ways(shards: list[str]) -> dict[str, Callable[[], Iterator[Any]]]:
 
 
 def rate(way: Callable[[], Iterator[Any]], passes: int) -> float:
-    """Samples a second over so many passes."""
+    """Samples per second over `passes` passes."""
     begin, samples = time.perf_counter(), 0
     for _ in range(passes):
         samples += sum(1 for _ in way())
@@ -48,6 +50,7 @@ def rate(way: Callable[[], Iterator[Any]], passes: int) -> float:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus")
     parser.add_argument("--repeats", type=int, default=9, help="turns of every way")

@@ -1,4 +1,4 @@
-"""Byte-level BPE tokenizers, trained on what their model will read; frequent words become one token."""
+"""Trains byte-level BPE tokenizers on the texts that their model will read; frequent words become one token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 def train_tokenizer(
     texts: Iterable[str], size: int, special: tuple[str, ...], max_length: int, frame: bool
 ) -> PreTrainedTokenizerFast:
-    """`special` tokens get the lowest ids, "</s>" the highest (CLIP pools at the highest id).
+    """Train a tokenizer of `size` tokens. `special` tokens get low ids, "</s>" the highest (CLIP pools at that id).
 
     With `frame`, every text is encoded as ``<s> … </s>``.
     """

@@ -1,7 +1,7 @@
-"""alignment: image–instruction alignment samples. Does this draft show what the step asked for?
+"""alignment: makes image–instruction alignment samples: does this draft show what the step asked for?
 
-Positive: it does, and the critique says why. Negative: it does not; the critique analyses and corrects, and the
-accepted try of `repair` is the picture to paint.
+Positive: it does, and the critique says why. Negative: it does not; the critique says what is wrong and how to correct
+it, and the accepted try of `repair` is the picture to paint.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class AlignmentRow(RolloutStepRow, JudgedColumns):
 
 
 class AlignmentParams(Params):
-    """How a flawed draft is mended belongs to `repair`, thresholds to the selection."""
+    """No parameters: `repair` decides how a flawed draft is mended, the selection applies thresholds."""
 
 
 def run(context: Context[AlignmentParams], inputs: Tables) -> Outcome:

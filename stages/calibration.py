@@ -1,7 +1,7 @@
-"""calibration: the judge is asked about steps and pictures of known truth, as it is asked about the policy's.
+"""calibration: asks the judge about steps and pictures of known truth, in the same way as about the policy's.
 
-Half of the cases are right, most of these incomplete, since calling an unfinished step wrong is the error that must not
-happen; in the others one fault is planted, each kind in its turn. The truth is the critique of
+Half of the cases are right. Most of these are unfinished, since the worst error of a judge is to call an unfinished
+step wrong. The other cases have one planted fault, the kinds taking turns. The truth is the critique of
 `schemas.scenes.inspection`.
 """
 
@@ -35,8 +35,8 @@ from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
 from underpaint.stages.planning.detour import PlannedStep
 from underpaint.stages.planning.order import told_from
 
-UNFINISHED = 0.7  # of the right cases
-TRIES = 60  # scenes that are drawn for a case until its fault has room in one
+UNFINISHED = 0.7  # the share of right cases that are unfinished
+TRIES = 60  # how many scenes are drawn for a case until one has room for its fault
 
 
 class CalibrationRow(SampleRow, JudgedColumns):
@@ -73,7 +73,7 @@ class Case:
 
 
 def run(context: Context[CalibrationParams], inputs: Tables) -> Outcome:
-    """A case of each side a sample; of the text side alone where the recipe names no renderer."""
+    """Make and judge one case per sample and side; without a renderer in the recipe, of the text side only."""
     renderer = context.models.get("renderer")
     ledger, judged = Ledger(), list[CalibrationRow]()
     for side in Side if renderer else (Side.TEXT,):
@@ -118,9 +118,9 @@ def make_case(
     capacity: int,
     renderer: Renderer | None = None,
 ) -> Case | None:
-    """A step of a random plan, with this fault or none; None where no scene had room for it.
+    """A step of a random plan, with this fault or none; None where no scene has room for it.
 
-    `renderer` (`stages.models.drawn.DrawnPainter`) shows the scenes of the picture side.
+    `renderer` (`stages.models.drawn.DrawnPainter`) draws the pictures of the picture side.
     """
     additive = PlanParams(detour_share=0)
     unfinished = fault is None and rng.random() < UNFINISHED
@@ -160,7 +160,7 @@ def _planted(
 
 
 def _text_case(step: PlannedStep, told: SceneGraph, prompt: SceneGraph, wording: int, words: Vocabulary) -> Case:
-    """The step's texts tell of the scene `told`."""
+    """A case whose texts describe the scene `told` instead of the step's own."""
     edit = step.edit
     if edit.op is Op.PAINT:
         edit = Edit(op=Op.PAINT, scene=told)
@@ -179,7 +179,7 @@ def _text_case(step: PlannedStep, told: SceneGraph, prompt: SceneGraph, wording:
 def _picture_case(
     step: PlannedStep, shown: SceneGraph, prompt: SceneGraph, wording: int, words: Vocabulary, renderer: Renderer
 ) -> Case | None:
-    """The texts are the step's, the picture shows the scene `shown`; None where that does not fit a picture."""
+    """A case with the step's texts and a picture of the scene `shown`; None where the scene fits in no picture."""
     try:
         picture = renderer.render(shown)
     except ValueError:

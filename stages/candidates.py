@@ -1,6 +1,7 @@
-"""candidates: a row for every sample that could be shipped, with all that the selection decides on, and no picture.
+"""candidates: one row per sample that could be shipped, with all that the selection needs to decide, but no picture.
 
-Two stages, one at the end of each branch. Selection, `select --dry-run` and the report read these tables only.
+There are two such stages, one at the end of each branch. The selection, `select --dry-run` and the report read only
+these tables.
 """
 
 from __future__ import annotations
@@ -63,11 +64,11 @@ class CandidateRow(RolloutStepRow, PromptColumns, Scores):
 
 
 class CandidatesParams(Params):
-    """Thresholds, quotas and lists to decontaminate against belong to the selection."""
+    """No parameters: thresholds, quotas and benchmark lists are applied by the selection."""
 
 
 def run_painted(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
-    """A trajectory is one candidate, as good as the worst of its pictures."""
+    """Make one candidate of every trajectory; its scores and agreement are those of its worst picture."""
     about, scores = _about(inputs), _scores(rows(inputs["score_drafts"], ScoreRow))
     verdicts = inputs["check"].select(["sample", "step", "verdict", "agreement", "decided_by"])
     checks = {(r["sample"], r["step"]): r for r in rows(verdicts, CheckRow)}
@@ -102,7 +103,7 @@ def run_painted(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
 
 
 def run_sampled(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
-    """Every judged step of a rollout: as a conflict sample for its words, as an alignment sample for its draft."""
+    """Make candidates of the judged rollout steps: conflict samples of texts, alignment samples of drafts."""
     about, scores = _about(inputs), _scores(rows(inputs["score_alignment"], ScoreRow))
     steps = {key_of(r): r for r in rows(inputs["rollout"], RolloutRow)}
     found: list[CandidateRow] = []
@@ -171,8 +172,10 @@ def _scores(table: Sequence[ScoreRow]) -> dict[tuple[int, int, int, int], dict[s
 
 
 def _content(subset: str, scene: str, *what: str | bytes) -> int:
-    """Equal for two samples of a subset that show the same: the scene's key with the last picture of a trajectory,
-    with the draft that is judged, or with the words that are."""
+    """A number that is equal for duplicates: samples of one subset with the same scene and the same `what`.
+
+    `what` is the last picture of a trajectory, the judged draft, or the judged texts.
+    """
     return derive_seed(subset, scene, *(hashlib.sha256(w).hexdigest() if isinstance(w, bytes) else w for w in what))
 
 

@@ -1,6 +1,6 @@
-"""check: the judge looks at every draft of a plan. Only trajectories whose pictures all pass are shipped.
+"""check: lets the judge look at every draft of a plan. A trajectory is shipped only if all of its pictures pass.
 
-The paper filters its multi-turn subset for quality with a language model; here it is the picture-side critique.
+The paper filters its multi-turn subset for quality with a language model; here the picture-side critique does it.
 """
 
 from __future__ import annotations

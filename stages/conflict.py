@@ -1,8 +1,9 @@
-"""conflict: instruction–intermediate conflict samples. Does this step's text contradict the prompt?
+"""conflict: makes instruction–intermediate conflict samples: does this step's text contradict the prompt?
 
-Positive: it does not, and the critique says why. Negative: it does; the critique analyses and corrects it. What the
-grammar can tell is neither: a step that contradicts nothing yet, but after which the prompt cannot be met or whose two
-texts say different things; a correction that contradicts the prompt itself, or leads no further.
+Positive: it does not, and the critique says why. Negative: it does; the critique says what is wrong and corrects it.
+Where the grammar can read the texts, unfit ones are dropped. A positive is unfit if the prompt cannot be met after the
+step, or if instruction and description disagree. A negative is unfit if its correction contradicts the prompt, or if
+the prompt cannot be met after it.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ class ConflictRow(RolloutStepRow, JudgedColumns):
 
 
 class ConflictParams(Params):
-    """Thresholds (agreement) belong to the selection."""
+    """No parameters: the threshold on agreement is applied by the selection."""
 
 
 def unfit_positive(step: RolloutRow, prompt: SceneGraph, vocabulary: Vocabulary) -> str:
-    """Why nobody should learn to agree with a step; "" where nothing speaks against it."""
+    """Why a step judged right should not become a positive; "" where it may."""
     if why := disagreement(step["so_far"], step["instruction"], step["description"], vocabulary):
         return why
     if takes_away(step["so_far"], step["instruction"], prompt, vocabulary):
@@ -47,7 +48,7 @@ def unfit_positive(step: RolloutRow, prompt: SceneGraph, vocabulary: Vocabulary)
 
 
 def unfit_correction(step: RolloutRow, correction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> str:
-    """Why a correction should not be learnt from; "" where nothing speaks against it."""
+    """Why a correction should not be learnt; "" where it may be."""
     if correction.strip() == step["instruction"].strip():
         return "the correction repeats the instruction"
     if correction == DEAD_END:

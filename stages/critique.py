@@ -1,8 +1,8 @@
-"""critique: k self-sampled critiques of every rollout step, on both sides; their agreement decides.
+"""critique: samples k critiques of every rollout step, on both sides; the majority decides.
 
 Text side: does the step's text contradict the prompt? Picture side: does the draft show what the step asks for?
-A rollout is judged up to its first fault on a side: what follows inherits it and would be blamed for it again. A draft
-whose step says two different things is not judged: nobody can tell what it should show.
+On each side a rollout is judged up to its first fault, since later steps inherit the fault and would be blamed for it
+again. A draft is not judged if its step's instruction and description disagree: nobody can tell what it should show.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class CritiqueParams(JudgeParams):
 
 
 def run(context: Context[CritiqueParams], inputs: Tables) -> Outcome:
-    """All first steps are judged together, then all second ones, …, so that batches stay full."""
+    """Judge all first steps together, then all second ones, and so on, so that batches stay full."""
     ledger, judged = Ledger(), list[CritiqueRow]()
     prompts = {r["sample"]: r["prompt"] for r in rows(inputs["prompts"], PromptRow)}
     steps = rows(inputs["rollout"], RolloutRow)

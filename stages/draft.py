@@ -1,4 +1,4 @@
-"""draft: the painter executes every plan, each step from the picture before it."""
+"""draft: lets the painter execute every plan, each step on the picture of the step before."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ class DraftParams(Params):
     )
 
     def roles(self) -> tuple[str, ...]:
+        """The scorer, where it must choose among several drafts."""
         return ("scorer",) if self.drafts > 1 else ()
 
 
 def run(context: Context[DraftParams], inputs: Tables) -> Outcome:
-    """Trajectories of different lengths share full batches: first every first step, then every second, …"""
+    """Paint all first steps together, then all second ones, and so on, so that batches stay full."""
     ledger, drafts = Ledger(), context.params.drafts
     done: dict[int, list[DraftRow]] = {}
     plans = {s: list(steps) for s, steps in groupby(rows(inputs["plan"], PlanRow), key=lambda r: r["sample"])}

@@ -1,7 +1,7 @@
-"""plan: an ordered chain of growing scenes → steps with instruction and description; some take a detour.
+"""plan: turns a scene into a chain of steps with instruction and description; some chains take a detour.
 
-Each step's scene is what the picture should show after it. The number of pictures is drawn: the first may hold the
-background alone, or several objects at once; every further one adds one object, or belongs to a detour.
+Each step has the scene that its picture should show. The number of pictures is drawn. The first picture may hold only
+the background, or several objects at once; every further one adds one object, or belongs to a detour.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.planning.order import NoOrder, first_groups, paint_order, told_from
 from underpaint.stages.prompts import PromptRow
 
-Pictures = Annotated[int, Field(ge=1, le=5)]  # of a trajectory (paper)
+Pictures = Annotated[int, Field(ge=1, le=5)]  # the number of pictures of a trajectory, as in the paper
 Choice = TypeVar("Choice", Kind, int)
-Made = Counter[str | int]  # plans of a lot, by kind of detour and by number of pictures
+Made = Counter[str | int]  # the lot's plans so far, by kind of detour and by number of pictures
 
 
 class PlanRow(StepRow):
@@ -94,16 +94,16 @@ def plan(
 
 
 def _detours(rng: random.Random, params: PlanParams, made: Made | None) -> Iterator[Kind | Literal[""]]:
-    """The kinds to be tried in turn, "" last."""
+    """The kinds of detour to try in turn; "" (no detour) comes last."""
     if rng.random() < params.detour_share:
         yield from _behind(params.detours, rng, made)
     yield ""
 
 
 def _behind(weights: Mapping[Choice, float], rng: random.Random, made: Made | None) -> list[Choice]:
-    """Those with a weight, first the one that is furthest behind its share; in an order drawn by weight without `made`.
+    """The choices of positive weight, the one that is furthest behind its share first; without `made` drawn by weight.
 
-    Not every scene has room for every one; drawn by weight alone, those that need more room would be too few.
+    If they were always drawn by weight, choices that need much room would come up too rarely: many scenes lack it.
     """
     found = [one for one, weight in weights.items() if weight]
     rng.shuffle(found)
@@ -113,9 +113,9 @@ def _behind(weights: Mapping[Choice, float], rng: random.Random, made: Made | No
 def _chain(
     goal: SceneGraph, order: list[SceneObject], detour: int, rng: random.Random, params: PlanParams, made: Made | None
 ) -> list[PlannedStep]:
-    """A plain chain whose length, with `detour` further pictures, the lot lacks most; [] where none is allowed."""
+    """A chain without detour; its length plus `detour` pictures is the one that the lot lacks most. [] if none fits."""
     alone = [0] if goal.background and rng.random() < params.background_first else []
-    firsts = [*alone, *first_groups(order, goal)]  # objects of the first picture; 0 is the background alone
+    firsts = [*alone, *first_groups(order, goal)]  # how many objects the first picture holds; 0: only the background
     numbers = {len(order) - first + 1 + detour: first for first in firsts}
     behind = _behind({number: params.pictures.get(number, 0.0) for number in numbers}, rng, made)
     if not behind:

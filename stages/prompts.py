@@ -1,4 +1,4 @@
-"""prompts: scene graphs and prompts, composed in set shares of GenEval's categories, or from the user's own list."""
+"""prompts: makes scene graphs and prompts, composed in given shares of GenEval's categories or from a list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from underpaint.stages.prompting.parsing import TASK as PARSE
 from underpaint.stages.prompting.parsing import SceneError, parse_prompts
 from underpaint.stages.prompting.prompt_source import PromptSource, SourceError, open_prompts, read_stream
 
-# The paper's prompts are long and its samples have 3.51 pictures: one object alone is seldom worth four steps.
+# Mostly compositions: the paper's samples have 3.51 pictures on average, and one object is seldom worth four steps.
 SHARES = {**dict.fromkeys(CATEGORIES, 1.0), "composition": 9.0}
 
 
@@ -78,12 +78,14 @@ class PromptParams(Params):
         return shares
 
     def identity(self) -> dict[str, Any]:
+        """The parameters; the user's list counts by its content."""
         named = self.model_dump(mode="json")
         if self.source is not None:
             named["source"]["path"] = self.source.digest()
         return named
 
     def problem(self) -> str:
+        """Why the user's list cannot be read; "" where it can, or where there is none."""
         try:
             if self.source is not None:
                 open_prompts(self.source)
@@ -92,11 +94,12 @@ class PromptParams(Params):
         return ""
 
     def unused_tasks(self) -> frozenset[str]:
+        """Parsing and enriching prompts, where the parameters do not ask for it."""
         parses = self.source is not None and self.source.reader == "writer"
         return frozenset([*([] if parses else [PARSE]), *([] if self.enrich else [ENRICH])])
 
     def length(self) -> int | None:
-        """How many prompts there are: an own list ends, composed ones do not (None)."""
+        """The number of prompts in the user's list, repeats included; None for composed prompts, which never end."""
         return None if self.source is None else len(open_prompts(self.source)) * self.source.repeat
 
 
@@ -112,7 +115,7 @@ def run(context: Context[PromptParams], inputs: Tables) -> Outcome:
 
 
 def _composed(context: Context[PromptParams], ledger: Ledger) -> list[Asked]:
-    """One prompt for every sample of the lot; drawn again where no layout fits its scene (three above each other)."""
+    """One composed prompt per sample of the lot. A scene that has no layout is drawn again, e.g. three in a column."""
     params, found = context.params, []
     for sample in range(context.lot.start, context.lot.start + context.lot.size):
         ledger.enter()
@@ -128,7 +131,7 @@ def _composed(context: Context[PromptParams], ledger: Ledger) -> list[Asked]:
 
 
 def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -> list[Asked]:
-    """The lot's slice of the user's list; nothing where the list has ended."""
+    """The lot's slice of the user's list; empty where the list has ended."""
     texts: dict[int, str] = {}
     for sample, text in enumerate(read_stream(source, context.lot.start, context.lot.size), context.lot.start):
         ledger.enter()
@@ -148,7 +151,7 @@ def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -
 
 
 def _fits(one: Asked, context: Context[PromptParams], ledger: Ledger, own: bool) -> bool:
-    """Whether its scene can be painted in steps; else why not is counted, and a user's own sentence is kept with it."""
+    """Whether a row's scene can be painted in steps. If not, count why; a user's own prompt goes to quarantine."""
     looks = list(map(look, one.scene.objects))
     why = ""
     if len(set(looks)) < len(looks):

@@ -1,7 +1,7 @@
-"""repair: a picture in place of every flawed draft. It is judged again, and the first that the judge accepts is kept.
+"""repair: finds a better picture for every flawed draft. Each try is judged; the first that the judge accepts is kept.
 
-Every try is stored, accepted or not: the share repaired at the first, second, third try is a figure of the report. A
-draft whose last try the judge gave no verdict on is a failure, and so in quarantine; it is no rejection.
+Every try is stored, accepted or not, since the report shows the share repaired at the first, second and third try. If
+the judge gave no verdict on a draft's last try, the draft counts as failed and goes to quarantine, not as rejected.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class RepairParams(JudgeParams):
     )  # fmt: skip
 
     def roles(self) -> tuple[str, ...]:
+        """The scorer, where it must choose among several pictures of a try."""
         return ("scorer",) if self.drafts > 1 else ()
 
 
@@ -65,26 +66,30 @@ class Flawed:
     prompt: str
     before: bytes | None  # the picture before it
     correction: str
-    template: str  # who found the fault judges whether it is mended
+    template: str  # id of the template with which the fault was found; the tries are judged with it, too
     mends_all: bool  # whether the correction leads to all that the description says
     siblings: list[RolloutRow]  # drafts of other rollouts, the most agreed upon first
     tries: list[RepairRow] = field(default_factory=list)
     failed: bool = False
-    unjudged: Failure | None = None  # why the last try has no verdict, where it has none
+    unjudged: Failure | None = None  # why the last try has no verdict; None if it has one
 
     @property
     def key(self) -> Key:
+        """(sample, rollout, step) of the draft."""
         return key_of(self.step)
 
     @property
     def unit(self) -> Unit:
+        """The name of the next try, e.g. "sample 12, rollout 0, step 2, repair 1"."""
         return Unit(*self.key, detail=f"repair {len(self.tries) + 1}")
 
     def can(self, method: str) -> bool:
+        """Whether a method ("sibling", "edit" or "repaint") can be tried on this draft."""
         return method == "edit" or (self.mends_all and (method != "sibling" or bool(self.siblings)))
 
     @property
     def repaired(self) -> bool:
+        """Whether the last try was accepted."""
         return bool(self.tries) and bool(self.tries[-1]["accepted"])
 
 
@@ -113,7 +118,7 @@ def run(context: Context[RepairParams], inputs: Tables) -> Outcome:
 
 
 def _flawed(inputs: Tables, vocabulary: Vocabulary) -> list[Flawed]:
-    """Every draft that the judge calls wrong, with what can be tried."""
+    """Every draft that the judge calls wrong, with all that the tries need."""
     prompts = {r["sample"]: r["prompt"] for r in rows(inputs["prompts"], PromptRow)}
     steps = {key_of(r): r for r in rows(inputs["rollout"], RolloutRow)}
     wrong: list[CritiqueRow] = []
@@ -159,7 +164,7 @@ def _judge(
     method: str,
     ledger: Ledger,
 ) -> None:
-    """One try at each: its row says what the judge thought of it. A painter that fails ends the repair."""
+    """Judge one try of each draft and add its row. A draft whose painter failed gets no more tries."""
     asked: list[tuple[Flawed, Painted]] = []
     questions = []
     for f, painted in zip(going, pictures, strict=True):
@@ -175,7 +180,7 @@ def _judge(
         }  # fmt: skip
         questions.append(Question(f.unit, Side.PICTURE, variables, decode_picture(painted["picture"]), f.template))
     for (f, painted), verdict in zip(asked, judge(context, questions, context.params), strict=True):
-        said = verdict if isinstance(verdict, Judged) else None  # where no answer counts, nothing is accepted
+        said = verdict if isinstance(verdict, Judged) else None  # without an answer that counts, nothing is accepted
         f.unjudged = None if isinstance(verdict, Judged) else verdict
         f.tries.append(
             {

@@ -1,6 +1,6 @@
-"""rollout: self-sampling. From the prompt alone the policy (writer and sketcher) plans and paints, step by step.
+"""rollout: self-sampling: from the prompt alone, the policy (writer and sketcher) plans and paints step by step.
 
-Its mistakes are its own: they are what the Inspect subsets are made of (paper, "self-sampled critiques").
+The Inspect subsets are made of the mistakes that the policy makes here (paper, "self-sampled critiques").
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _write(
     ledger: Ledger,
     finished: list[tuple[Rollout, bool]],
 ) -> list[tuple[Rollout, Written]]:
-    """Ask for everyone's next step; those who say "done" are finished."""
+    """Ask the writer for the next step of every rollout; those for which it answers "done" are finished."""
     requests = []
     for r in going:
         template = context.pick_template("write", r.unit())

@@ -1,8 +1,9 @@
-"""score: CLIP. Every value is stored, kept or not; thresholds are applied by the selection.
+"""score: computes CLIP scores. Every value is stored; the selection applies thresholds.
 
 picture_text   cosine of a picture and its step's description
-neighbour      cosine of a picture and the one before it, or the draft it mends (what was not edited stays)
-margin         picture_text of a try at mending a draft minus that of the flawed draft
+neighbour      cosine of a picture and the picture before it; of a repair, and the flawed draft. It falls when parts
+               change that were not to be edited
+margin         picture_text of a repair minus that of the flawed draft
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class ScoreRow(RolloutStepRow):
 
 
 class ScoreParams(Params):
-    """None: a score has no threshold."""
+    """No parameters: thresholds on scores are applied by the selection."""
 
 
 class PicturedRow(StepRow, PictureColumns):
@@ -46,7 +47,7 @@ Pictured = TypeVar("Pictured", bound=PicturedRow)
 def _embed(
     context: Context[ScoreParams], shown: Sequence[Pictured], ledger: Ledger
 ) -> tuple[list[Pictured], np.ndarray]:
-    """The rows whose picture opens, and their unit vectors (N, D); the others go to quarantine."""
+    """The rows whose picture can be decoded, and their unit vectors (N, D); the others go to quarantine."""
     pictures, opened = [], []
     for row in shown:
         ledger.enter()
@@ -60,7 +61,7 @@ def _embed(
 
 
 def run_drafts(context: Context[ScoreParams], inputs: Tables) -> Outcome:
-    """Scores of every draft of a plan."""
+    """Score every draft of a plan."""
     ledger, scores = Ledger(), list[ScoreRow]()
     described = {(r["sample"], r["step"]): r["description"] for r in rows(inputs["plan"], PlanRow)}
     drafts, vectors = _embed(context, rows(inputs["draft"], DraftRow), ledger)
@@ -76,7 +77,7 @@ def run_drafts(context: Context[ScoreParams], inputs: Tables) -> Outcome:
 
 
 def run_alignment(context: Context[ScoreParams], inputs: Tables) -> Outcome:
-    """Scores of every draft that was judged, and of every try at mending one, accepted or not."""
+    """Score every judged draft, and every try at repairing one, accepted or not."""
     ledger, scores = Ledger(), list[ScoreRow]()
     steps = {key_of(r): r for r in rows(inputs["rollout"], RolloutRow)}
     critiques = rows(inputs["critique"], CritiqueRow)

@@ -1,4 +1,4 @@
-"""What the writer writes and the judge says, against the answers that are right by construction."""
+"""Measures the writer and the judge, by the answers that are right by construction."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ BARS = {
 
 
 def ask(speaker: TransformersSpeaker, cases: list[Dialogue]) -> list[str]:
+    """The greedy answers to the requests of dialogues."""
     return speaker.ask([AskRequest(c.task, c.request, i, c.picture) for i, c in enumerate(cases)])
 
 
 def measure(speaker: TransformersSpeaker, n: int, rates: dict[str, float]) -> Outcomes:
-    """Greedy answers to `n` requests of every task. Rates in answers a second."""
+    """Grade the greedy answers to `n` requests of every task. Adds rates in answers per second to `rates`."""
     rng = HeldOut("evaluate/speaker")
     found: Outcomes = {}
     for task, make in MAKERS.items():
@@ -52,7 +53,7 @@ def measure(speaker: TransformersSpeaker, n: int, rates: dict[str, float]) -> Ou
 
 
 def rollouts(speaker: TransformersSpeaker, n: int, temperature: float) -> Outcomes:
-    """The writer on its own, from a prompt to "done", reading its own descriptions; five steps at most."""
+    """Let the writer go from `n` prompts to "done" on its own, reading its own descriptions, in at most five steps."""
     rng = HeldOut("evaluate/rollout")
     prompts = [random_step(rng).prompt.without(PLACE) for _ in range(n)]
     so_far, finished = [BLANK] * n, [False] * n
@@ -80,7 +81,7 @@ def rollouts(speaker: TransformersSpeaker, n: int, temperature: float) -> Outcom
 
 
 def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n: int) -> Outcomes:
-    """The judge on painted pictures, where the independent reader's reading is taken for the truth."""
+    """Grade the judge on `n` painted pictures; what the independent reader reads counts as the truth."""
     rng = HeldOut("evaluate/painted")
     cases = [(random_edit(rng, rng.choice(("first", "add", "add"))), rng.randrange(1 << 30)) for _ in range(n)]
     pictures = paint(painter, cases)
@@ -100,7 +101,7 @@ def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n
         try:
             verdict = parse_critique(answer).verdict
         except CritiqueError:
-            verdict = Judgement.INCOMPLETE  # never right on this side
+            verdict = Judgement.INCOMPLETE  # counts as wrong, since it is never right on this side
         for name in ("painted/verdict as the reader's", f"painted/… where it is {truth.verdict.value}"):
             found.setdefault(name, []).append(float(verdict is truth.verdict))
     return found

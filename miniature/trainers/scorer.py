@@ -1,8 +1,8 @@
-"""The scorer: a small CLIP in open_clip's own format, with minimal edits of every scene among its negatives.
+"""Trains the scorer: a small CLIP in open_clip's format, with minimal edits of every scene among its negatives.
 
-One linear head reads the cells from picture and text embeddings alike, which gives both towers the same geometry long
-before the contrastive loss alone would. The text tower learns to read alone at first: which colour and noun belong to
-which place is what it takes to tell two objects exchanged, and a text costs a quarter of a picture beside its text.
+One linear head reads the cells from both picture and text embeddings. It gives both towers the same geometry far sooner
+than the contrastive loss alone. At first the text tower learns to read alone. It must know which colour and noun belong
+to which place in order to notice that two objects are exchanged, and a text alone costs a quarter of a pair.
 """
 
 from __future__ import annotations
@@ -30,22 +30,24 @@ from underpaint.miniature.trainers.speaker import Softener
 from underpaint.miniature.world import SIZE, render
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 
-WIDTH = 192  # of the embeddings
+WIDTH = 192  # width of the embeddings
 CONTEXT = 96
-SCENES = 24  # a batch, each with EDITS minimal edits
+SCENES = 24  # scenes per batch, each with EDITS minimal edits
 EDITS = 3
 SEEING = 1.0  # weight of the auxiliary loss
-TEXTS_ALONE = 0.45  # of the time
-TEXTS = 96  # a batch of texts alone
-OFTEN = (1, 1, 1, 1, 4, 1, 1)  # how often each of KINDS is drawn: two objects exchanged is by far the hardest
+TEXTS_ALONE = 0.45  # share of the time in which only texts are learnt
+TEXTS = 96  # size of a batch of texts alone
+OFTEN = (1, 1, 1, 1, 4, 1, 1)  # how often each of KINDS is drawn; "relation" (objects exchanged) is by far the hardest
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer trained on random scenes' descriptions."""
     rng = random.Random("scorer/tokenizer")
     return train_tokenizer([random_case(rng).text for _ in range(4000)], 420, (), CONTEXT, frame=True)
 
 
 def config(vocab: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """The model's settings, in the form of open_clip's `model_cfg`."""
     return {
         "embed_dim": WIDTH,
         "vision_cfg": {"image_size": SIZE, "patch_size": 16, "width": 160, "layers": 3, "head_width": 32},
@@ -57,6 +59,8 @@ def config(vocab: PreTrainedTokenizerFast) -> dict[str, Any]:
 
 
 class Scorer(nn.Module):
+    """The CLIP model, and an auxiliary head that reads cells, which is not saved."""
+
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__()
         self.clip = open_clip.model.CLIP(
@@ -68,7 +72,7 @@ class Scorer(nn.Module):
         self.cells = nn.Linear(WIDTH, sum(self.parts))
 
     def encode_text(self, ids: Tensor) -> Tensor:
-        """What open_clip's encode_text gives, for texts cut to the longest of them."""
+        """The same as open_clip's encode_text, but faster: the texts are cut to the length of the longest."""
         clip, n = self.clip, int((ids != 0).sum(1).max())
         x = clip.token_embedding(ids[:, :n]) + clip.positional_embedding[:n]
         x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask[:n, :n]))
@@ -76,7 +80,7 @@ class Scorer(nn.Module):
         return pooled @ clip.text_projection
 
     def reading(self, embedded: Tensor, truth: Tensor) -> Tensor:
-        """Loss of reading the four cells and the background from embeddings."""
+        """The loss of reading four cells and background from embeddings (N, WIDTH); `truth` as `labels`, (N, 9)."""
         noun, colour, back = self.cells(embedded).float().split(self.parts, -1)
         loss = F.cross_entropy(noun.reshape(-1, len(NOUNS)), truth[:, :4].flatten())
         loss = loss + F.cross_entropy(colour.reshape(-1, len(COLOURS)), truth[:, 4:8].flatten())
@@ -84,7 +88,7 @@ class Scorer(nn.Module):
 
 
 def _batch(rng: random.Random) -> list[ScorerCase]:
-    """Scenes beside their minimal edits; equal texts only once."""
+    """Scenes together with their minimal edits, without equal texts."""
     cases: dict[str, ScorerCase] = {}
     while len(cases) < SCENES * (1 + EDITS):
         case = random_case(rng)
@@ -94,17 +98,18 @@ def _batch(rng: random.Random) -> list[ScorerCase]:
 
 
 def _told(graph: SceneGraph) -> bool:
-    """Whether the text fixes what stands in every cell."""
+    """Whether the text determines what is in every cell."""
     return all(PLACE in o.attributes for o in graph.objects) or sum(o.count for o in graph.objects) == 4
 
 
 def separation(right: Tensor, wrong: Tensor) -> dict[str, float]:
-    """AUC of the scores, and how often the right text beats its own edit on the same picture."""
+    """AUC of the scores (N,) of right and wrong texts, and how often a right text beats its own edit."""
     above = (right[:, None] > wrong[None]).float() + 0.5 * (right[:, None] == wrong[None]).float()
     return {"auc": float(above.mean()), "ranked right": float((right > wrong).float().mean())}
 
 
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    """Train the scorer for some hours and write it to `out` in 16 bit."""
     torch.manual_seed(seed)
     vocab = tokenizer()
     settings = config(vocab)
@@ -155,7 +160,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         scale = model.clip.logit_scale.exp().clamp(max=100)
         logits = scale * F.normalize(seen, dim=-1) @ F.normalize(said, dim=-1).T
         same = (truth[:, None] == truth[None]).all(-1) & ~torch.eye(len(cases), dtype=torch.bool)
-        logits = logits.masked_fill(same, -1e4)  # another text for the same picture is not wrong
+        logits = logits.masked_fill(same, -1e4)  # another text that fits the same picture is no negative
         target = torch.arange(len(cases))
         loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
         run.update(loss + SEEING * aux, len(cases))
@@ -172,7 +177,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
 
 
 def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, ScorerCase]]:
-    """Cases, each with a minimal edit of the kind."""
+    """`n` random cases, each with a minimal edit of the kind."""
     pairs: list[tuple[ScorerCase, ScorerCase]] = []
     while len(pairs) < n:
         case = random_case(rng)
@@ -183,7 +188,7 @@ def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, Sc
 
 
 def _save(model: Scorer, vocab: PreTrainedTokenizerFast, settings: dict[str, Any], out: Path) -> dict[str, float]:
-    """A folder that open_clip loads as ``local-dir:…``."""
+    """Write a folder that open_clip can load as ``local-dir:…``."""
     out.mkdir(parents=True, exist_ok=True)
     weights = {k: v.to(torch.float16).contiguous() for k, v in model.clip.state_dict().items()}
     save_file(weights, out / "open_clip_model.safetensors")

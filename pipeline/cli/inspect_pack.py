@@ -1,4 +1,4 @@
-"""``underpaint inspect-pack``: how a corpus packs, before anyone trains on three quarters of it unknowingly."""
+"""``underpaint inspect-pack``: shows how a corpus packs, since a packer may silently drop a large part of it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def inspect_pack(
 ) -> None:
     """Show how long the train samples are when packed for BAGEL, what its packer would drop, and what we recommend.
 
-    The packer drops without a word: samples over its limit, and samples that its buffer has no place for.
+    The packer silently drops samples that are over its limit, and samples for which its buffer has no room.
 
     Example: [bold]underpaint inspect-pack runs/miniature/corpus --px 512 --vit 518[/bold]
     """
@@ -109,7 +109,7 @@ def _advice(best: Trial, weights: dict[str, int]) -> list[str]:
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Columns as wide as they must be; the first to the left, the others to the right. Errors may be any length."""
+    """Rows as aligned columns, the first to the left, the others to the right; shorter rows (errors) set no width."""
     widths = [max(len(row[i]) for row in rows if len(row) == len(rows[0])) for i in range(len(rows[0]))]
     return [
         "  ".join(

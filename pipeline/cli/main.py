@@ -1,4 +1,4 @@
-"""The ``underpaint`` command line, and nothing but it; larger commands are in modules of their own."""
+"""The ``underpaint`` command line; larger commands are in the other modules of this folder."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def report(
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 something failed or does not check, 2 bad input; messages without a traceback."""
+    """Run the command line. Exit codes: 0 done, 1 failed or found problems, 2 bad input, 130 interrupted."""
     try:
         app()
     except UserError as e:

@@ -53,8 +53,8 @@ def retry(
 ) -> None:
     """Ask again for the rows in quarantine, then build.
 
-    Meant for what was the moment's fault: a server that was overloaded, a GPU out of memory. An answer that does not
-    parse comes out the same from a model that runs here; an endpoint may answer otherwise.
+    Meant for passing troubles, such as an overloaded server or a GPU out of memory. A model that runs here gives the
+    same answer again, even if it does not parse; an endpoint may give another one.
 
     Example: [bold]underpaint retry recipes/bagel_self_sampling.yaml --stage critique --error EndpointError[/bold]
     """
@@ -139,7 +139,7 @@ def review(
 ) -> None:
     """Accept or reject samples, on a page on 127.0.0.1 or by options; `underpaint select` then applies the decisions.
 
-    They are lines of decisions.jsonl in the run's folder, for what was seen: a repainted picture is decided anew.
+    Decisions are lines of decisions.jsonl in the run's folder. Each holds for what was seen, so not for a new picture.
 
     Example: [bold]underpaint review recipes/miniature.yaml --reject iia-00000003 --reason "blames the wrong cup"[/bold]
     """

@@ -1,4 +1,4 @@
-"""``underpaint select``: choose anew among what is there, or see what other thresholds would yield."""
+"""``underpaint select``: selects again from the stored candidates, or shows what other thresholds would yield."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, ShipAnyway, console, show
 from underpaint.pipeline.errors import UserError
 
-SETTABLE = ("select", "quotas", "decontaminate")  # what no table of the store depends on
+SETTABLE = ("select", "quotas", "decontaminate")  # fields on which no table of the store depends
 
 
 def select(
@@ -23,9 +23,9 @@ def select(
     ship_anyway: ShipAnyway = False,
     json: AsJson = False,
 ) -> None:
-    """Choose the samples anew from the lots that are done, and write the shards. No stage runs, no model loads.
+    """Select samples again from the lots that are done, and write the shards. No stage runs, no model is loaded.
 
-    With --dry-run nothing is written: quotas with their yields, and what other thresholds would accept.
+    With --dry-run nothing is written; it shows quotas with their yields, and what other thresholds would accept.
 
     Example: [bold]underpaint select recipes/miniature.yaml --dry-run --set select.min_margin=0.05[/bold]
     """
@@ -70,7 +70,7 @@ def select(
 
 
 def _change(text: str) -> tuple[str, str]:
-    """ "select.min_margin=0.05" → its two sides. Raises UserError for a field that stages depend on."""
+    """ "select.min_margin=0.05" → ("select.min_margin", "0.05"). Raises UserError for a field that stages depend on."""
     field, equals, value = text.partition("=")
     if not equals or field.split(".")[0] not in SETTABLE:
         raise UserError(f"--set {text}: write field=value, the field within {', '.join(SETTABLE)}")

@@ -1,4 +1,4 @@
-"""``underpaint templates list | lint | test | preview | compare``: a workbench for the words put to models."""
+"""``underpaint templates list | lint | test | preview | compare``: a workbench for templates."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def compare(a: Id, b: Id, run: RunOption, samples: Samples = 64, json: AsJson = 
 
 
 def _named(recipe: Recipe, id: str) -> Template:
-    """The recipe's template of this id; that of a file, whether the recipe names it or not. Raises UserError."""
+    """The recipe's template of this id, or the template of a file (*.j2) in any folder. Raises UserError."""
     from underpaint.pipeline.workbench.listing import every_template
     from underpaint.stages.common.templating import TemplateError, load_template
     from underpaint.stages.prompting.tasks import unusable
@@ -169,7 +169,7 @@ def _named(recipe: Recipe, id: str) -> Template:
 
 
 def _files(sources: Sequence[Path] | None) -> list[Path]:
-    """The template files that files, folders and recipes stand for. Raises UserError where one is none of these."""
+    """The template files of these files, folders and recipes. Raises UserError where one is none of these."""
     from underpaint.pipeline.recipe.recipe import template_folders
     from underpaint.stages.common.templating import BUILT_IN
 

@@ -1,4 +1,4 @@
-"""The dataset card: README.md. Its front matter is for the hub and for `datasets`, its words are for people."""
+"""Writes the dataset card, README.md: front matter for the hub and for `datasets`, text for people."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def card_text(index: Index, facts: CardFacts, suffix: str, info: CorpusInfo) -> 
 
 
 def configs(parts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """One config a subset, from the (subset, split) pairs there are; the first is the default."""
+    """One config per subset, from the (subset, split) pairs that have shards; the first is the default."""
     found: list[dict[str, Any]] = []
     for subset in _subsets(parts):
         # The glob ends in .tar: index files of other readers lie beside the shards and are no tars.
@@ -99,5 +99,5 @@ def _template() -> jinja2.Template:
 
 
 def _reasons(counts: Mapping[str, int]) -> str:
-    """ "57 over quota, 3 a duplicate"; a bar in a reason would end the table's cell."""
+    """ "57 over quota, 3 a duplicate"; a bar becomes a slash, since it would end the table's cell."""
     return ", ".join(f"{n:,} {reason}" for reason, n in sorted(counts.items())).replace("|", "/")

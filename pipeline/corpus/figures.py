@@ -1,4 +1,4 @@
-"""Figures over a published corpus, and some of its samples whole: what the report says of the shards themselves."""
+"""Reads a corpus' shards for the report: counts over all samples, and some samples to show."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from underpaint.schemas.interval import Share
 
 @dataclass
 class Facts:
-    """Counts over all samples of a corpus; `shown` holds the first of every kind, with their pictures' files."""
+    """Counts over all samples of a corpus; `shown` holds the first ones of every kind, with their pictures' files."""
 
     samples: int = 0
-    words: int = 0  # of all prompts
+    words: int = 0  # of all prompts together
     pictures: Counter[int] = field(default_factory=Counter)  # trajectories by their number of pictures
-    detours: Counter[str] = field(default_factory=Counter)  # trajectories
-    ops: Counter[str] = field(default_factory=Counter)  # steps of trajectories
+    detours: Counter[str] = field(default_factory=Counter)  # trajectories by kind of detour
+    ops: Counter[str] = field(default_factory=Counter)  # steps of trajectories by op
     categories: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # category → kind
     judged: Counter[str] = field(default_factory=Counter)  # negatives by the side that was judged
     findings: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # side → kind of fault
@@ -32,15 +32,16 @@ class Facts:
 
     @property
     def mean_pictures(self) -> float:
+        """The mean number of pictures of a trajectory."""
         return sum(n * count for n, count in self.pictures.items()) / max(1, self.pictures.total())
 
     def finding_shares(self, side: str) -> dict[str, Share]:
-        """Of the negatives of a side, the share that names a fault of each kind, the most frequent first."""
+        """For every kind of fault, the share of a side's negatives that name it; the most frequent first."""
         return {kind: Share(n, self.judged[side]) for kind, n in self.findings[side].most_common()}
 
 
 def read_facts(corpus: Path, show: int = 0) -> Facts:
-    """One pass over the shards; pictures are read only of the `show` samples kept of every kind."""
+    """Read the shards in one pass. Pictures are read only for the first `show` samples of every kind."""
     facts = Facts()
     for shard in sorted(corpus.glob("*/*.tar")):
         with tarfile.open(shard) as tar:
@@ -55,7 +56,7 @@ def read_facts(corpus: Path, show: int = 0) -> Facts:
 
 
 def _samples(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
-    """A key's members by suffix; the JSON comes last."""
+    """(key, its members by suffix) for every sample; a sample ends with its JSON."""
     members: dict[str, tarfile.TarInfo] = {}
     for member in tar:
         key, _, suffix = member.name.partition(".")

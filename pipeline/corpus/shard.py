@@ -1,6 +1,7 @@
-"""One shard: a tar whose bytes follow from its samples alone, and the order in which samples are dealt to shards.
+"""Deals samples to shards and writes one shard: a tar whose bytes depend only on its samples.
 
-Layout and reasons: docs/format.md. Shards are written independently of each other; see pipeline/corpus/write_corpus.py.
+docs/format.md gives layout and reasons. Shards are written independently of each other; pipeline/corpus/write_corpus.py
+writes the files around them.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from underpaint.schemas.corpus.sample import Sample, SampleError
 from underpaint.schemas.corpus.subsets import SUBSETS
 from underpaint.schemas.corpus.webdataset import decode, encode
 
-HEAD = 5  # so many samples are looked at by readers that guess the columns
+HEAD = 5  # how many samples readers look at that guess the columns
 MANIFEST_SUFFIX = ".manifest.parquet"
 MANIFEST_SCHEMA = pa.schema(
     [
         pa.field("shard", pa.string(), nullable=False),  # path in the corpus
-        pa.field("position", pa.int64(), nullable=False),  # in the shard
+        pa.field("position", pa.int64(), nullable=False),  # in the shard, from 0
         *(f for f in arrow_fields(Sample) if f.name != "extra"),
     ]
 )
@@ -41,7 +42,7 @@ class ShardError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A sample without its pixels. `payload` is the loader's own, e.g. where the pictures are in the store."""
+    """A sample without its pictures. `payload` is for the loader, e.g. where the pictures are in the store."""
 
     id: str
     subset: str
@@ -50,7 +51,7 @@ class Ref:
     payload: Any = None
 
 
-# Gives the samples of these refs with their pictures, in the same order; may be lazy.
+# A loader: gives the samples of these refs with their pictures, in the same order; may be lazy.
 Load = Callable[[Sequence[Ref]], Iterable[tuple[Sample, Sequence[bytes]]]]
 
 
@@ -84,7 +85,7 @@ def shard_path(subset: str, split: str, number: int) -> str:
 
 
 def plan_shards(refs: Iterable[Ref], shards: Mapping[tuple[str, str], int]) -> list[ShardPlan]:
-    """Deal the samples, in the order given, to `shards[subset, split]` shards each (fewer where samples are fewer).
+    """Deal the samples, in the order given, to `shards[subset, split]` shards each (fewer if there are fewer samples).
 
     Raises ShardError on an id that occurs twice and on a subset and split without a number of shards.
     """
@@ -106,10 +107,10 @@ def plan_shards(refs: Iterable[Ref], shards: Mapping[tuple[str, str], int]) -> l
 
 
 def deal(refs: Sequence[Ref], count: int) -> list[list[Ref]]:
-    """Round robin over at most `count` shards, none of them empty.
+    """Deal samples round robin to at most `count` shards, none of them empty.
 
     Exception: the first five samples of shard 0 are those with the most pictures (the earliest among equals), since
-    readers that guess the columns look at them alone.
+    readers that guess the columns look only at these.
     """
     count = min(count, len(refs))
     if not count:
@@ -123,10 +124,10 @@ def deal(refs: Sequence[Ref], count: int) -> list[list[Ref]]:
 
 
 def write_shard(root: Path, plan: ShardPlan, load: Load) -> ShardResult:
-    """Write `root`/`plan.path` and its part of the manifest beside it. Independent of all other shards.
+    """Write `root`/`plan.path`, and its part of the manifest beside it, independently of all other shards.
 
-    The shard appears whole or not at all. Raises SampleError where a sample breaks the format, ShardError where the
-    loader gives other samples than asked.
+    The shard appears whole or not at all. Raises SampleError where a sample breaks the format or differs from its ref,
+    ShardError where the loader gives too few or too many.
     """
     target = root / plan.path
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -178,6 +179,7 @@ def read_shard(path: Path) -> Iterator[tuple[Sample, list[bytes]]]:
 
 
 def manifest_part(shard: Path) -> Path:
+    """The path of a shard's part of the manifest."""
     return shard.with_name(PurePosixPath(shard.name).stem + MANIFEST_SUFFIX)
 
 
@@ -197,7 +199,7 @@ def _loaded(plan: ShardPlan, load: Load) -> Iterator[tuple[Sample, Sequence[byte
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:
-    """A header without time, owner or machine: equal samples give equal bytes."""
+    """A tar header without time, owner or machine, so that equal samples give equal bytes."""
     info = tarfile.TarInfo(name)
     info.size = size
     info.mode = 0o644
@@ -205,12 +207,12 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 class _Digesting:
-    """A file to write to, which knows the digests of what was written."""
+    """A file for writing that computes the digests of what was written."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
         self.sha256 = hashlib.sha256()
-        self.md5 = hashlib.md5(usedforsecurity=False)  # the one digest that wids has a field for
+        self.md5 = hashlib.md5(usedforsecurity=False)  # wids has a field for this digest only
 
     def write(self, data: bytes) -> int:
         self.sha256.update(data)

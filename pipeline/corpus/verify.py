@@ -1,4 +1,4 @@
-"""Read a published corpus back and say everything that is wrong with it. Changes nothing."""
+"""Verifies a published corpus: reads all of it and says everything that is wrong. It changes nothing."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _SHARD = re.compile(rf"({'|'.join(SUBSETS)})/({ABBREVIATION})-(train|validation)
 
 @dataclass
 class Verification:
-    """What was found. `counts` has shards, samples, pictures, bytes; `totals` is as in index.json.
+    """What was found. `counts` has shards, samples, pictures and bytes; `totals` is as in index.json.
 
-    At most `limit` problems are kept; `cut` says that there were more.
+    At most `limit` problems are kept; `cut` is true if there were more.
     """
 
     limit: int
@@ -43,12 +43,15 @@ class Verification:
 
     @property
     def ok(self) -> bool:
+        """Whether there is no problem."""
         return not self.problems
 
     def say(self, file: str, name: str, message: str, key: str = "") -> None:
+        """Add a problem with a file, or with the field `name` of the sample `key` in it."""
         self.add([Problem(file, key, name, message)])
 
     def add(self, problems: list[Problem]) -> None:
+        """Add problems, up to the limit."""
         room = self.limit - len(self.problems)
         self.problems += problems[:room]
         self.cut = self.cut or len(problems) > room
@@ -57,8 +60,8 @@ class Verification:
 def verify(folder: Path, workers: int = 1, limit: int = 1000) -> Verification:
     """Check digests, names, members, samples, pictures and counts of a corpus, and every file about the shards.
 
-    Memory: the texts of one shard a worker, and the ids and groups of all. Raises FileNotFoundError where there is no
-    folder.
+    Memory holds the texts of one shard per worker, and the ids and groups of all samples. Raises FileNotFoundError
+    where there is no folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder; give the corpus that `underpaint build` wrote")
@@ -145,7 +148,7 @@ def _read_sums(folder: Path, out: Verification) -> dict[str, str]:
 
 
 def _read_schema(folder: Path, out: Verification) -> dict[str, Any]:
-    """The schema of this program; the corpus must carry the same."""
+    """This program's schema. Adds a problem where the corpus has another one."""
     ours = json_schema()
     text = _read(folder, "SCHEMA.json", out)
     try:
@@ -157,7 +160,7 @@ def _read_schema(folder: Path, out: Verification) -> dict[str, Any]:
 
 
 def _check_names(folder: Path, index: Index | None, out: Verification) -> list[str]:
-    """The shards there are, in order; every subset and split without a gap, and as the index has them."""
+    """The paths of all shards, in order. Adds problems for wrong names, gaps, and differences from the index."""
     paths: list[str] = []
     numbers: dict[tuple[str, str], list[int]] = {}
     for file in sorted(folder.glob("*/*.tar*")):
@@ -184,7 +187,7 @@ def _check_names(folder: Path, index: Index | None, out: Verification) -> list[s
 
 
 def _check_sums(folder: Path, sums: dict[str, str], paths: list[str], out: Verification) -> None:
-    """All but the digests of shards, which are taken where the shards are read."""
+    """Check SHA256SUMS and the digests of all files but the shards, whose digests are computed when they are read."""
     wids = {path.rpartition("-")[0] + ".wids.json" for path in paths}
     expected = {*paths, *wids, "index.json", "manifest.parquet", "SCHEMA.json", CROISSANT}
     for name in sorted(expected - sums.keys()):

@@ -1,7 +1,7 @@
-"""The corpus around the shards: index, manifest, digests, wids files and card; published by one rename.
+"""Writes the files around the shards (index, manifest, digests, wids files, card) and publishes them by one rename.
 
-`write_corpus` does all of it in one process. With many workers: `begin_corpus`, then `write_shard` for every plan
-wherever one likes, then `finish_corpus` with the results.
+`write_corpus` does everything in one process. With many workers, call `begin_corpus`, then `write_shard` for every plan
+in any process, then `finish_corpus` with the results.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ if TYPE_CHECKING:
 def write_corpus(
     out: Path, refs: Iterable[Ref], load: Load, shards: Mapping[tuple[str, str], int], info: CorpusInfo
 ) -> Index:
-    """Write the whole corpus in this process, holding the pictures of one sample at a time.
+    """Write the whole corpus in this process, with the pictures of one sample in memory at a time.
 
-    The order of `refs` is final but for the first five of each first shard; shuffling and splits are the caller's.
+    Samples keep the order of `refs`, except the first five of each first shard; the caller shuffles and splits.
     Raises ShardError or SampleError, and then leaves `out` as it was.
     """
     staging = begin_corpus(out)
@@ -63,7 +63,10 @@ def write_corpus(
 
 
 def begin_corpus(out: Path) -> Path:
-    """A fresh staging folder beside `out`; what an interrupted run left there is deleted."""
+    """Make an empty staging folder beside `out`, and delete what an interrupted run left there.
+
+    Raises ShardError where `out` exists.
+    """
     if out.exists():
         raise ShardError(f"{out}: exists already; choose another name or delete it")
     staging = out.with_name(out.name + ".tmp")
@@ -74,7 +77,10 @@ def begin_corpus(out: Path) -> Path:
 
 
 def finish_corpus(staging: Path, out: Path, results: Sequence[ShardResult], info: CorpusInfo) -> Index:
-    """Write the files about the shards and publish the folder as `out`."""
+    """Write the files around the shards and publish the folder as `out`.
+
+    Raises ShardError where there is no shard, or where their pictures have different encodings.
+    """
     if not results:
         raise ShardError(f"{out}: no shards; the selection is empty")
     results = sorted(results, key=lambda r: r.path)
@@ -121,7 +127,7 @@ def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
 
 
 def _write_manifest(staging: Path, results: Sequence[ShardResult]) -> None:
-    """One row a sample, one row group a shard; the shards' own parts are dropped."""
+    """Join the shards' parts of the manifest, one row group per shard, and delete the parts."""
     target = staging / MANIFEST
     with target.open("wb") as f:
         with pq.ParquetWriter(f, MANIFEST_SCHEMA, compression="zstd") as writer:
@@ -140,7 +146,7 @@ def _croissant(staging: Path, results: Sequence[ShardResult], info: CorpusInfo) 
 
 
 def _write_wids(staging: Path, results: Sequence[ShardResult]) -> list[str]:
-    """One index a subset and split for wids, with urls relative to it. Their paths in the corpus."""
+    """Write an index for wids per subset and split, with relative urls. Returns their paths in the corpus."""
     written = []
     for subset, split in sorted({(r.subset, r.split) for r in results}):
         mine = [r for r in results if (r.subset, r.split) == (subset, split)]

@@ -1,6 +1,6 @@
-"""From the selection to the corpus: shards written in parallel, then the whole folder swapped in by rename.
+"""Turns the selection into the corpus: writes shards in parallel, then puts the whole folder in place by a rename.
 
-``selection.jsonl`` lists the samples of the corpus that is there, so it is swapped in with it.
+``selection.jsonl`` lists the samples of the published corpus, so it is replaced together with it.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from underpaint.stages.all_stages import BRANCHES
 from underpaint.stages.common.code_digest import PROJECT, code_digest
 
 SELECTION = "selection.jsonl"
-CHOSEN = f".{SELECTION}.part"  # the same for a corpus that is not there yet; the name is one that `gc` clears away
+CHOSEN = f".{SELECTION}.part"  # the selection of a corpus not published yet; `gc` deletes files of such a name
 WRITERS = (*PROJECT, "underpaint.pipeline.corpus", "underpaint.pipeline.recipe.quotas")  # whose code makes the shards
 
 
 def write_shards(run: Run, selection: Selection, console: Console, actors: Pool) -> None:
-    """Write ``corpus/`` and its selection. A corpus that is there stays readable until the new one is whole.
+    """Write ``corpus/`` and its selection. The old corpus stays readable until the new one is complete.
 
-    Nothing is written where the corpus there is the one this selection makes.
+    If the old corpus is the one that this selection makes, only ``selection.jsonl`` is written.
     """
     info = _info(run, selection)
     if not selection.chosen:
@@ -75,7 +75,7 @@ def write_shards(run: Run, selection: Selection, console: Console, actors: Pool)
 
 
 def shard_worker(recipe: Recipe, root: str, staging: str) -> Callable[[int], ShardResult]:
-    """Runs in an actor: reads the new selection from the run's folder; the function returned writes shard number n."""
+    """Runs in an actor: reads the new selection from the run's folder. The returned function writes shard number n."""
     lines = (Path(root) / CHOSEN).read_text().splitlines()
     plans = shard_plans(recipe, [Reference(**json.loads(line)) for line in lines])
     assembler = Assembler(recipe, build_graph(recipe), Store(Path(root)))
@@ -87,13 +87,13 @@ def shard_worker(recipe: Recipe, root: str, staging: str) -> Callable[[int], Sha
 
 
 def shard_plans(recipe: Recipe, chosen: Sequence[Reference]) -> list[ShardPlan]:
-    """Which sample goes into which shard; the same wherever it is computed."""
+    """Which sample goes into which shard; every process computes the same."""
     numbers = shard_numbers(recipe.quotas.numbers(), recipe.shards.model_dump(exclude={"encoding"}, exclude_none=True))
     return plan_shards((Ref(r.id, r.subset, r.split, r.pictures, r) for r in chosen), numbers)
 
 
 def _info(run: Run, selection: Selection) -> CorpusInfo:
-    from underpaint.pipeline.selection.quota_status import status  # which imports pipeline.build, which imports this
+    from underpaint.pipeline.selection.quota_status import status
 
     recipe, found = run.recipe, status(run, selection)
     models = model_notes(recipe, model_names(recipe))
@@ -115,13 +115,13 @@ def _info(run: Run, selection: Selection) -> CorpusInfo:
 
 
 def _tables(run: Run, chosen: Sequence[Reference]) -> set[str]:
-    """The digests of all tables that chosen samples are made from: an endpoint may give other ones for the same lot."""
+    """The digests of all tables from which samples are made; a remote model may give other tables for the same lot."""
     branches = {(b, r.sample // run.recipe.lot_size) for r in chosen for b, kinds in YIELDS.items() if r.name in kinds}
     return {run.store.manifest(run.nodes[s], lot)["sha256"] for branch, lot in branches for s in BRANCHES[branch]}
 
 
 def _with_figures(info: CorpusInfo, run: Run, staging: Path) -> CorpusInfo:
-    """The report's figures for the card, from the shards as written and from the store."""
+    """The info with the report's figures added, which are read from the written shards and the store."""
     made = repairs(run.nodes["repair"], run.store, run.lots_done()["sampled"])
     return replace(info, facts=read_facts(staging), repairs=made)
 

@@ -1,4 +1,4 @@
-"""The candidates of a run, read lot by lot and kept: each round of a build reads only what is new."""
+"""Reads the candidates of a run and keeps them in memory, so that each round of a build reads only new lots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from underpaint.stages.common.rows import schema_of
 
 
 class Candidates:
-    """Candidates in stream order, one branch after the other."""
+    """The candidates of a run, in stream order, one branch after the other."""
 
     def __init__(self, nodes: Mapping[str, Node], store: Store) -> None:
         self._nodes, self._store = nodes, store

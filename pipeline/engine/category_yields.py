@@ -1,4 +1,4 @@
-"""What a lot yields by category: the units a stage kept, counted by what their prompts ask for."""
+"""Counts the units that a stage kept by the categories of their prompts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from underpaint.stages.common.stage import Stage
 
 
 def kept_by_category(stage: Stage[Any], table: pa.Table, prompts: pa.Table) -> dict[str, int]:
-    """Units of a stage's table by category, apart by polarity where the table has one ("counting, negative").
+    """How many units a stage's table has of each category; with polarity, if it has one ("counting, negative").
 
     `prompts` is the lot's table of prompts (columns sample, category). A unit is named by the stage's `key`.
     """
@@ -25,7 +25,7 @@ def kept_by_category(stage: Stage[Any], table: pa.Table, prompts: pa.Table) -> d
 
 
 def category_lines(stages: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A table: units a lot keeps of every category, by stage; the subsets that are judged apart by polarity.
+    """A table as text: units kept per lot, by category and stage; judged subsets also by polarity.
 
     `stages` are those of `pipeline.selection.quota_status.status`.
     """

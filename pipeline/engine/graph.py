@@ -1,4 +1,4 @@
-"""The stage graph, and the fingerprint of every stage in it: the hash of all that its tables depend on."""
+"""The stage graph, and the fingerprint of every stage in it: a hash of all that the stage's tables depend on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CODE = "code"  # how the parts of a fingerprint begin that are code; `underpaint
 
 @dataclass(frozen=True)
 class Node:
-    """A stage as a recipe has it. `parts` are what its fingerprint hashes, so that a change can be named."""
+    """A stage under a recipe. `parts` are what its fingerprint hashes, kept so that a change can be named."""
 
     stage: Stage[Any]
     fingerprint: str  # 16 hex digits
@@ -91,7 +91,7 @@ def descendants(nodes: Mapping[str, Node], stage: str) -> list[str]:
 
 
 def stage_lots(lots: Mapping[str, int]) -> dict[str, int]:
-    """How many lots each stage needs, in the order in which they run; prompts serve both branches."""
+    """How many lots each stage needs, in the order in which the stages run. Both branches share the stage prompts."""
     needed: dict[str, int] = {}
     for branch, stages in BRANCHES.items():
         for stage in stages:
@@ -100,7 +100,7 @@ def stage_lots(lots: Mapping[str, int]) -> dict[str, int]:
 
 
 def canonical(value: Any) -> str:
-    """JSON that is the same for equal values. Raises TypeError on a value without a stable identity."""
+    """JSON text that is equal for equal values. Raises TypeError on a value without a stable identity."""
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as e:

@@ -1,6 +1,6 @@
-"""What a remote model has answered for a lot, so that a lot begun again (killed, retried) asks only for the rest.
+"""Keeps a remote model's answers for a lot, so that a lot that is begun again (killed, retried) asks only the rest.
 
-It lies beside the lot's table and goes with it: what was paid for is kept.
+The file lies beside the lot's table and is deleted only with it, so that answers that were paid for are kept.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Journal(MutableMapping[str, str]):
         return len(self._answers)
 
     def forget(self, requests: Collection[str]) -> int:
-        """Drop the answers to these requests; gives how many."""
+        """Drop the answers to the requests for which `which` is true. Returns how many there were."""
         with self._lock:
             kept = {r: a for r, a in self._answers.items() if r not in requests}
             dropped = len(self._answers) - len(kept)
@@ -52,7 +52,7 @@ class Journal(MutableMapping[str, str]):
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """A last line that a killed process left in half is skipped; so the next one begins anew."""
+    """(request, answer) of every line. A half-written last line, left by a killed process, is cut off."""
     text = path.read_text(encoding="utf-8")
     if text and not text.endswith("\n"):
         atomic_write(path, text[: text.rfind("\n") + 1].encode())

@@ -1,8 +1,8 @@
-"""Ask again for rows that failed: their lots, and what was made from those, count as not done; a build does the rest.
+"""Retries failed rows: marks their lots, and the lots made from them, as not done; the next build makes them again.
 
-What a remote model answered in such a lot is in its journal, so that only the failed rows are asked. A model that runs
-here makes the whole lot anew, with the same bytes but for what had failed, and for what follows from it: a prompt that
-comes back takes its part of the lot's picture counts and detours, so later plans of the lot may be others.
+The answers of a remote model are in the lot's journal, so only failed rows are asked again. A model that runs here
+makes the whole lot again. Only failed rows, and what follows from them, can then change: a prompt that succeeds now
+takes its share of the lot's picture counts and detours, so plans of later prompts of the lot may change.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class FailedLot:
 
 
 def failed_lots(run: Run, stage: str = "", error: str = "") -> list[FailedLot]:
-    """Lots of a stage (of all, if "") with rows that failed with an error class (with any, if "").
+    """Lots with failed rows, of one stage (or of all, if "") and with one class of error (or any, if "").
 
-    Raises UserError for a stage or an error that there is not.
+    Raises UserError for an unknown stage, or an error with which no row failed.
     """
     if stage and stage not in run.nodes:
         raise UserError(f"--stage {stage}: there is no such stage; {did_you_mean(stage, run.nodes)}")
@@ -49,7 +49,7 @@ def failed_lots(run: Run, stage: str = "", error: str = "") -> list[FailedLot]:
 
 
 def undo(run: Run, lots: Sequence[FailedLot]) -> None:
-    """Let these lots count as not done, with what was made from them; the last made goes first, should it be killed."""
+    """Mark these lots, and the lots made from them, as not done; downstream stages first, in case it is interrupted."""
     for failed in lots:
         at_fault = {digest for failure in failed.failures for digest in failure["requests"]}
         Journal(run.store.journal(failed.node, failed.lot)).forget(at_fault)

@@ -1,8 +1,8 @@
-"""Ray, all of it: one stage at a time over its pending lots, through a pool of actors that load their models once.
+"""Runs stages on Ray, one at a time, through a pool of actors that load their models once. No other file uses Ray.
 
-The driver owns retries; only READY actors are fed, and ready means that its models are loaded; a lot is always
-pending, in flight or accounted for. Lots travel as numbers, pictures never enter the object store. (The loop measured
-best of three designs.)
+The driver owns retries. Only ready actors get lots, and an actor is ready when its models are loaded. A lot is always
+pending, in flight or accounted for. Lots are passed as numbers; pictures never enter the object store. (This loop was
+the fastest of three designs.)
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ MACHINE_TROUBLE = (
     RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError, RaySystemError,
 )  # fmt: skip
 IN_FLIGHT = 2  # lots handed to an actor at a time, so that it never waits for the driver
-ATTEMPTS = 2  # of a lot whose stage raises
-REQUEUES = 20  # of a lot whose machine fails
-START_FAILURES = 3  # of actors in a row: the models do not load
-UNAVAILABLE = 3  # actors in a row whose model gives no answers at all, no lot done between them
-POLL = 5.0  # seconds without news, after which the nodes are looked at
-NOTICE = 60.0  # seconds without any worker, after which a person is told
+ATTEMPTS = 2  # how often a lot is tried whose stage raises
+REQUEUES = 20  # how often a lot is tried again whose machine failed
+START_FAILURES = 3  # after so many failed starts in a row the build ends: the models do not load
+UNAVAILABLE = 3  # after so many actors in a row whose model answers nothing, with no lot done, the build ends
+POLL = 5.0  # after so many seconds without news the nodes are checked
+NOTICE = 60.0  # after so many seconds without any worker a person is told
 
 
 class StartError(BuildError):
-    """No actor is of use: the models do not load or give no answers, or there is no node left to run on."""
+    """No actor can work: the models do not load or give no answers, or there is no node left to run on."""
 
 
 Say = Callable[[str], None]
@@ -53,7 +53,7 @@ Say = Callable[[str], None]
 
 @contextlib.contextmanager
 def pool(workers: int, cpus: float, say: Say = print) -> Iterator[Pool]:
-    """A pool on a Ray of our own on this machine, or on the cluster that RAY_ADDRESS names.
+    """A pool of actors, on the cluster that RAY_ADDRESS names, else on a local Ray that is started for it.
 
     Raises UserError where that cluster does not answer.
     """
@@ -83,7 +83,7 @@ def pool(workers: int, cpus: float, say: Say = print) -> Iterator[Pool]:
 
 @dataclass
 class Report:
-    """What became of the jobs: results, the error of every job given up, and how many were redone after a crash."""
+    """What became of the jobs: results, the errors of jobs given up, and how many were redone after a crash."""
 
     results: dict[int, Any] = field(default_factory=dict)
     errors: dict[int, Exception] = field(default_factory=dict)
@@ -95,33 +95,34 @@ Factory = Callable[..., Callable[[int], Any]]
 
 @ray.remote
 class Worker:
-    """Keeps what a factory made (models loaded once) and calls it with one job after another."""
+    """The actor: calls a factory once, which loads the models, and then what it returned for one job after another."""
 
     def __init__(self) -> None:
         self.work: Callable[[int], Any] | None = None
 
     def prepare(self, factory: Factory, arguments: tuple[Any, ...]) -> None:
-        """Turn to a stage; the former stage's models are dropped before the new ones load."""
+        """Switch to a stage. The former stage's models are dropped before the new ones load."""
         self.work = None
         gc.collect()
         self.work = factory(*arguments)
 
     def run(self, job: int) -> Any:
+        """Do one job."""
         assert self.work is not None
         return self.work(job)
 
 
 class Pool:
-    """Actors that live as long as the build, so that a stage costs no process start; see `run`.
+    """Actors that live as long as the build, so that a new stage starts no process; see `run`.
 
-    An actor is idle (alive, no stage's), starting (a stage's models are loading) or ready (counted in `load`).
-    `elastic`: nodes may yet come, so that nothing but waiting helps where none is there.
+    An actor is idle (it has no stage), starting (a stage's models are loading) or ready (a key of `load`). In an
+    `elastic` pool nodes may still join, so that it waits where none is there.
     """
 
     def __init__(self, workers: int, cpus: float, say: Say = print, elastic: bool = False) -> None:
         self.workers, self.cpus, self.gpus, self.say, self.elastic = workers, cpus, 0.0, say, elastic
         self.idle: list[Any] = []
-        self.starting: dict[Any, Any] = {}  # by the reference that tells when it is ready
+        self.starting: dict[Any, Any] = {}  # by the reference to the result of `prepare`
         self.load: dict[Any, int] = {}  # jobs in flight, by actor
         self.last_news = time.monotonic()
 
@@ -131,7 +132,7 @@ class Pool:
     ) -> Report:  # fmt: skip
         """Call ``factory(*arguments)(job)`` for every job, in any order.
 
-        Raises StartError where no actor is of use, UserError where this machine has no such GPUs.
+        Raises StartError where no actor can work, UserError where this machine has too few GPUs.
         """
         self._turn(gpus)
         pending, flying, report = deque(jobs), dict[Any, tuple[Any, int]](), Report()
@@ -152,7 +153,7 @@ class Pool:
                     unavailable = 0
                     if on_done:
                         on_done(job, report.results[job])
-                except RayTaskError as e:  # the stage's own exception: bounded attempts
+                except RayTaskError as e:  # the stage itself raised: few attempts
                     error = _cause(e)
                     if isinstance(error, ModelUnavailable) and self._dismiss(actor):
                         unavailable += 1
@@ -163,7 +164,7 @@ class Pool:
                         report.errors[job] = error
                     else:
                         pending.append(job)
-                except MACHINE_TROUBLE as e:  # requeued at the front; the actor is forgotten
+                except MACHINE_TROUBLE as e:  # the machine failed: the job goes to the front, the actor is dropped
                     crashed[job] += 1
                     report.redone += 1
                     self.load.pop(actor, None)
@@ -174,7 +175,7 @@ class Pool:
         return report
 
     def _turn(self, gpus: float) -> None:
-        """Nobody is ready for a new stage; one with other needs gets actors of its own."""
+        """Prepare for a new stage: all actors become idle, or are ended if the stage needs another number of GPUs."""
         self.idle += [*self.load, *self.starting.values()]
         self.load, self.starting = {}, {}
         if gpus != self.gpus:
@@ -191,7 +192,7 @@ class Pool:
             self.starting[actor.prepare.remote(factory, arguments)] = actor
 
     def _started(self, ref: Any) -> Exception | None:
-        """Why the actor did not become ready; None where it did."""
+        """Take in the result of an actor's start: None where it is ready, else the error."""
         actor = self.starting.pop(ref)
         try:
             ray.get(ref)
@@ -204,9 +205,9 @@ class Pool:
             return e
 
     def _count_start(self, error: Exception | None, failed: Counter[bool]) -> None:
-        """Raises StartError after too many failures in a row; `failed` counts them by whether the machine was at fault.
+        """Raises StartError after too many failed starts in a row; `failed` counts them by "was it the machine".
 
-        Where nodes come and go, actors that die with theirs say nothing about the models, so many more may.
+        In an elastic pool, actors that die with their node say nothing about the models, so far more are allowed.
         """
         if error is None:
             failed.clear()
@@ -217,7 +218,7 @@ class Pool:
             raise StartError(f"no worker could start: {type(error).__name__}: {error}") from error
 
     def _dismiss(self, actor: Any) -> bool:
-        """End an actor whose model gives no answers; whether it was not ended yet. Its other lots are redone."""
+        """End an actor whose model gives no answers; False where it was ended before. Its other lots are redone."""
         if self.load.pop(actor, None) is None:
             return False
         ray.kill(actor)
@@ -226,7 +227,7 @@ class Pool:
     def _feed(self, pending: deque[int], flying: dict[Any, tuple[Any, int]]) -> None:
         while pending and self.load:
             actor = min(self.load, key=lambda a: self.load[a])
-            # Those that are about to be ready find a job each.
+            # Leave one job for each actor that is still starting.
             if self.load[actor] >= IN_FLIGHT or (self.load[actor] and len(pending) <= len(self.starting)):
                 return
             job = pending.popleft()
@@ -234,13 +235,13 @@ class Pool:
             self.load[actor] += 1
 
     def _news(self, refs: list[Any]) -> list[Any]:
-        """What has finished, waited for a while. Raises StartError where no node is left on which anything could."""
+        """The references that have finished, after a short wait. Raises StartError where no node is left to run on."""
         ready, _ = ray.wait(refs, num_returns=1, timeout=POLL)
         now = time.monotonic()
         if ready or self.load:
             self.last_news = now
         elif not self.elastic and not any(node["Alive"] for node in ray.nodes()):
-            # Ray goes on waiting for a node that will never come.
+            # Without this error Ray would wait for ever for a node.
             raise StartError("Ray's own processes on this machine died; what is done is kept, build again")
         elif now - self.last_news > NOTICE:
             self.last_news = now
@@ -255,7 +256,7 @@ class Pool:
         ).remote()  # fmt: skip
 
     def close(self) -> None:
-        """End the actors."""
+        """End all actors."""
         for actor in [*self.idle, *self.load, *self.starting.values()]:
             ray.kill(actor)
         self.idle, self.load, self.starting = [], {}, {}
@@ -266,5 +267,5 @@ def _cause(error: RayTaskError) -> Exception:
 
 
 def _python_path() -> str:
-    """Workers see the modules the driver sees, a recipe's own python models included."""
+    """The PYTHONPATH of workers: they must find all modules that the driver finds, also a recipe's own models."""
     return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(Path.cwd())]))

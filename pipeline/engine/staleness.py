@@ -1,4 +1,4 @@
-"""What a build would make anew, and why: the words of `plan`."""
+"""Explains what a build would make anew, and why: the output of `underpaint plan`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from underpaint.stages.all_stages import BRANCHES
 def explain_plan(run: Run) -> list[dict[str, Any]]:
     """For every stage: lots kept and stale of those the last build had, what changed since, and whether only code did.
 
-    Before the first build nothing is kept and nothing is stale: the first round finds out how many lots it takes.
+    Before the first build both are 0, since only its first round finds out how many lots are needed.
     """
     lots = stage_lots(run.state().get("lots") or dict.fromkeys(BRANCHES, 0))
     found: list[dict[str, Any]] = []
@@ -30,7 +30,7 @@ def explain_plan(run: Run) -> list[dict[str, Any]]:
 
 
 def _because(run: Run, node: Node, former: Node | None) -> list[str]:
-    """What differs from the newest other fingerprint of the stage; upstream stages where it is theirs."""
+    """What differs from the newest other fingerprint of the stage, with the upstream stages that changed."""
     if former is None:
         return ["never made"]
     own = []

@@ -1,7 +1,7 @@
-"""The store: each (stage fingerprint, lot) once. The only place that decides whether something is done.
+"""The store keeps each (stage fingerprint, lot) once, and alone decides whether something is done.
 
-``lots/<stage>-<fingerprint>/lot-00000012.parquet`` and, written last, its manifest ``lot-00000012.json``. A
-manifest that exists means done; nothing else does. Failed rows lie beside, under ``quarantine/``.
+A lot's table is ``lots/<stage>-<fingerprint>/lot-00000012.parquet``; its manifest ``lot-00000012.json`` is written
+last. A lot is done if and only if its manifest exists. Failed rows are kept under ``quarantine/``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from underpaint.pipeline.engine.graph import Node
 from underpaint.stages.common.stage import Outcome
 
-PICTURES_A_GROUP = 16  # so that a sample's pictures can be read without its lot's
+PICTURES_A_GROUP = 16  # rows per group, so that one sample's pictures can be read without those of the whole lot
 
 
 class StoreError(Exception):
@@ -31,12 +31,13 @@ class StoreError(Exception):
 
 
 class Store:
-    """A run's folder. Safe for many writers: equal bytes under equal names, each put there by one rename."""
+    """The store in a run's folder. Many may write at once: equal names get equal bytes, each file by one rename."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def is_done(self, node: Node, lot: int) -> bool:
+        """Whether the lot's manifest exists."""
         return self._manifest(node, lot).exists()
 
     def done(self, node: Node) -> list[int]:
@@ -47,9 +48,9 @@ class Store:
     def put(
         self, node: Node, lot: int, outcome: Outcome, categories: Mapping[str, int] | None = None
     ) -> dict[str, Any]:
-        """Write a lot's table, its quarantine and, last, its manifest; gives the manifest.
+        """Write a lot's table, its quarantine and, last, its manifest. Returns the manifest.
 
-        `categories` says how many of the units kept belong to which category of prompts.
+        `categories` says how many of the kept units belong to each category of prompts.
         """
         data = table_bytes(outcome.table)
         failures = [asdict(f) for f in outcome.ledger.failures]
@@ -57,7 +58,7 @@ class Store:
         if failures:
             atomic_write(quarantine, "".join(json.dumps(f) + "\n" for f in failures).encode())
         else:
-            quarantine.unlink(missing_ok=True)  # of the time before `undo`
+            quarantine.unlink(missing_ok=True)  # left from before an `undo`
         atomic_write(self._table(node, lot), data)
         manifest = {
             "stage": node.name,
@@ -88,15 +89,15 @@ class Store:
         return hashlib.sha256(data).hexdigest()
 
     def undo(self, node: Node, lot: int) -> None:
-        """From now on the lot is not done; its table stays until it is made again."""
+        """Mark the lot as not done. Its table stays until it is made again."""
         self._manifest(node, lot).unlink(missing_ok=True)
 
     def table_file(self, node: Node, lot: int) -> Path:
-        """Where a lot's table lies, for people; read it with `table`."""
+        """The path of a lot's table, to show to people; to read it, use `table`."""
         return self._table(node, lot)
 
     def manifest(self, node: Node, lot: int) -> dict[str, Any]:
-        """Raises FileNotFoundError where the lot is not done."""
+        """The manifest of a lot. Raises FileNotFoundError where the lot is not done."""
         found: dict[str, Any] = json.loads(self._manifest(node, lot).read_text())
         return found
 
@@ -114,7 +115,7 @@ class Store:
         return found.filter(pc.is_in(found["sample"], pa.array(samples, pa.int64())))
 
     def check(self, node: Node, lot: int) -> None:
-        """Raises StoreError where a table's bytes are not those its manifest was written for."""
+        """Raises StoreError where a table's bytes are not those whose digest is in its manifest."""
         with self._table(node, lot).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != self.manifest(node, lot)["sha256"]:
@@ -126,7 +127,7 @@ class Store:
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def newest(self, node: Node) -> Node | None:
-        """The node itself where any of its lots is done, else as it was last made; None where it never was."""
+        """The node itself if any of its lots is done, else the stage as it was last made; None if it never was."""
         if self.done(node):
             return node
         return next(self.others(node), None)
@@ -141,7 +142,7 @@ class Store:
                 yield Node(node.stage, m["fingerprint"], m["parts"], m["upstream"], m.get("modules", {}))
 
     def journal(self, node: Node, lot: int) -> Path:
-        """Where the answers of remote models are kept while the lot is under way (pipeline/engine/journal.py)."""
+        """The file that keeps the answers of remote models for the lot (pipeline/engine/journal.py)."""
         return self.root / "lots" / node.folder / f"lot-{lot:08d}.answers.jsonl"
 
     def _table(self, node: Node, lot: int) -> Path:
@@ -169,13 +170,13 @@ def table_bytes(table: pa.Table) -> bytes:
 
 
 def _rows_a_group(table: pa.Table) -> int:
-    """Tables without pictures are small: one group is read fastest."""
+    """Rows per group: few with pictures; tables without pictures are small and read fastest as one group."""
     pictures = any(pa.types.is_binary(field.type) for field in table.schema)
     return PICTURES_A_GROUP if pictures else max(1, table.num_rows)
 
 
 def _may_hold(group: pq.RowGroupMetaData, samples: Sequence[int]) -> bool:
-    """By the statistics of the first column, which is `sample` in every table."""
+    """Whether a row group may hold one of these samples, by the statistics of its first column, always `sample`."""
     known = group.column(0).statistics
     return known is None or not known.has_min_max or any(known.min <= s <= known.max for s in samples)
 
@@ -189,7 +190,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """The file appears whole or not at all: a temporary name beside it, fsync, rename."""
+    """Write a file such that it appears whole or not at all: under a temporary name, then fsync and rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:

@@ -1,4 +1,4 @@
-"""What runs inside a Ray actor: one stage of one recipe, its models loaded once, a lot at a time."""
+"""Runs inside a Ray actor: makes lots of one stage of a recipe, one at a time, with models loaded once."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ UNCOMPARED = ("trace", "requests")  # of a failed row: they tell of the code tha
 
 
 class CodeChanged(Exception):
-    """The worker's code or templates are not those the build started with."""
+    """The worker's code, templates or checkpoints are not those with which the build started."""
 
 
 def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Callable[[int], dict[str, Any]]:
-    """Load the stage's models; the function returned makes and stores one lot and gives its manifest.
+    """Load the stage's models. The returned function makes and stores one lot and returns its manifest.
 
-    Raises CodeChanged where the worker would make something else than what `fingerprint` stands for.
+    Raises CodeChanged where the worker's own fingerprint of the stage is not `fingerprint`.
     """
     store, nodes = Store(Path(root)), build_graph(recipe)
     node, make = nodes[stage], _maker(recipe, nodes, stage, store, fingerprint)
@@ -101,5 +101,5 @@ def _maker(
 def _seed_globals(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    if torch := sys.modules.get("torch"):  # not imported for this: few stages need it
+    if torch := sys.modules.get("torch"):  # do not import torch for this: few stages need it
         torch.manual_seed(seed)

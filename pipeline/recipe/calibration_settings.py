@@ -1,4 +1,4 @@
-"""The recipe's `calibration`: how many cases of known truth the judge is asked about, and the least it must reach."""
+"""The recipe's field `calibration`: the number of cases of known truth, and the floor that the judge must reach."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Floor(Strict):
     )
 
     def of(self, side: Side) -> Iterator[tuple[str, float]]:
-        """The figures that a side must reach, by name."""
+        """(name, least share) of every figure that has a floor on this side."""
         for name, least in getattr(self, side.value):
             if least is not None:
                 yield name, least
@@ -63,4 +63,5 @@ class CalibrationSettings(Strict):
         return self
 
     def lots(self, size: int) -> int:
+        """How many lots of `size` cases the calibration takes."""
         return math.ceil(self.cases / size)

@@ -1,4 +1,4 @@
-"""How many samples of each kind and category a corpus holds, how many lots that takes, how many shards it fills."""
+"""Computes quotas: samples by kind and category, the lots that they take, and the shards that they fill."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GROWTH = 3  # a round makes a branch at most this many times as long: yields of 
 
 
 def largest_remainder(total: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """`total` in proportion to the shares, exact in sum (ties to the earlier name)."""
+    """Split `total` in proportion to the shares, by largest remainder; parts sum to `total`. Earlier names win ties."""
     whole = sum(shares.values())
     exact = {n: total * share / whole for n, share in shares.items()}
     parts = {n: math.floor(x) for n, x in exact.items()}
@@ -29,16 +29,16 @@ def largest_remainder(total: int, shares: Mapping[str, float]) -> dict[str, int]
 
 
 def proportional(total: int) -> Quota:
-    """`total` samples in the paper's proportions."""
+    """The quota of `total` samples in the paper's proportions."""
     return largest_remainder(total, PAPER)
 
 
 def lots_wanted(quota: Cells, accepted: Cells, recent: Cells, done: int, pilot: int, most: int) -> int:
     """How many lots a branch should have run in all; `done` where its quotas are met.
 
-    `accepted` counts all candidates so far, `recent` those of lots ``done // 2`` and later: duplicates become more
-    frequent, so the latest lots say best what the next ones yield. A first round runs `pilot` lots. A cell that
-    yielded nothing lately doubles what was run. A tenth is added, so that a slightly lower yield costs no round.
+    `accepted` counts all accepted candidates so far, `recent` those of lots ``done // 2`` and later. The estimate uses
+    the latter, since duplicates become more frequent with time. The first round runs `pilot` lots. A cell without any
+    recent yield doubles the lots. A tenth is added, so that a slightly lower yield needs no further round.
     """
     if done == 0:
         return min(pilot, most) if any(quota.values()) else 0
@@ -54,9 +54,9 @@ def lots_wanted(quota: Cells, accepted: Cells, recent: Cells, done: int, pilot: 
 
 
 def shard_numbers(quota: Quota, given: Mapping[str, int]) -> dict[tuple[str, str], int]:
-    """Shards by (subset, split): those `given` for the subset or for "validation", else in proportion to the paper.
+    """The number of shards by (subset, split): as `given` for the subset or "validation", else as in the paper.
 
-    Those in proportion are powers of two, two or more for training, so that two workers have a shard each.
+    The latter are scaled to the quota and rounded to powers of two; for training at least two, for two workers.
     """
     numbers = {}
     for subset, full in ((s.name, s.shards) for s in SUBSETS.values()):
@@ -70,18 +70,18 @@ def shard_numbers(quota: Quota, given: Mapping[str, int]) -> dict[tuple[str, str
 
 
 def _power_of_two(wanted: float, least: int, most: int) -> int:
-    """The nearest one within the limits, themselves powers of two."""
+    """The power of two nearest to `wanted`, within limits that are powers of two."""
     return min(most, max(least, 2 ** round(math.log2(wanted)) if wanted > 1 else 1))
 
 
 def of_kinds(cells: Cells, kinds: Iterable[str]) -> Cells:
-    """The cells of some kinds."""
+    """The cells whose kind is among these."""
     names = set(kinds)
     return {cell: n for cell, n in cells.items() if cell[0] in names}
 
 
 def by_kind(cells: Cells) -> Quota:
-    """Summed over categories."""
+    """The numbers of every kind, summed over categories."""
     return {kind: sum(n for (k, _), n in cells.items() if k == kind) for kind in PAPER}
 
 

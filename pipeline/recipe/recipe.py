@@ -1,4 +1,4 @@
-"""A recipe: one strict YAML file that says what a corpus is. Nothing is loaded before all of it is checked."""
+"""A recipe: one strict YAML file that defines a corpus. All of it is checked before any model is loaded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "r
 
 
 class Roles(Strict):
-    """Which model plays which role; each a name from `models`. One model may play several.
+    """Which model plays which role, by its name in `models`. One model may play several roles.
 
     In the paper the drafts that are judged are the policy's own (writer and sketcher) and the targets are FLUX's.
     """
@@ -62,7 +62,7 @@ StageParams = create_model(
 class Shards(SubsetShards):
     """How many shards each subset is dealt to.
 
-    Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Those left out follow from the
+    Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Numbers left out follow from the
     quotas (`pipeline.recipe.quotas.shard_numbers`): 128, 64, 64 and 8 for the full corpus, fewer for smaller ones.
     """
 
@@ -122,18 +122,22 @@ class Recipe(Strict):
         return params
 
     def model_for(self, role: str) -> Any:
-        """Raises KeyError for an optional role that nobody plays."""
+        """The settings of the model that plays a role. Raises KeyError for an optional role that nobody plays."""
         return self.models[self.cast([role])[role]]
 
     def words(self) -> Vocabulary:
+        """The vocabulary. Raises ValueError where its file is missing or wrong."""
         return _load_vocabulary(Path(self.vocabulary))
 
     def benchmarks(self) -> Benchmarks:
-        """Raises pipeline.recipe.benchmark_lists.ListError."""
+        """The benchmark lists of `decontaminate`. Raises pipeline.recipe.benchmark_lists.ListError."""
         return Benchmarks([Path(p) for p in self.decontaminate.lists], self.decontaminate.words, self.words())
 
     def all_templates(self) -> dict[str, list[Template]]:
-        """By task, with the recipe's weights. Raises TemplateError; ValueError where a weight names no template."""
+        """All templates by task, with the recipe's weights; those of weight 0 are left out.
+
+        Raises TemplateError; ValueError where a weight names no template.
+        """
         found = load_templates([BUILT_IN, *map(Path, self.templates)])
         ids = [t.id for templates in found.values() for t in templates]
         for id in self.template_weights:
@@ -166,7 +170,7 @@ def templates_for(stage: Stage[Any], by_task: Mapping[str, list[Template]]) -> d
 
 
 def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
-    """Read and check a recipe with all that it names, after these changes to its fields. Raises UserError."""
+    """Read a recipe, change these fields, and check it with all files that it names. Raises UserError."""
     raw = _read(path, changes)
     try:
         recipe = Recipe.model_validate(raw)
@@ -177,13 +181,13 @@ def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
 
 
 def template_folders(path: Path) -> list[Path]:
-    """The folders whose templates a recipe uses, in order; neither they nor the rest of the recipe are checked."""
+    """The folders whose templates a recipe uses, in order. Neither folders nor the rest of the recipe are checked."""
     named = _read(path).get("templates")
     return [BUILT_IN, *map(Path, named if isinstance(named, list) else [])]
 
 
 def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
-    """The recipe's fields as written, changes made, paths absolute. Raises UserError."""
+    """The recipe's fields as written, with changes made and paths made absolute. Raises UserError."""
     try:
         raw = load_yaml(path)
     except FileNotFoundError:
@@ -200,7 +204,7 @@ def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]
 
 
 def _set(raw: dict[str, Any], field: str, value: str) -> None:
-    """Set "select.min_margin" to a value as YAML writes it."""
+    """Set a field, such as "select.min_margin", to a value written as in YAML."""
     *folders, last = field.split(".")
     for name in folders:
         inner = raw.get(name)
@@ -213,7 +217,7 @@ def _set(raw: dict[str, Any], field: str, value: str) -> None:
 
 
 def _check_named(recipe: Recipe, path: Path) -> None:
-    """Roles name models that can play them; checkpoints, vocabulary and templates are there and sound."""
+    """Check that models can play their roles, and that checkpoints, vocabulary, templates and lists can be used."""
     for role, name in recipe.cast(Roles.model_fields).items():
         if name not in recipe.models:
             hint = _suggest(name, list(recipe.models))
@@ -246,7 +250,7 @@ def _check_named(recipe: Recipe, path: Path) -> None:
 
 
 def _check_categories(recipe: Recipe, words: Vocabulary, path: Path) -> None:
-    """Every category can be composed of the vocabulary, and every quota can be met by one that is."""
+    """Check that the vocabulary suffices for every category, and that no quota names a category without prompts."""
     prompts = recipe.params(PROMPTS)
     asked = list(CATEGORIES) if prompts.source else [c for c, share in prompts.shares.items() if share]
     for category in [] if prompts.source else asked:
@@ -274,7 +278,7 @@ def _load_vocabulary(path: Path) -> Vocabulary:
 
 
 def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
-    """Paths relative to the recipe become absolute. A checkpoint is one where it begins with a dot, else a hub id."""
+    """Make paths relative to the recipe absolute. A checkpoint is a path if it begins with a dot, else a hub id."""
 
     def path(value: Any) -> Any:
         return str((root / value).resolve()) if isinstance(value, str) else value
@@ -305,7 +309,7 @@ def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
 
 
 def _explain(error: Any, raw: dict[str, Any]) -> str:
-    """One of pydantic's errors as a sentence: the field as it is written, what is wrong, what was meant."""
+    """One of pydantic's errors as a sentence: the field as written, what is wrong, and what was probably meant."""
     loc = [p for p in error["loc"] if not (isinstance(p, str) and p in (*KINDS, "number", "by rank"))]
     field = ".".join(map(str, loc)) or "the whole"
     if error["type"] == "extra_forbidden":
@@ -321,7 +325,7 @@ def _explain(error: Any, raw: dict[str, Any]) -> str:
 
 
 def _in_words(error: Any) -> str:
-    """What pydantic says, without its own vocabulary."""
+    """The message of one of pydantic's errors in plain words."""
     given = type(error["input"]).__name__
     if error["type"] in ("dict_type", "model_type", "model_attributes_type"):
         return f"should be a mapping of fields, is a {given}"

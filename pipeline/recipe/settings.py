@@ -1,4 +1,4 @@
-"""The part of a recipe that says which corpus is wanted: how many samples of each kind, and how good."""
+"""The recipe's fields that say which corpus is wanted: quotas, rounds, thresholds and benchmark lists."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
 
 
 class Strict(BaseModel):
+    """Base of the recipe's fields: frozen, and unknown fields are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -56,13 +58,13 @@ class Quotas(KindNumbers):
         return self
 
     def numbers(self) -> Quota:
-        """Samples wanted by kind: subset and polarity."""
+        """The number of samples wanted of each kind (subset and polarity)."""
         if self.total is not None:
             return proportional(self.total)
         return {n: PAPER[n] if getattr(self, n) is None else int(getattr(self, n)) for n in PAPER}
 
     def cells(self) -> Cells:
-        """Samples wanted by kind and category, "" where a kind takes them as they come."""
+        """The number of samples wanted by kind and category; category "" for kinds that take them as they come."""
         found: Cells = {}
         for kind, number in self.numbers().items():
             shares = self.categories.get(SAMPLE_KINDS[kind].subset.name, {"": 1.0})
@@ -129,7 +131,7 @@ class Select(Strict):
 
 
 class Decontaminate(Strict):
-    """Prompt lists of benchmarks (GenEval's JSON lines, WISE's JSON, plain text) that the corpus must not share.
+    """Prompt lists of benchmarks (GenEval's JSON lines, WISE's JSON, plain text) with which no prompt may be shared.
 
     A line that the grammar reads is compared as a scene, any other by words in a row.
     """

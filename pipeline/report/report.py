@@ -1,4 +1,4 @@
-"""The report: one static page that shows the funnel, the quotas, and samples as a trainer will get them."""
+"""Writes the report: one static page with the funnel, the quotas, and samples as a trainer gets them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from underpaint.stages import plan
 
 
 def write_report(run: Run, each: int, against: Path | None = None) -> Path:
-    """Write ``report.html`` into the run's folder, with up to `each` samples of every kind; gives its path.
+    """Write ``report.html`` into the run's folder, with up to `each` samples of every kind. Returns its path.
 
-    `against` is another run or its recipe, whose kinds of error stand beside this one's. Raises UserError.
+    `against` is another run or its recipe; its kinds of fault are shown beside this run's. Raises UserError.
     """
     facts = read_facts(run.corpus, each)
     calibration = read_calibration(run.recipe, run.nodes, run.store)
@@ -51,7 +51,7 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
 
 
 def corpus_of(place: Path) -> Path:
-    """The corpus of a run's folder, of a recipe (in ``runs/<name>``), or the folder itself. Raises UserError."""
+    """The corpus folder of a run's folder, of a recipe (in ``runs/<name>``), or of a corpus. Raises UserError."""
     folder = Path("runs") / load_recipe(place).name if place.is_file() else place
     found = folder if (folder / "index.json").exists() else folder / "corpus"
     if not (found / "index.json").exists():
@@ -60,7 +60,7 @@ def corpus_of(place: Path) -> Path:
 
 
 def _errors(name: str, facts: Facts, against: Path | None) -> list[dict[str, Any]]:
-    """For each side: the corpora with their negatives, and for each kind of fault the Shares that name it."""
+    """For each side: the number of negatives of each corpus, and by kind of fault the share of those that name it."""
     corpora = {name: facts}
     if against is not None:
         corpora[against.stem if against.stem != name else str(against)] = read_facts(corpus_of(against))
@@ -78,7 +78,7 @@ def _errors(name: str, facts: Facts, against: Path | None) -> list[dict[str, Any
 
 
 def view_sample(sample: Sample, files: list[bytes]) -> dict[str, Any]:
-    """What strip.html.j2 shows: the segments in order, pictures with their source and scores."""
+    """The values for strip.html.j2: the segments in order, pictures with their source and scores."""
     data = {p.name: (p, f) for p, f in zip(sample.images, files, strict=True)}
     parts = []
     for segment in sample.segments[1:]:

@@ -1,4 +1,4 @@
-"""Everything about one shipped sample: where its bytes lie, what it says, and every row of the store it came from."""
+"""Traces one shipped sample: where its bytes are, what it says, and all rows of the store it was made from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from underpaint.stages.all_stages import BRANCHES
 
 
 def trace(run: Run, id: str) -> dict[str, Any]:
-    """The sample `id` of the published corpus. Raises UserError where there is no corpus, or no such sample."""
+    """All about the sample `id` of the published corpus. Raises UserError where corpus or sample does not exist."""
     listed = run.corpus / "manifest.parquet"
     if not listed.exists():
         raise UserError(f"{run.root} holds no corpus yet; build it first")
@@ -40,7 +40,7 @@ def trace(run: Run, id: str) -> dict[str, Any]:
 
 
 def _members(shard: Path, id: str) -> dict[str, tuple[int, bytes]]:
-    """Its members by name: the offset of their bytes in the tar, and the bytes."""
+    """The sample's members by name: (offset of the bytes in the tar, bytes)."""
     found = {}
     with tarfile.open(shard, "r:") as tar:
         for info in tar:
@@ -58,7 +58,7 @@ def _reference(run: Run, id: str) -> Reference:
 
 
 def _store_rows(run: Run, reference: Reference) -> list[dict[str, Any]]:
-    """By stage: the file, what its model was, and the rows that led to the sample (pictures by digest)."""
+    """By stage: the table's file, the models, and the rows from which the sample was made (pictures by digest)."""
     subset = reference.kind.subset
     lot = reference.sample // run.recipe.lot_size
     found: list[dict[str, Any]] = []
@@ -89,7 +89,7 @@ def _digest(data: bytes) -> str:
 
 
 def trace_lines(found: dict[str, Any]) -> list[str]:
-    """`trace` as text: the sample in its order, then the store."""
+    """`trace` as text: the sample's segments in order, then the rows of the store."""
     sample, shard, origin = found["sample"], found["shard"], found["origin"]
     lines = [
         f"{found['id']}: {sample['subset']}, {sample['polarity']}, {sample['split']}, {sample['category']}",

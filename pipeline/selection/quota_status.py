@@ -1,4 +1,4 @@
-"""What a build would do, and what a build has done: the words of `plan` and of `status`."""
+"""What a build has done so far: ledgers and quotas, the output of `underpaint status`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from underpaint.stages.common.ledger import balances
 
 
 def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
-    """Ledgers summed by stage, quotas with what is accepted, and where the quarantine lies."""
+    """Ledgers summed by stage, quotas and how far they are met, and the folder of the quarantine ("" if not needed)."""
     lots = run.state().get("lots") or dict.fromkeys(BRANCHES, 0)
     stages, whole = [], True
     for name, number in stage_lots(lots).items():
@@ -50,7 +50,7 @@ def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
 
 
 def quota_status(run: Run, selection: Selection) -> dict[str, Any]:
-    """By kind: its quota, what was chosen, accepted and refused; the same by category where those have quotas."""
+    """By kind: its quota and the numbers chosen, accepted and refused; also by category, if categories have quotas."""
     cells, seen = run.recipe.quotas.cells(), by_kind(selection.seen)
     chosen = Counter((r.name, "") for r in selection.chosen) + Counter((r.name, r.category) for r in selection.chosen)
     found: dict[str, Any] = {}
@@ -78,7 +78,7 @@ def quota_lines(quotas: dict[str, Any]) -> list[str]:
 
 
 def funnel_lines(found: dict[str, Any]) -> list[str]:
-    """`status` as text: a line a stage, a line for every reason something was dropped, a line a quota."""
+    """`status` as text: one line per stage, per reason for which something was dropped, and per quota."""
     lines = ["", "stage            lots   entered      kept  rejected    failed  unit"]
     for s in found["stages"]:
         rejected, failed = sum(s["rejected"].values()), sum(s["failed"].values())

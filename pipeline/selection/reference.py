@@ -1,4 +1,4 @@
-"""A chosen sample by reference: where it comes from in the store, without its texts and pictures."""
+"""References to chosen samples: where each comes from in the store. They are the lines of selection.jsonl."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class Reference:
 
     @property
     def subset(self) -> str:
+        """The subset that the sample belongs to."""
         return self.kind.subset.name
 
 
 def to_json(references: Sequence[Reference]) -> str:
-    """The selection as JSON lines, one reference a line."""
+    """The selection as JSON lines, one reference per line."""
     return "".join(json.dumps(asdict(r), sort_keys=True) + "\n" for r in references)

@@ -1,4 +1,4 @@
-"""A template's examples as unit tests: the words they render to, and what the parser makes of their answers."""
+"""Runs a template's examples as unit tests: what they render to, and what the parser reads from their answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from underpaint.stages.prompting.tasks import parse
 
 @dataclass(frozen=True)
 class Tested:
-    """One example; `wrong` is empty where it passes."""
+    """The result of one example; `wrong` says what is wrong, "" where it passes."""
 
     template: str
     example: str

@@ -1,4 +1,4 @@
-"""What the sample's one table of fields turns into: docs, JSON Schema, declared features, columns."""
+"""Derives docs, JSON Schema, declared features and Arrow columns from the fields of the sample's models."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FieldRow:
 
     @property
     def type_name(self) -> str:
-        """As the docs say it: "string", "list of Segment", "`train` or `validation`"."""
+        """The type as the docs word it: "string", "list of Segment", "`train` or `validation`"."""
         if self.items is not None:
             return f"list of {self.items.__name__}"
         if self.choices:
@@ -68,7 +68,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def markdown_tables() -> str:
-    """One table a model, for docs/format.md."""
+    """The field tables of docs/format.md, one per model."""
     parts = []
     for model in MODELS:
         lines = [f"#### {model.__name__}", "", "| field | type | meaning |", "| --- | --- | --- |"]
@@ -80,7 +80,7 @@ def markdown_tables() -> str:
 def huggingface_features(suffix: str = "webp") -> list[dict[str, Any]]:
     """The `features` of a dataset card: what a shard's row holds for `datasets`.
 
-    All five pictures are declared: one that the first five samples lack would be dropped silently.
+    All five pictures are declared, since `datasets` would silently drop one that the first five samples lack.
     """
     pictures = [{"name": f"img{i}.{suffix}", "dtype": "image"} for i in range(MAX_PICTURES)]
     names = [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]

@@ -13,8 +13,8 @@ from underpaint.schemas.markup import parse_plan, parse_refine
 class Pair:
     """Two pictures for one text: `chosen` is the corrected picture, `rejected` the flawed draft, as files.
 
-    `prompt` is the description that both were painted for: the scene as it should stand after the step. A draft of an
-    early step lacks parts of `whole_prompt` without being wrong, so that is not what a pair is judged by.
+    `prompt` is the description that both were painted for: the scene as it should be after the step. A draft of an
+    early step lacks parts of `whole_prompt` without being wrong, so pairs are not judged by `whole_prompt`.
     """
 
     id: str

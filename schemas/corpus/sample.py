@@ -1,7 +1,7 @@
-"""The sample of the corpus, `underpaint/1`: what one JSON member of a shard says.
+"""The sample of the corpus, `underpaint/1`: the content of one JSON member of a shard.
 
-The names, types and descriptions here are the one table from which the JSON Schema, the declared features of the
-dataset card, the manifest's columns and docs/format.md are generated (`schemas.corpus.fields`).
+From the names, types and descriptions here, `schemas.corpus.fields` derives the JSON Schema, the declared features of
+the dataset card, the manifest's columns and the tables of docs/format.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Origin = Literal["t2i", "edit", "self_sample", "correction"]
 
 
 def _real_float(value: Any) -> Any:
-    # Readers that infer types take the first 1 for an integer and every later 0.5 for 0.
+    # Some readers infer a column's type from its first value: after a 1 they would read 0.5 as 0.
     if type(value) is not float:
         raise ValueError(f"is {value!r}; write a float, with its decimal point")
     return value
@@ -172,6 +172,7 @@ class Sample(Strict):
         return self
 
     def to_dict(self) -> dict[str, Any]:
+        """The sample as plain JSON values, with "schema" as the name of its first field."""
         return self.model_dump(mode="json", by_alias=True)
 
     def to_json_bytes(self) -> bytes:
@@ -180,7 +181,7 @@ class Sample(Strict):
 
 
 def canonical_json(value: Any) -> bytes:
-    """UTF-8, sorted keys, no blanks. Raises ValueError on NaN and infinities."""
+    """JSON in UTF-8 with sorted keys and without blanks. Raises ValueError on NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -204,11 +205,11 @@ class SampleError(ValueError):
         self.key, self.field, self.message = key, field, message
 
     def __reduce__(self) -> tuple[type[SampleError], tuple[str, str, str]]:
-        return SampleError, (self.key, self.field, self.message)  # travels between processes
+        return SampleError, (self.key, self.field, self.message)  # so that it can be pickled between processes
 
 
 def first_fault(error: ValidationError) -> tuple[str, str]:
-    """(field, message) of the first thing wrong, e.g. ("segments.2.loss", "is 1 on a plan, …")."""
+    """(field, message) of the first error, e.g. ("segments.2.loss", "is 1 on a plan, …")."""
     fault = error.errors(include_url=False)[0]
     path = [str(part) for part in fault["loc"]]
     cause = fault.get("ctx", {}).get("error")

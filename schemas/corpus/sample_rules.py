@@ -1,4 +1,4 @@
-"""The rules of `underpaint/1` that no type can say: which segment may follow which, and what may carry loss.
+"""The rules of `underpaint/1` that types cannot express, such as which stages a subset has and what may carry loss.
 
 Source: the paper's four stages, and the meaning of `loss` in docs/format.md.
 """
@@ -18,7 +18,7 @@ PICTURE_STAGES = ("sketch", "repaint")
 
 
 class FieldError(ValueError):
-    """A rule broken at one field."""
+    """A broken rule; `field` names where, `message` says what is wrong."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")

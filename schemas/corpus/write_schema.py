@@ -1,8 +1,6 @@
-"""Write the files that follow from the schema: ``python -m underpaint.schemas.corpus.write_schema``.
+"""Writes the files generated from the sample's models: ``python -m underpaint.schemas.corpus.write_schema``.
 
-With ``--check`` they are only compared.
-
-The one module here that touches files: schemas/corpus/underpaint-1.schema.json and the tables in docs/format.md.
+They are schemas/corpus/underpaint-1.schema.json and the tables in docs/format.md. With ``--check`` it only compares.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ KINDS_BEGIN, KINDS_END = BEGIN.replace("fields", "sample kinds"), "<!-- /sample 
 
 
 def schema_text() -> str:
+    """The text of the JSON Schema file."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -45,7 +44,7 @@ def kinds_table() -> str:
 
 
 def renewed(current: str, page: Path, first: str, last: str, tables: str) -> str:
-    """The text of a page with new tables between its markers. Raises ValueError where these are missing."""
+    """The text of a page with new tables between its two markers. Raises ValueError where a marker is missing."""
     head, begin, rest = current.partition(first)
     _, end, tail = rest.partition(last)
     if not begin or not end:

@@ -36,7 +36,7 @@ def total(parts: dict[str, str]) -> str:
 def code_parts(module: str, names: Iterable[str] = (), packages: tuple[str, ...] = PROJECT) -> dict[str, str]:
     """The same by module: SHA-256 of what is reached of each module of these packages, so that a change can be named.
 
-    The files are read each time, so that an edit during a build is noticed; only parsing is remembered.
+    The files are read each time, so that an edit during a build is noticed; only the parsing is cached.
     """
     modules: dict[str, Module] = {}
     found: dict[str, set[str]] = defaultdict(set)
@@ -73,6 +73,7 @@ def _file(module: str) -> Path:
 
 @lru_cache(maxsize=1024)
 def _parsed(source: str, packages: tuple[str, ...]) -> Module:
+    """The digest of a source's syntax tree, and the modules of the packages that it imports."""
     found, own = Module(), set[str]()
     for node in ast.parse(source).body:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":

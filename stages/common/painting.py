@@ -16,7 +16,7 @@ from underpaint.stages.common.stage import Context
 
 
 class Painted(PictureColumns):
-    """The picture kept. `scores` are the CLIP cosines of all that were painted, empty where there was but one."""
+    """The picture kept. `scores` are the CLIP cosines of all that were painted; empty where only one was."""
 
     scores: Floats32
 
@@ -24,7 +24,8 @@ class Painted(PictureColumns):
 def paint_best(context: Context[Any], requests: Sequence[PaintRequest], drafts: int) -> list[Painted | Exception]:
     """Paint every request `drafts` times, with seeds of their own; the highest cosine wins, the first on a tie.
 
-    Needs the scorer where `drafts` is more than 1. An exception stands where none of a request's pictures was painted.
+    Needs the scorer if `drafts` is above 1. A request has its exception in the result if none of its pictures was
+    painted.
     """
     wanted = [variant for r in requests for variant in variants(context, r, drafts)]
     pictures = paint_all(context.models["painter"], wanted)
@@ -58,9 +59,9 @@ def _cosines(context: Context[Any], requests: Sequence[PaintRequest], pictures: 
 
 
 def paint_all(painter: Painter, requests: Sequence[PaintRequest]) -> list[bytes | Exception]:
-    """Paint a batch of requests; each comes back as an encoded picture or as what went wrong with it alone.
+    """Paint a batch of requests. Each gives an encoded picture, or the exception of that request.
 
-    Where the batch as a whole fails, every request is tried once by itself, so one bad row costs itself only.
+    If the batch as a whole fails, every request is tried once by itself, so that one bad request loses no other.
     """
     painted = each(painter.paint, requests)
     return [p if isinstance(p, Exception) else _encoded(p) for p in painted]
@@ -69,5 +70,5 @@ def paint_all(painter: Painter, requests: Sequence[PaintRequest]) -> list[bytes 
 def _encoded(picture: Image.Image) -> bytes | Exception:
     try:
         return encode_picture(picture)
-    except (OSError, ValueError) as e:  # truncated or of no use
+    except (OSError, ValueError) as e:  # a truncated or unusable picture
         return e

@@ -21,12 +21,12 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 
 class ModelUnavailable(Exception):
-    """A model as a whole gives no answers (no connection, a key refused): no row is to blame, the lot is not made."""
+    """The model answers nothing at all (no connection, key refused): no row is to blame, so the lot is not made."""
 
 
 @dataclass(frozen=True)
 class PaintRequest:
-    """Paint `instruction` onto `previous` (RGB; None is the blank canvas). `description` is the scene after it."""
+    """Carry out `instruction` on `previous` (RGB; None is the blank canvas). `description` is the scene after it."""
 
     previous: Image.Image | None
     instruction: str
@@ -43,11 +43,11 @@ class PaintRequest:
 class AskRequest:
     """A question to a writer or a judge.
 
-    `text` is the rendered template; `context` holds the variables it was rendered from (a model that thinks
-    in scene graphs reads those); `temperature` 0 is greedy.
+    `text` is the rendered template; `context` holds the variables it was rendered from, which the symbolic model reads
+    instead. `temperature` 0 is greedy.
     """
 
-    task: str  # the template's task: "write", "critique_text" or "critique_picture"
+    task: str  # the template's task, e.g. "write"; a key of TASKS in stages/prompting/tasks.py
     text: str
     seed: int
     picture: Image.Image | None = None
@@ -69,15 +69,15 @@ class Painter(Protocol):
     """Paints and edits pictures."""
 
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
-        """One RGB picture a request, in order."""
+        """One RGB picture per request, in order."""
         ...
 
 
 class Speaker(Protocol):
-    """Writer and judge: one model may be both."""
+    """The writer or the judge; one model may be both."""
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
-        """One answer a request, in order, without the template's own words."""
+        """One answer per request, in order, without the words of the request."""
         ...
 
 
@@ -85,11 +85,11 @@ class Scorer(Protocol):
     """Embeds pictures and texts in one space."""
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
-        """Unit vectors, float32 (N, D)."""
+        """Unit vectors of RGB pictures, float32 (N, D)."""
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors, float32 (N, D)."""
+        """Unit vectors of texts, float32 (N, D)."""
         ...
 
 
@@ -132,8 +132,8 @@ def each(
 ) -> Sequence[Answer | Exception]:
     """`call` on all requests; where that raises, on each alone. Answers or exceptions, in order.
 
-    Raises ModelUnavailable where every one of at least `ALIKE` requests fails with the same class of error: a broken
-    GPU or an exhausted account is no row's fault.
+    Raises ModelUnavailable if there are at least `ALIKE` requests and all fail with the same class of error: a broken
+    GPU or an exhausted account is not the fault of a row.
     """
     try:
         answers = call(requests) if requests else []

@@ -1,4 +1,4 @@
-"""What a stage is: a pure function from one lot's tables to the next table, and what it declares of itself.
+"""What a stage is: a pure function from one lot's tables to the next table, and a declaration of what it needs.
 
 A new stage is one file with a row's class, a class of parameters, a ``run(context, tables)`` and a ``STAGE``, and a
 line in stages/all_stages.py; see draft.py.
@@ -31,7 +31,7 @@ def _weights(weights: dict[Any, float]) -> dict[Any, float]:
     return dict(sorted(weights.items()))
 
 
-# Relative weights of a draw, in the order of their keys: a draw depends on it, and must not on how they are written.
+# Relative weights of a draw, sorted by key: a draw depends on their order, which must not depend on the recipe's text.
 Weights = Annotated[dict[Key, NonNegativeFloat], Field(min_length=1), AfterValidator(_weights)]
 
 
@@ -41,19 +41,19 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     def identity(self) -> dict[str, Any]:
-        """What the stage's fingerprint depends on; a file counts by its content, not by where it lies."""
+        """What the parameters add to the stage's fingerprint; a file counts by its content, not by its path."""
         return self.model_dump(mode="json")
 
     def problem(self) -> str:
-        """What they name and is not there, as "field: why"; "" where all is. Asked before anything runs."""
+        """Something that the parameters name but that is missing, as "field: why"; else "". Checked before a run."""
         return ""
 
     def unused_tasks(self) -> frozenset[str]:
-        """Template tasks of the stage that these parameters leave out."""
+        """Template tasks of the stage that are not needed with these parameters."""
         return frozenset()
 
     def roles(self) -> tuple[str, ...]:
-        """Roles that these parameters ask for beyond the stage's own."""
+        """Roles that these parameters need beyond the stage's own."""
         return ()
 
 
@@ -76,7 +76,7 @@ class Lot:
 
 @dataclass(frozen=True)
 class Context(Generic[P_co]):
-    """All that a stage may use beside its input tables."""
+    """All that a stage may use besides its input tables."""
 
     name: str  # the stage's name in the graph; part of every seed
     seed: int  # the recipe's
@@ -104,7 +104,7 @@ class Context(Generic[P_co]):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage makes of a lot. Raises ValueError where the ledger does not balance."""
+    """What a stage makes from a lot. Raises ValueError where the ledger does not balance."""
 
     table: pa.Table
     ledger: Ledger
@@ -119,7 +119,7 @@ Tables = Mapping[str, pa.Table]  # a lot's input tables, by the name of the stag
 
 @dataclass(frozen=True)
 class Stage(Generic[P]):
-    """A stage's declaration; the engine needs nothing else to run, cache and explain it."""
+    """A stage's declaration: all that the engine needs to run, cache and explain it."""
 
     name: str
     unit: str  # what its ledger counts, e.g. "prompts"
@@ -140,8 +140,10 @@ class Stage(Generic[P]):
         return schema_of(self.row)
 
     def narrowed(self, params: Params) -> Stage[P]:
-        """The stage as it is with these parameters: no task they leave out, and no model where no task is left; the
-        roles they ask for."""
+        """The stage with only the tasks and roles that these parameters need.
+
+        A stage all of whose tasks are left out loses its own roles, too.
+        """
         tasks = tuple(t for t in self.tasks if t not in params.unused_tasks())
         roles = self.roles if tasks or not self.tasks else ()
         return replace(self, tasks=tasks, roles=(*roles, *(r for r in params.roles() if r not in roles)))

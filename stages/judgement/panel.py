@@ -1,6 +1,6 @@
-"""What every stage that judges shares: ask the judge k times, let the majority decide, keep every answer.
+"""Asks the judge k times and lets the majority decide; every stage that judges uses it. All answers are kept.
 
-Where the answers disagree, an arbiter decides, if the recipe names one.
+If the answers disagree and the recipe names an arbiter, the arbiter decides.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def settled_agreement(row: JudgedColumns) -> float:
 class Question:
     """One step to be judged from one side. `unit` names it in the quarantine and in its seeds.
 
-    `template` is the id of the one to ask with, where the question follows from another; drawn by weight unless given.
+    `template` is the id of the template to ask with, if the question follows up another; else one is drawn by weight.
     """
 
     unit: Unit
@@ -73,6 +73,7 @@ class Judged:
 
     @property
     def conflict(self) -> bool:
+        """Whether the verdict is conflict."""
         return self.critique.verdict is Judgement.CONFLICT
 
     def row(self) -> JudgedColumns:
@@ -91,9 +92,9 @@ class Judged:
 
 @dataclass(frozen=True)
 class Votes:
-    """The judge's answers to a question: those that count as `critiques`, and why the last of the others did not.
+    """The judge's answers to a question: the critiques that count, and in `error` why the last of the others does not.
 
-    `own` are the critiques of `critiques` in the judge's own words: where it was concluded for them, they may differ.
+    `own` are the same critiques as the judge gave them; with `observations: conclude` those in `critiques` may differ.
     """
 
     question: Question
@@ -105,13 +106,18 @@ class Votes:
     own: list[Critique]
 
     def on_side(self, conflict: bool) -> list[Critique]:
+        """The critiques whose verdict is (or is not) conflict."""
         return [c for c in self.critiques if (c.verdict is Judgement.CONFLICT) == conflict]
 
     def agreement(self, conflict: bool) -> float:
+        """Their share of all answers, those included that do not count; in [0, 1]."""
         return len(self.on_side(conflict)) / len(self.texts)
 
     def decide(self) -> Judged | Failure:
-        """Conflict or not, by majority; then the most frequent critique among the majority's, the first on a tie."""
+        """Decide by majority whether it is a conflict; of the majority's critiques take the most frequent one.
+
+        On a tie between critiques the first counts. A tie between verdicts is a failure.
+        """
         against, others = len(self.on_side(True)), len(self.on_side(False))
         if against == others:
             tie = CritiqueError(f"the judge's answers are divided {against} to {others}")
@@ -147,7 +153,7 @@ class JudgeParams(Params):
 
 
 def judge(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
-    """Ask about every question in one batch and let the majority decide; the arbiter where it is too small."""
+    """Ask all questions in one batch and let the majority decide, or the arbiter where the agreement is too low."""
     votes = _votes(context, questions, params)
     found = [v.decide() for v in votes]
     if "arbiter" not in context.models:
@@ -182,7 +188,7 @@ def _votes(context: Context[Any], questions: Sequence[Question], params: JudgePa
     found = []
     for i, (q, template) in enumerate(zip(questions, templates, strict=True)):
         own = slice(i * answers, (i + 1) * answers)
-        how = "ignore" if template.kinds else params.observations  # no scene graph entails a template's own kinds
+        how = "ignore" if template.kinds else params.observations  # scene graphs do not know a template's own kinds
         weigh = partial(weigh_observations, how, q.side, q.variables, context.vocabulary)
         found.append(count_votes(q, template, requests[own], said[own], weigh))
     return found
@@ -192,7 +198,7 @@ def count_votes(
     question: Question, template: Template, requests: Sequence[AskRequest], said: Sequence[str | Exception],
     weigh: Callable[[Critique], Critique] = lambda c: c,
 ) -> Votes:  # fmt: skip
-    """Sort the answers that count from those that do not: a model's own errors, what does not parse or follow."""
+    """Sort out the answers that do not count: errors of the model, and answers that do not parse or do not follow."""
     critiques: list[Critique] = []
     own: list[Critique] = []
     error: Exception | None = None
@@ -207,7 +213,7 @@ def count_votes(
 
 
 def _critique(answer: str | Exception, template: Template) -> Critique:
-    """Raises CritiqueError, and what the model itself raised."""
+    """Parse an answer. Raises CritiqueError, or the exception that the model raised."""
     if isinstance(answer, Exception):
         raise answer
     return parse_critique(answer, template.kinds)
@@ -216,7 +222,7 @@ def _critique(answer: str | Exception, template: Template) -> Critique:
 def _arbitrated(
     votes: Votes, before: Judged | Failure, request: AskRequest, said: str | Exception, vocabulary: Vocabulary
 ) -> Judged | Failure:
-    """The arbiter's critique decides. Where it gives none that counts, what the judge said stands."""
+    """Let the arbiter's critique decide. If it gives none that counts, the judge's result stays."""
     text = _text(said)
     try:
         critique = _critique(said, votes.template)

@@ -1,4 +1,4 @@
-"""The kinds of model a recipe can name: their settings, what identifies them, and how they load."""
+"""The kinds of model that a recipe can name: their settings, their identity, and how they load."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class ModelConfig(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     serves: ClassVar[tuple[str, ...]] = ()
-    module: ClassVar[str] = ""  # whose code turns requests into answers; part of the fingerprint
+    module: ClassVar[str] = ""  # the module that turns requests into answers; its code is part of the fingerprint
     SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"device", "license"})
     license: str = Field(default="", description='for the dataset card, a hub identifier such as "apache-2.0"')
     remote: ClassVar[bool] = False  # runs elsewhere, so its stages need no GPU here
 
     @abstractmethod
     def load(self) -> Any:
-        """The model itself, ready to be asked; see stages/common/roles.py."""
+        """Load the model. It then plays its roles (stages/common/roles.py)."""
 
     def settings(self) -> dict[str, Any]:
         """All that is said of it, but for what never changes an answer; weights by their content."""
@@ -56,11 +56,11 @@ class ModelConfig(BaseModel, ABC):
         return {**(code_parts(self.module) if self.module else {}), **self.source()}
 
     def missing(self) -> str:
-        """Why the model cannot be loaded, "" where it can; checked before anything runs."""
+        """Why the model cannot be loaded; "" where it can. Checked before anything runs."""
         return ""
 
     def unready(self) -> str:
-        """What a build lacks that reading the recipe does not need, e.g. a key; "" where nothing."""
+        """What is missing for a build but not for reading the recipe, e.g. a key; "" where nothing is."""
         return ""
 
 
@@ -88,11 +88,13 @@ class CheckpointConfig(ModelConfig):
         return named
 
     def missing(self) -> str:
+        """Why the checkpoint cannot be loaded: a faulty folder, or a hub id without a commit; "" where it can."""
         if is_folder(self.checkpoint):
             return folder_fault(Path(self.checkpoint), self.needs)
         return _unpinned(self.checkpoint, self.revision)
 
     def options(self) -> dict[str, Any]:
+        """The keyword arguments for the model's class."""
         return {k: v for k, v in self.model_dump().items() if k not in ("kind", "checkpoint", "license")}
 
 
@@ -111,6 +113,7 @@ class DiffusersConfig(CheckpointConfig):
     size: int = Field(default=64, ge=16, le=4096, multiple_of=16, description="side of the pictures, pixels")
 
     def load(self) -> Any:
+        """Load the painter. Raises as `DiffusersPainter`."""
         from underpaint.stages.models.painter import DiffusersPainter
 
         return DiffusersPainter(self.checkpoint, **self.options())
@@ -126,6 +129,7 @@ class TransformersConfig(CheckpointConfig):
     max_new_tokens: int = Field(default=256, ge=1, le=8192, description="an answer is cut after so many")
 
     def load(self) -> Any:
+        """Load the writer or judge. Raises as `TransformersSpeaker`."""
         from underpaint.stages.models.speaker import TransformersSpeaker
 
         return TransformersSpeaker(self.checkpoint, **self.options())
@@ -154,6 +158,7 @@ class OpenClipConfig(ModelConfig):
         return named
 
     def missing(self) -> str:
+        """Why the model cannot be loaded: a faulty folder, no commit, or no `pretrained` tag; "" where it can."""
         if is_folder(self.checkpoint):
             return folder_fault(Path(self.checkpoint), ("open_clip_config.json",))
         if self.checkpoint.startswith(HUB):
@@ -163,12 +168,13 @@ class OpenClipConfig(ModelConfig):
         return ""
 
     def load(self) -> Any:
+        """Load the scorer. Raises as `OpenClipScorer`."""
         from underpaint.stages.models.scorer import OpenClipScorer
 
         return OpenClipScorer(self._source(), pretrained=self.pretrained, device=self.device, batch=self.batch)
 
     def _source(self) -> str:
-        """What OpenCLIP is given; it takes no commit, so a model of the hub is fetched at its own, as a folder."""
+        """The name to give to OpenCLIP. It accepts no commit, so a hub model is first downloaded as a folder."""
         if not self.checkpoint.startswith(HUB):
             return self.checkpoint
         from huggingface_hub import snapshot_download
@@ -178,7 +184,7 @@ class OpenClipConfig(ModelConfig):
 
 
 class DrawnConfig(ModelConfig):
-    """The drawn painter: no model, the renderer of a world module."""
+    """The drawn painter: not a model, but the renderer of a world module."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "renderer")
     module: ClassVar[str] = "underpaint.stages.models.drawn"
@@ -191,9 +197,11 @@ class DrawnConfig(ModelConfig):
         return _code_of(self.world)
 
     def missing(self) -> str:
+        """Why the world's module cannot be used; "" where it can."""
         return _unimportable(self.world, *self.world_gives)
 
     def load(self) -> Any:
+        """Load the drawn painter."""
         from underpaint.stages.models.drawn import DrawnPainter
 
         return DrawnPainter(self.world, fault_rate=self.fault_rate)
@@ -212,6 +220,7 @@ class SymbolicConfig(DrawnConfig):
         return {**code_parts(self.module, (f"Symbolic{played.capitalize()}",)), **self.source()}
 
     def load(self) -> Any:
+        """Load the symbolic model."""
         from underpaint.stages.models.symbolic import Symbolic
 
         return Symbolic(self.world, fault_rate=self.fault_rate)
@@ -274,10 +283,12 @@ class OpenAIConfig(ModelConfig):
         return key
 
     def unready(self) -> str:
+        """Names the environment variable of the key where it is not set; "" where it is, or where no key is used."""
         unset = self.key and not os.environ.get(self.key)
         return f"the environment variable {self.key} is not set; it holds the key for {self.base_url}" if unset else ""
 
     def load(self) -> Any:
+        """Load the client of the endpoint. Nothing is sent yet."""
         from underpaint.stages.models.endpoint import Endpoint
 
         return Endpoint(**self.model_dump(exclude={"kind", "revision", "license"}))
@@ -295,10 +306,12 @@ class PythonConfig(ModelConfig):
         return _code_of(self.factory.split(":")[0])
 
     def missing(self) -> str:
+        """Why the factory cannot be imported; "" where it can."""
         module, name = self.factory.split(":")
         return _unimportable(module, name)
 
     def load(self) -> Any:
+        """Call the factory with the options."""
         module, name = self.factory.split(":")
         return getattr(import_module(module), name)(**self.options)
 
@@ -311,7 +324,7 @@ KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "openai"
 
 
 def _unpinned(checkpoint: str, revision: str | None) -> str:
-    """Why a model of the hub may change under a recipe, "" where it cannot: a branch or a tag can be moved."""
+    """Why a hub model may change without the recipe changing; "" for a commit. Branches and tags can be moved."""
     if not revision:
         return f"the hub checkpoint {checkpoint!r} needs a revision (a commit), or its answers may change"
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
@@ -325,7 +338,7 @@ def _unpinned(checkpoint: str, revision: str | None) -> str:
 def _code_of(module: str) -> dict[str, str]:
     """Digests of the code of a module, of what it imports from its package or this project, and of its `icons`.
 
-    A drawn world takes its drawings from a module of that name in it, which an environment variable may choose.
+    `icons` is an attribute of a drawn world: the module of its drawings, which an environment variable may choose.
     """
     found = import_module(module)
     icons = getattr(found, "icons", None)
@@ -336,7 +349,7 @@ def _code_of(module: str) -> dict[str, str]:
 
 
 def _unimportable(module: str, *names: str) -> str:
-    """Why these names cannot be had from a module, "" where they can."""
+    """Why these names cannot be imported from a module; "" where they can."""
     try:
         found = import_module(module)
     except ImportError as e:

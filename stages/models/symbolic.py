@@ -1,7 +1,7 @@
-"""The symbolic model: plans, judges and scores by comparing scene graphs, in the grammar's words and a drawn world.
+"""The symbolic model: plans, judges and scores by comparing scene graphs. It needs the grammar and a drawn world.
 
-As a judge it knows the truth; as a writer it errs in `fault_rate` of its steps. Critiques of such planted faults
-are the paper's "symbolic correction" baseline.
+As a judge it is always right; as a writer it plants a fault in a share `fault_rate` of its steps. Its critiques of
+such faults are the paper's "symbolic correction" baseline.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SymbolicWriter:
         return self._write(request, words)
 
     def _write(self, request: AskRequest, words: Vocabulary) -> str:
-        """The next step: the first object still missing, on a place that leaves room for the rest."""
+        """The next step: adds one of the missing objects, on a place that leaves room for the others."""
         prompt = prompt_scene(request.context["prompt"], words)
         before = read_scene(request.context["so_far"], words)
         rng = derive_random("symbolic", request.seed)
@@ -56,7 +56,7 @@ class SymbolicWriter:
         if not missing:
             return DONE
         goal = _laid_out_around(before, prompt, rng, words)
-        if goal is None:  # a fault of its own has taken the room of what is missing
+        if goal is None:  # one of its own faults takes up the room for a missing object
             return DONE
         node = rng.choice([goal.node(o.id) for o in missing])
         scene = _step_scene(before, node, prompt)
@@ -123,12 +123,12 @@ class Symbolic(SymbolicScorer):
         self.writer, self.judge = SymbolicWriter(self.world, fault_rate), SymbolicJudge(self.world)
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
-        """Raises schemas.scenes.grammar.GrammarError where a text is not the grammar's."""
+        """One answer per request, in order. Raises GrammarError where the grammar cannot read a text."""
         return [(self.judge if r.task.startswith("critique") else self.writer).answer(r) for r in requests]
 
 
 def _contents(scene: SceneGraph) -> dict[str, float]:
-    """How many of what: a noun, a noun with an attribute, the background."""
+    """The counts that a vector holds, by noun, by attribute and noun ("red car"), and by background."""
     found: dict[str, float] = {scene.background: 1.0}
     for node in scene.objects:
         for look in (node.noun, *(f"{v} {node.noun}" for k, v in node.attributes.items() if k != PLACE)):
@@ -137,9 +137,12 @@ def _contents(scene: SceneGraph) -> dict[str, float]:
 
 
 def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words: Vocabulary) -> SceneGraph | None:
-    """The prompt's scene around all that is painted; its relations may fail, None where there is no room."""
+    """The prompt's scene with places for all objects, painted ones keeping theirs; None where there is no room.
+
+    Where the relations cannot all hold, they are dropped.
+    """
     fixed: dict[str, str] = {}
-    others: list[SceneObject] = []  # painted, but nothing the prompt asks for: they take room all the same
+    others: list[SceneObject] = []  # painted objects that the prompt does not ask for; they take up room, too
     for mine, theirs in match(before.objects, prompt.objects):
         if theirs is None:
             others.append(mine.model_copy(update={"id": f"other {mine.id}"}))
@@ -154,7 +157,7 @@ def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words:
 
 
 def _step_scene(before: SceneGraph, node: SceneObject, prompt: SceneGraph) -> SceneGraph:
-    """The scene after the step, with the prompt's relations among what is painted by then."""
+    """The scene after the step, with the prompt's relations among the objects painted by then."""
     new = node.model_copy(update={"id": f"o{len(before.objects)}"})
     scene = apply(before, Edit(op=Op.ADD, node=new))
     ids = {theirs.id: mine.id for mine, theirs in match(scene.objects, prompt.objects) if theirs is not None}

@@ -1,4 +1,4 @@
-"""Random scene graphs in GenEval's six categories and compositions of them, from a vocabulary."""
+"""Composes random scene graphs from a vocabulary: GenEval's six categories, and compositions of them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
-# What compositions are made of; each of the first three with this chance.
+# The chance that a composition has a counted node, two nodes of one noun, and that each of its nodes has attributes.
 COUNTING, TWINS, COLOURED = 0.4, 0.3, 0.7
 TRIES = 1000
 
 
 class TooFewWords(ValueError):
-    """A category that cannot be composed of this vocabulary."""
+    """The vocabulary has too few words to compose a scene of the category."""
 
 
 @dataclass(frozen=True)
 class Category:
-    """What a prompt of this kind asks for. `attributes` says whether it is about them."""
+    """What a prompt of this category asks for: the range of its number of nodes, and its number of relations."""
 
     nodes: tuple[int, int]
     relations: int = 0
-    several: bool = False  # one node counts more than one
-    attributes: bool = False
+    several: bool = False  # whether one node has a count above one
+    attributes: bool = False  # whether the category is about attributes
 
 
 # GenEval's (single object, two object, counting, colors, position, color attribution), then compositions of them.
@@ -52,7 +52,7 @@ def compose(
     mixed = category == "composition"
     several = kind.several or (mixed and capacity > number and rng.random() < COUNTING)
     count = rng.randint(2, capacity - number + 1) if several else 1
-    # Of one noun twice, only the attributes tell which is which: the hardest attribution. GenEval's has two nouns.
+    # Twins are two nodes of one noun: only attributes tell them apart, which is the hardest case. GenEval has no twins.
     twins = rng.random() < TWINS if mixed else category == "colour_attribution" and attributes == "always"
     nouns = [n for n in vocabulary.nouns if not (kind.attributes and not mixed and n in vocabulary.plain)]
     coloured = [n for n in nouns if n not in vocabulary.plain]
@@ -84,13 +84,13 @@ def _attributes(rng: random.Random, vocabulary: Vocabulary) -> dict[str, str]:
 
 
 def confusable(a: SceneObject, b: SceneObject) -> bool:
-    """Same look; or one noun of which only one is told apart: "a dog and a red dog" leaves open which is which."""
+    """Whether two nodes of one noun cannot be told apart: equal attributes, or one has none ("a dog and a red dog")."""
     looks = [o.without(PLACE).attributes for o in (a, b)]
     return a.noun == b.noun and (looks[0] == looks[1] or not all(looks))
 
 
 def _chain(rng: random.Random, nodes: list[SceneObject], n: int, vocabulary: Vocabulary) -> tuple[Relation, ...]:
-    """`n` relations, each from a later node to the one before it, so that no circle can arise."""
+    """Up to `n` relations, each from a node to the one before it, so that no circle can arise."""
     ends = [i for i in range(1, len(nodes)) if nodes[i].count == nodes[i - 1].count == 1]
     return tuple(
         Relation(subject=nodes[i].id, predicate=rng.choice(vocabulary.relations), object=nodes[i - 1].id)
@@ -99,7 +99,7 @@ def _chain(rng: random.Random, nodes: list[SceneObject], n: int, vocabulary: Voc
 
 
 def categorise(scene: SceneGraph) -> str:
-    """Which category a prompt falls into, by what it asks for; what asks for several things is a composition."""
+    """The category of a prompt's scene. A scene that fits no single category is a composition."""
     nodes = scene.objects
     told = [bool(o.without(PLACE).attributes) for o in nodes]
     if len(nodes) == 1:

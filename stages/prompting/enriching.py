@@ -1,4 +1,4 @@
-"""Short prompts → long ones, by the writer. The scene graph stays the truth: a text that departs from it is dropped.
+"""Turns short prompts into long ones by asking the writer; a text that departs from the scene graph is dropped.
 
 The paper's prompts average 152.8 tokens; a grammar's sentence has about fifteen.
 """
@@ -40,19 +40,21 @@ class Enrichment(BaseModel):
 
 @dataclass(frozen=True)
 class Enriched:
+    """A long prompt that says the same as its scene graph."""
+
     text: str
     template: str  # its digest
 
 
 @dataclass(frozen=True)
 class Departs:
-    """No attempt said the same as the graph; `reason` is how the last one departed."""
+    """The attempts all departed from the scene graph; `reason` says how the last one did."""
 
     reason: str
 
 
 def departure(text: str, scene: SceneGraph, vocabulary: Vocabulary) -> str:
-    """How a long text departs from its scene, "" where it says the same and no more."""
+    """How a long text departs from its scene: DROPS, ADDS or CONTRADICTS; "" where it says the same and no more."""
     try:
         return "" if read_prompt(text, vocabulary).key() == scene.key() else CONTRADICTS
     except GrammarError:
@@ -65,7 +67,7 @@ def departure(text: str, scene: SceneGraph, vocabulary: Vocabulary) -> str:
 def enrich_prompts(
     context: Context[Any], settings: Enrichment, prompts: Mapping[int, tuple[str, SceneGraph]]
 ) -> dict[int, Enriched | Departs | Failure]:
-    """The long wording of each prompt by sample; attempts are made for all together, so that batches stay full."""
+    """The long wording of each prompt, by sample. Each attempt asks for all that are left, to keep batches full."""
     found: dict[int, Enriched | Departs | Failure] = {}
     left = dict(prompts)
     for attempt in range(settings.attempts):
@@ -102,5 +104,8 @@ def _ask(
 
 
 def long_text(answer: str) -> str:
-    """The paragraph in a writer's answer, on one line, without quotation marks. Raises ValueError where it is none."""
+    """The text of a writer's answer, on one line, without quotation marks around it.
+
+    Raises ValueError where it is blank or holds a tag or a control token.
+    """
     return check_plain(" ".join(answer.strip().strip('"“”').split()))

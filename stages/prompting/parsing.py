@@ -1,4 +1,4 @@
-"""Prompts in people's words → scene graphs: by the grammar where it can, by the writer where it cannot."""
+"""Turns prompts that people wrote into scene graphs: by the grammar where it can, else by asking the writer."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ TASK = "parse_prompt"
 
 
 class SceneError(ValueError):
-    """A scene graph that cannot be used; the message says which part."""
+    """A scene graph that cannot be used; the message says which part is wrong."""
 
 
 @dataclass(frozen=True)
 class Parsed:
+    """The scene graph of a prompt, and who read it."""
+
     scene: SceneGraph
     origin: str  # "grammar" or "writer"
     template: str = ""  # its digest, where the writer was asked
@@ -43,7 +45,7 @@ def parse_scene(answer: str) -> SceneGraph:
 
 
 def check_words(scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
-    """The scene itself. Raises SceneError naming a word that the vocabulary lacks."""
+    """Return the scene unchanged. Raises SceneError naming a word that the vocabulary lacks."""
     for node in scene.objects:
         if node.noun not in vocabulary.nouns:
             raise SceneError(f"the vocabulary has no noun {node.noun!r}; add it there, or allow open_words")
@@ -59,7 +61,7 @@ def check_words(scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
 
 
 def check_against(prompt: str, scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
-    """The scene itself. Raises SceneError where the prompt plainly names what the scene lacks, or otherwise."""
+    """Return the scene unchanged. Raises SceneError if it lacks an object that the prompt names, or on a bad place."""
     for mention in find_mentions(prompt, vocabulary).objects:
         if not any(mention.fits(node) for node in scene.objects):
             said = enumerate_words([*(v for _, v in mention.attributes), mention.noun])
@@ -73,7 +75,7 @@ def check_against(prompt: str, scene: SceneGraph, vocabulary: Vocabulary) -> Sce
 def parse_prompts(
     context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
 ) -> dict[int, Parsed | Failure]:
-    """A scene for every prompt, by sample, or what both readers said against it."""
+    """The scene of every prompt, by sample, or the failure of the last reader that tried."""
     found: dict[int, Parsed | Failure] = {}
     left: dict[int, tuple[str, Exception]] = {}
     for sample, prompt in prompts.items():
@@ -118,7 +120,7 @@ def _unit(sample: int, prompt: str) -> Unit:
 
 
 def known_words(vocabulary: Vocabulary) -> dict[str, str]:
-    """What a `parse_prompt` template may say of the vocabulary."""
+    """The variables of a `parse_prompt` template that describe the vocabulary."""
     kinds = (f"{kind}: {', '.join(values)}" for kind, values in vocabulary.attributes.items())
     return {
         "nouns": ", ".join(vocabulary.nouns),

@@ -1,4 +1,4 @@
-"""Pairs of pictures for preference training, as Parquet with the columns of `schemas.corpus.preference.Pair`."""
+"""Exports pairs of pictures for preference training: Parquet with the columns of `schemas.corpus.preference.Pair`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from underpaint.pipeline.errors import UserError
 from underpaint.schemas.corpus.preference import Pair, preference_pair
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, kinds_of
 
-ROW_GROUP = 64  # pairs; two pictures of 1024 px each make some 100 MB, which the hub's viewer still shows
+ROW_GROUP = 64  # pairs; with pictures of 1024 px some 100 MB, which the hub's viewer still shows
 _PICTURE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])  # as `datasets` stores an Image
 _PICTURES = ("chosen", "rejected")
 
 
 def schema() -> pa.Schema:
-    """The columns, with the note from which `datasets` knows that two of them are pictures (it wants them nullable)."""
+    """The columns, with the metadata that tells `datasets` that two of them are pictures, which must be nullable."""
     names = [f.name for f in fields(Pair)]
     features = {n: {"_type": "Image"} if n in _PICTURES else {"dtype": "string", "_type": "Value"} for n in names}
     columns = [pa.field(n, _PICTURE if n in _PICTURES else pa.string()) for n in names]

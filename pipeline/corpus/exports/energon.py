@@ -1,7 +1,7 @@
-"""The corpus as Megatron-Energon wants it: the same shards, with Energon's own index beside them.
+"""Exports the corpus for Megatron-Energon: the same shards, with Energon's own index beside them.
 
-Energon writes into the folder it reads, so the shards are linked into folders of their own; the corpus stays as it is.
-docs/format.md shows the cooker that turns its crude samples into ours.
+Energon writes into the folder that it reads, so the shards are linked into new folders; the corpus stays as it is.
+docs/format.md shows the cooker that turns Energon's crude samples into ours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WORKERS = 4  # processes that index shards
 
 
 def export(corpus: Path, out: Path) -> dict[str, int]:
-    """Write a folder a subset with its shards and `.nv-meta`, and metadataset.yaml, which blends them. Gives counts.
+    """Write a folder per subset, with its shards and `.nv-meta`, and metadataset.yaml to blend them. Returns counts.
 
     Raises UserError where Energon is not installed, `corpus` is none, or `out` exists.
     """
@@ -42,7 +42,7 @@ def export(corpus: Path, out: Path) -> dict[str, int]:
             for shard in shards:
                 link(corpus / shard, folder / shard)
             patterns = [(part, f".*-{split}-.*\\.tar") for part, split in PARTS.items()]
-            with redirect_stdout(io.StringIO()):  # it talks of each step
+            with redirect_stdout(io.StringIO()):  # it prints every step
                 WebdatasetPreparator.prepare_dataset(
                     folder / subset, [s.name for s in shards], split_parts_patterns=patterns, workers=WORKERS
                 )
@@ -53,7 +53,7 @@ def export(corpus: Path, out: Path) -> dict[str, int]:
 
 
 def _blend(index: Index) -> dict[str, Any]:
-    """Training draws from the subsets as often as they have samples; `subset` tells a cooker where one came from."""
+    """Training draws from subsets in proportion to their samples; `subset` tells a cooker where a sample came from."""
     splits: dict[str, Any] = {}
     for part, split in PARTS.items():
         blend = []

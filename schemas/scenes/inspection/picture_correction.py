@@ -11,7 +11,7 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 
 def correct_picture(faults: list[Difference], instances: list[SceneObject], vocabulary: Vocabulary) -> str:
-    """The edit of the flawed draft that mends its first fault."""
+    """The instruction that mends the first fault of a draft; one that mends two faults at once is preferred."""
     fault = faults[0]
     kinds = {d.kind: d for d in reversed(faults)}
     seen = SceneGraph(objects=tuple(o.model_copy(update={"id": f"i{i}"}) for i, o in enumerate(instances)))
@@ -44,7 +44,7 @@ def correct_picture(faults: list[Difference], instances: list[SceneObject], voca
 
 
 def _odd_ones(kinds: dict[Kind, Difference], vocabulary: Vocabulary) -> str:
-    """Where as many are too few as there are others that nobody wants: these become what is short. "" elsewhere."""
+    """Turn unwanted objects into the ones of which there are too few, if both numbers are equal; else ""."""
     other, short = kinds.get(Kind.UNWANTED_OBJECT), kinds.get(Kind.WRONG_COUNT)
     if other is None or short is None or not (other.subject and short.subject and short.wanted):
         return ""
@@ -56,7 +56,10 @@ def _odd_ones(kinds: dict[Kind, Difference], vocabulary: Vocabulary) -> str:
 
 
 def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | None, vocabulary: Vocabulary) -> str:
-    """One more on a place that is free, or one less from a place where none is wanted: it becomes what is missing."""
+    """The instruction that corrects a wrong count.
+
+    Too few: add one on a free place. Too many: turn one into the missing object if there is one, else remove one.
+    """
     assert fault.subject and fault.wanted
     corners = [p for p in vocabulary.attributes.get(PLACE, ()) if None not in PLACES[p]]
     wanted = PLACES.get(fault.wanted.attributes.get(PLACE, ""), (None, None))
