@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from underpaint.pipeline.cli.corpus_commands import corpus_app
+from underpaint.pipeline.cli.init import init
 from underpaint.pipeline.cli.inspect_pack import inspect_pack
 from underpaint.pipeline.cli.run_commands import store_app
 from underpaint.pipeline.cli.select_command import select
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.add_typer(corpus_app)
 app.add_typer(store_app)
 app.add_typer(templates, name="templates")
+app.command(name="init")(init)
 app.command(name="inspect-pack")(inspect_pack)
 app.command(name="select")(select)
 

@@ -15,7 +15,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -251,7 +250,7 @@ class Pool:
         threads = {"OMP_NUM_THREADS": str(max(1, int(self.cpus))), "TOKENIZERS_PARALLELISM": "false"}
         return Worker.options(  # type: ignore[attr-defined]
             num_cpus=self.cpus, num_gpus=self.gpus, max_restarts=0, max_task_retries=0,
-            runtime_env={"env_vars": {**threads, "PYTHONPATH": _python_path()}},
+            runtime_env={"env_vars": threads},
         ).remote()  # fmt: skip
 
     def close(self) -> None:
@@ -263,8 +262,3 @@ class Pool:
 
 def _cause(error: RayTaskError) -> Exception:
     return error.cause if isinstance(error.cause, Exception) else error
-
-
-def _python_path() -> str:
-    """Workers see the modules the driver sees, a recipe's own python models included."""
-    return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(Path.cwd())]))
