@@ -17,7 +17,6 @@ from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import BUILT_IN
 
 TEMPLATE = "critique_picture.md.j2"
-MINIATURE = "../miniature/"  # as the shipped recipes name what lies beside their folder
 
 
 def init(
@@ -42,7 +41,6 @@ def init(
     name = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_") or recipe
     text = text.replace(vocabulary[0], "vocabulary: vocabulary.yaml\ntemplates: [templates]")
     text = re.sub(r"^name: .*$", f"name: {name}", text, count=1, flags=re.MULTILINE)
-    (folder / "recipe.yaml").write_text(text.replace(MINIATURE, f"{OF_PACKAGE}miniature/"), "utf-8")
-    console.print(
-        f"{folder / 'recipe.yaml'}: edit it, then `underpaint build {folder / 'recipe.yaml'}`", highlight=False
-    )
+    text = text.replace("../miniature/", f"{OF_PACKAGE}miniature/")  # as shipped recipes name what lies beside them
+    (folder / "recipe.yaml").write_text(text, "utf-8")
+    console.print(f"edit what is in {folder}, then `underpaint build {folder / 'recipe.yaml'}`", highlight=False)
