@@ -21,7 +21,7 @@ lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	mkdir -p build/types && ln -sfn ../.. build/types/underpaint && ln -sfn ../../benchmarks build/types/benchmarks
-	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml && ../../$(BIN)/lint-imports ../../pyproject.toml
 
 loaders: install
 	$(BIN)/python tests/loaders.py $(CORPUS)
