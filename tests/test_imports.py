@@ -1,4 +1,4 @@
-"""Nothing in stages/ imports a stage but for one; the other rules of who imports whom are contracts in pyproject.toml."""
+"""Nothing in stages/ imports a stage, but for one; who else imports whom is for the contracts in pyproject.toml."""
 
 from __future__ import annotations
 
