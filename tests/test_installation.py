@@ -1,4 +1,4 @@
-"""Which code made a sample: the commit of this checkout or of the built package, never that of a repository around it."""
+"""Which code made a sample: the commit of this checkout or of the built package, never that of a repository around."""
 
 from __future__ import annotations
 
