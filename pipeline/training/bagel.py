@@ -1,7 +1,7 @@
 """The dataset class that a trainer registers in BAGEL's or NeMo AutoModel's DATASET_REGISTRY (docs/training.md).
 
     from data.dataset_info import DATASET_INFO, DATASET_REGISTRY      # BAGEL's, before PackedDataset is made
-    from pipeline.training.bagel import register
+    from underpaint.pipeline.training.bagel import register
     register(DATASET_REGISTRY, DATASET_INFO, "runs/miniature/corpus")
 
 Both packers hand over tokenizer, transforms and rank, and want an endless lazy generator of packable items.
