@@ -5,7 +5,6 @@ setup.py runs this file by its path while the package is built, so it imports th
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -57,7 +56,7 @@ def _release() -> str:
 
 
 def _code_sha256() -> str:
-    total = hashlib.sha256()
-    for file in sorted(f for name in PACKAGES for ending in ("py", "j2") for f in (ROOT / name).rglob(f"*.{ending}")):
-        total.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
+    from underpaint.stages.models.checkpoint import files_digest
+
+    files = (f for name in PACKAGES for f in (ROOT / name).rglob("*") if f.suffix in (".py", ".j2"))
+    return files_digest(ROOT, files)

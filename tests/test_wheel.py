@@ -34,7 +34,7 @@ from underpaint.pipeline.engine.runner import pool
 
 def factory():
     def work(job):
-        import underpaint.pipeline.engine.worker as module
+        import my_model, underpaint.pipeline.engine.worker as module
         return module.__file__
     return work
 
@@ -194,11 +194,19 @@ def test_init_leaves_what_is_there_alone(builder: Path, tmp_path: Path) -> None:
     assert [f.name for f in (tmp_path / "mine").iterdir()] == ["notes"]
 
 
+def where_a_worker_imports(python: Path, folder: Path, **environment: str) -> Path:
+    """The file from which a worker has `underpaint`, while the driver's PYTHONPATH has a model of the recipe's own."""
+    (folder / "own").mkdir()
+    (folder / "own" / "my_model.py").write_text("")
+    (folder / "where.py").write_text(WHERE_A_WORKER_IMPORTS)
+    said = run(python, "where.py", cwd=folder, PYTHONPATH=str(folder / "own"), **environment)
+    return Path(said.splitlines()[-1])
+
+
 def test_workers_of_this_machine_import_the_wheel(builder: Path, tmp_path: Path) -> None:
     here = disturbed(tmp_path / "trainer")
-    (here / "where.py").write_text(WHERE_A_WORKER_IMPORTS)
-    place = run(builder, "where.py", cwd=here).splitlines()[-1]
-    assert Path(place).is_relative_to(builder.parents[1])
+    place = where_a_worker_imports(builder, here)
+    assert place.is_relative_to(builder.parents[1])
 
 
 def test_nodes_of_a_cluster_build_with_the_package_that_they_have(
@@ -210,7 +218,6 @@ def test_nodes_of_a_cluster_build_with_the_package_that_they_have(
     with zipfile.ZipFile(built[0]) as archive:
         archive.extractall(elsewhere)
     started_recipe(builder, here)
-    (here / "where.py").write_text(WHERE_A_WORKER_IMPORTS)
     port, client_port = free_ports(2)
     cluster = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     driver = cluster | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
@@ -223,9 +230,9 @@ def test_nodes_of_a_cluster_build_with_the_package_that_they_have(
                 f"--address=127.0.0.1:{port}", "--num-cpus=2",
             ),
         ):  # fmt: skip
-            place = run(builder, "where.py", cwd=here, **driver).splitlines()[-1]
+            place = where_a_worker_imports(builder, here, **driver)
             run(builder.parent / "underpaint", "build", "mine/recipe.yaml", cwd=here, **driver)
-    assert Path(place).is_relative_to(elsewhere)
+    assert place.is_relative_to(elsewhere)
     assert commits(here / "runs" / "mine" / "corpus") == {built[1]}
 
 

@@ -247,10 +247,12 @@ class Pool:
         return list(ready)
 
     def _start(self) -> Any:
-        threads = {"OMP_NUM_THREADS": str(max(1, int(self.cpus))), "TOKENIZERS_PARALLELISM": "false"}
+        variables = {"OMP_NUM_THREADS": str(max(1, int(self.cpus))), "TOKENIZERS_PARALLELISM": "false"}
+        if own := os.environ.get("PYTHONPATH"):  # a recipe's own python models; behind what the worker's node has
+            variables["PYTHONPATH"] = os.pathsep.join(["${PYTHONPATH}", own])
         return Worker.options(  # type: ignore[attr-defined]
             num_cpus=self.cpus, num_gpus=self.gpus, max_restarts=0, max_task_retries=0,
-            runtime_env={"env_vars": threads},
+            runtime_env={"env_vars": variables},
         ).remote()  # fmt: skip
 
     def close(self) -> None:
