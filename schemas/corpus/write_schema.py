@@ -1,14 +1,11 @@
 """Write the files that follow from the schema: ``python -m underpaint.schemas.corpus.write_schema``.
 
-With ``--check`` they are only compared.
-
 The one module here that touches files: schemas/corpus/underpaint-1.schema.json and the tables in docs/format.md.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from underpaint.schemas.corpus.fields import json_schema, markdown_tables
@@ -44,18 +41,10 @@ def stale() -> list[Path]:
     return [f for f, text in expected.items() if not f.is_file() or f.read_text("utf-8") != text]
 
 
-def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["--check"]):
-        print("usage: python -m underpaint.schemas.corpus.write_schema [--check]", file=sys.stderr)
-        return 2
-    if arguments:
-        for file in stale():
-            print(f"{file}: not up to date; run python -m underpaint.schemas.corpus.write_schema", file=sys.stderr)
-        return int(bool(stale()))
+def main() -> None:
     SCHEMA_FILE.write_text(schema_text(), "utf-8")
     DOCS_FILE.write_text(docs_text(DOCS_FILE.read_text("utf-8")), "utf-8")
-    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    main()
