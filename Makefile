@@ -23,7 +23,7 @@ style: install
 
 lint: style
 	mkdir -p build/types && ln -sfn ../.. build/types/underpaint && ln -sfn ../../benchmarks build/types/benchmarks
-	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml && ../../$(BIN)/lint-imports ../../pyproject.toml
 
 loaders: install
 	$(BIN)/python tests/loaders.py $(CORPUS)

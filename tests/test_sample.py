@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from underpaint.schemas.corpus.fields import MODELS, arrow_fields, json_schema, markdown_tables, rows
+from underpaint.pipeline.corpus.columns import arrow_fields
+from underpaint.schemas.corpus.fields import MODELS, json_schema, markdown_tables, rows
 from underpaint.schemas.corpus.picture import (
     PictureError,
     decode_picture,

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from underpaint.pipeline.cli.corpus_commands import corpus_app
+from underpaint.pipeline.cli.init import init
 from underpaint.pipeline.cli.inspect_pack import inspect_pack
 from underpaint.pipeline.cli.recipe_commands import recipe_app
 from underpaint.pipeline.cli.run_commands import store_app
@@ -27,6 +28,7 @@ app.add_typer(corpus_app)
 app.add_typer(store_app)
 app.add_typer(templates, name="templates")
 app.add_typer(recipe_app, name="recipe")
+app.command(name="init")(init)
 app.command(name="inspect-pack")(inspect_pack)
 app.command(name="select")(select)
 

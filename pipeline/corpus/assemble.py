@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from underpaint.pipeline.engine.graph import YIELDS, Node, canonical
 from underpaint.pipeline.engine.store import Store
+from underpaint.pipeline.installation import code_commit
 from underpaint.pipeline.recipe.benchmark_lists import list_digest
 from underpaint.pipeline.recipe.quotas import cell_name
 from underpaint.pipeline.recipe.recipe import Recipe
@@ -239,14 +238,3 @@ def config_sha256(recipe: Recipe, nodes: Mapping[str, Node]) -> str:
     stages = {name: nodes[name].fingerprint for branch in YIELDS for name in BRANCHES[branch]}
     whole = {"stages": stages, **rest}
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
-
-
-@lru_cache
-def code_commit() -> str:
-    """The commit of the code, as 40 hex digits; zeros outside a git checkout."""
-    try:
-        here = Path(__file__).parent
-        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "0" * 40

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import webdataset
 
-from underpaint.schemas.corpus.fields import arrow_fields
+from underpaint.pipeline.corpus.columns import arrow_fields
 from underpaint.schemas.corpus.sample import Sample, SampleError
 from underpaint.schemas.corpus.subsets import SUBSETS
 from underpaint.schemas.corpus.webdataset import decode, encode

@@ -15,7 +15,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -249,10 +248,12 @@ class Pool:
         return list(ready)
 
     def _start(self) -> Any:
-        threads = {"OMP_NUM_THREADS": str(max(1, int(self.cpus))), "TOKENIZERS_PARALLELISM": "false"}
+        variables = {"OMP_NUM_THREADS": str(max(1, int(self.cpus))), "TOKENIZERS_PARALLELISM": "false"}
+        if own := os.environ.get("PYTHONPATH"):  # a recipe's own python models; behind what the worker's node has
+            variables["PYTHONPATH"] = os.pathsep.join(["${PYTHONPATH}", own])
         return Worker.options(  # type: ignore[attr-defined]
             num_cpus=self.cpus, num_gpus=self.gpus, max_restarts=0, max_task_retries=0,
-            runtime_env={"env_vars": {**threads, "PYTHONPATH": _python_path()}},
+            runtime_env={"env_vars": variables},
         ).remote()  # fmt: skip
 
     def close(self) -> None:
@@ -264,8 +265,3 @@ class Pool:
 
 def _cause(error: RayTaskError) -> Exception:
     return error.cause if isinstance(error.cause, Exception) else error
-
-
-def _python_path() -> str:
-    """The PYTHONPATH of workers: they must find all modules that the driver finds, also a recipe's own models."""
-    return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(Path.cwd())]))

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.installation import ROOT
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, ListError
 from underpaint.pipeline.recipe.calibration_settings import CalibrationSettings
 from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Select, Strict, SubsetShards
@@ -29,6 +30,7 @@ from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
 from underpaint.stages.prompting.tasks import unusable
 from underpaint.stages.prompts import STAGE as PROMPTS
 
+OF_PACKAGE = "underpaint:"  # begins a recipe's path into the package itself
 Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "renderer"]
 
 
@@ -278,13 +280,19 @@ def _load_vocabulary(path: Path) -> Vocabulary:
 
 
 def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
-    """Make paths relative to the recipe absolute. A checkpoint is a path if it begins with a dot, else a hub id."""
+    """Paths relative to the recipe become absolute. A checkpoint is one where it begins with a dot, else a hub id.
+
+    "underpaint:miniature/vocabulary.yaml" is a file of this package, wherever each machine has it installed.
+    """
 
     def path(value: Any) -> Any:
-        return str((root / value).resolve()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        inside = value.removeprefix(OF_PACKAGE)
+        return str(((root if inside == value else ROOT) / inside).resolve())
 
     def folder(value: Any) -> Any:
-        return path(value) if isinstance(value, str) and is_folder(value) else value
+        return path(value) if isinstance(value, str) and (is_folder(value) or value.startswith(OF_PACKAGE)) else value
 
     new = dict(raw)
     if "vocabulary" in raw:

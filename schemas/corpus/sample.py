@@ -57,6 +57,7 @@ def _json_object(value: Any) -> Any:
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Side = Annotated[int, Field(gt=0, multiple_of=SIDE_MULTIPLE)]
+CodeVersion = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9][0-9a-z.]*\+sha256\.[0-9a-f]{64})$")]
 Filled = Annotated[str, Field(min_length=1)]
 JsonObject = Annotated[str, BeforeValidator(_json_object)]
 
@@ -148,8 +149,8 @@ class Sample(Strict):
     template_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = Field(
         description="digest of that template; empty if none"
     )
-    pipeline_commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] = Field(
-        description="commit of the code that made it"
+    pipeline_commit: CodeVersion = Field(
+        description="commit of the code that made it, or its release and digest: `0.1.0+sha256.…`"
     )
     config_sha256: Sha256 = Field(description="digest of the recipe that made it")
     extra: JsonObject = Field(
