@@ -12,12 +12,13 @@ import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import webdataset
 
 from underpaint.schemas.corpus.fields import arrow_fields
 from underpaint.schemas.corpus.sample import Sample, SampleError
@@ -173,8 +174,28 @@ def write_shard(root: Path, plan: ShardPlan, load: Load) -> ShardResult:
 
 def read_shard(path: Path) -> Iterator[tuple[Sample, list[bytes]]]:
     """The samples of a shard with their pictures, one at a time, each checked. Raises SampleError."""
-    for raw in webdataset.WebDataset(str(path), shardshuffle=False):
-        yield decode({f"{raw['__key__']}.{name}": data for name, data in raw.items() if not name.startswith("__")})
+    for _, members in read_members(path):
+        yield decode({name: member.read() for name, member in members.items()})
+
+
+class Member(NamedTuple):
+    """A file of a shard: where its bytes begin, and how to get them while the shard is being read."""
+
+    offset: int
+    read: Callable[[], bytes]
+
+
+def read_members(path: Path) -> Iterator[tuple[str, dict[str, Member]]]:
+    """Every sample's key and its members by their full names; only what is asked for is read."""
+    with tarfile.open(path, "r:") as tar:
+        for key, found in groupby(tar, lambda info: info.name.partition(".")[0]):
+            yield key, {i.name: Member(i.offset_data, partial(_bytes, tar, i)) for i in found}
+
+
+def _bytes(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(info)
+    assert file is not None, info.name
+    return file.read()
 
 
 def manifest_part(shard: Path) -> Path:
