@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from underpaint.pipeline.atomic import whole_file
 from underpaint.schemas.corpus.fields import arrow_fields
 from underpaint.schemas.corpus.sample import Sample, SampleError
 from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
@@ -130,34 +130,26 @@ def write_shard(root: Path, plan: ShardPlan, load: Load) -> ShardResult:
     loader gives other samples than asked.
     """
     target = root / plan.path
-    target.parent.mkdir(parents=True, exist_ok=True)
     if not plan.refs:
         raise ShardError(f"{plan.path}: no samples; empty shards stop training runs")
-    part = target.with_name(target.name + ".tmp")
     rows: list[dict[str, Any]] = []
     suffixes: set[str] = set()
     cells: Counter[tuple[str, str]] = Counter()
-    try:
-        with part.open("wb") as raw:
-            sink = _Digesting(raw)
-            with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
-                for sample, pictures in _loaded(plan, load):
-                    for name, data in encode(sample, pictures):
-                        tar.addfile(_member(name, len(data)), io.BytesIO(data))
-                    fields = sample.to_dict()
-                    del fields["extra"]
-                    rows.append({"shard": plan.path, "position": len(rows), **fields})
-                    suffixes.update(p.name.rpartition(".")[2] for p in sample.images)
-                    cells[sample.polarity, sample.category] += 1
-            raw.flush()
-            os.fsync(raw.fileno())
+    with whole_file(target) as raw:
+        sink = _Digesting(raw)
+        with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
+            for sample, pictures in _loaded(plan, load):
+                for name, data in encode(sample, pictures):
+                    tar.addfile(_member(name, len(data)), io.BytesIO(data))
+                fields = sample.to_dict()
+                del fields["extra"]
+                rows.append({"shard": plan.path, "position": len(rows), **fields})
+                suffixes.update(p.name.rpartition(".")[2] for p in sample.images)
+                cells[sample.polarity, sample.category] += 1
         if len(suffixes) > 1:
             raise ShardError(f"{plan.path}: pictures are {' and '.join(sorted(suffixes))}; use one encoding")
         table = pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA)
         pq.write_table(table, manifest_part(target), compression="zstd")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return ShardResult(
         path=plan.path,
         subset=plan.refs[0].subset,

@@ -7,16 +7,15 @@ wherever one likes, then `finish_corpus` with the results.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.parquet as pq
 
+from underpaint.pipeline.atomic import atomic_write, publish, staging_folder, whole_file
 from underpaint.pipeline.corpus.card import card_text
 from underpaint.pipeline.corpus.card_facts import manifest_facts
 from underpaint.pipeline.corpus.index import (
@@ -45,9 +44,6 @@ from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, croissant
 from underpaint.schemas.corpus.fields import json_schema
 from underpaint.schemas.corpus.sample import SCHEMA
 
-if TYPE_CHECKING:
-    pass
-
 
 def write_corpus(
     out: Path, refs: Iterable[Ref], load: Load, shards: Mapping[tuple[str, str], int], info: CorpusInfo
@@ -66,11 +62,7 @@ def begin_corpus(out: Path) -> Path:
     """A fresh staging folder beside `out`; what an interrupted run left there is deleted."""
     if out.exists():
         raise ShardError(f"{out}: exists already; choose another name or delete it")
-    staging = out.with_name(out.name + ".tmp")
-    if staging.exists():
-        shutil.rmtree(staging)
-    staging.mkdir(parents=True)
-    return staging
+    return staging_folder(out)
 
 
 def finish_corpus(staging: Path, out: Path, results: Sequence[ShardResult], info: CorpusInfo) -> Index:
@@ -91,8 +83,9 @@ def finish_corpus(staging: Path, out: Path, results: Sequence[ShardResult], info
     _write(staging / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
     suffix = suffixes.pop() if suffixes else "webp"
     _write(staging / CARD, card_text(index, manifest_facts(staging / MANIFEST), suffix, info))
-    staging.rename(out)
-    _sync_folder(out.parent)
+    for broken_off in staging.rglob(".*.part"):  # of workers that were killed
+        broken_off.unlink()
+    publish(staging, out)
     return index
 
 
@@ -122,13 +115,9 @@ def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
 
 def _write_manifest(staging: Path, results: Sequence[ShardResult]) -> None:
     """One row a sample, one row group a shard; the shards' own parts are dropped."""
-    target = staging / MANIFEST
-    with target.open("wb") as f:
-        with pq.ParquetWriter(f, MANIFEST_SCHEMA, compression="zstd") as writer:
-            for r in results:
-                writer.write_table(pq.read_table(manifest_part(staging / r.path), schema=MANIFEST_SCHEMA))
-        f.flush()
-        os.fsync(f.fileno())
+    with whole_file(staging / MANIFEST) as f, pq.ParquetWriter(f, MANIFEST_SCHEMA, compression="zstd") as writer:
+        for r in results:
+            writer.write_table(pq.read_table(manifest_part(staging / r.path), schema=MANIFEST_SCHEMA))
     for r in results:
         manifest_part(staging / r.path).unlink()
 
@@ -161,15 +150,4 @@ def _write_wids(staging: Path, results: Sequence[ShardResult]) -> list[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic_write(path, text.encode("utf-8"))

@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
+from underpaint.pipeline.atomic import atomic_write, publish
 from underpaint.pipeline.corpus.assemble import Assembler, Built, code_commit, config_sha256, model_names
 from underpaint.pipeline.corpus.card_facts import model_notes
 from underpaint.pipeline.corpus.figures import read_facts
@@ -26,7 +27,7 @@ from underpaint.pipeline.engine.graph import BRANCHES, YIELDS, build_graph
 from underpaint.pipeline.engine.progress import stage_bar
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.engine.runner import Pool
-from underpaint.pipeline.engine.store import Store, atomic_write
+from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.errors import BuildError, UserError, disk_full
 from underpaint.pipeline.recipe.quotas import shard_numbers
 from underpaint.pipeline.recipe.recipe import Recipe
@@ -68,8 +69,8 @@ def write_shards(run: Run, selection: Selection, console: Console, actors: Pool)
     shutil.rmtree(former, ignore_errors=True)
     if run.corpus.exists():
         run.corpus.rename(former)
-    fresh.rename(run.corpus)
-    (run.root / CHOSEN).replace(run.root / SELECTION)
+    publish(fresh, run.corpus)
+    publish(run.root / CHOSEN, run.root / SELECTION)
     shutil.rmtree(former, ignore_errors=True)
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from underpaint.pipeline.atomic import atomic_write
 from underpaint.pipeline.engine.graph import Node
 from underpaint.stages.common.stage import Outcome
 
@@ -154,17 +153,3 @@ def _may_hold(group: pq.RowGroupMetaData, samples: Sequence[int]) -> bool:
     """By the statistics of the first column, which is `sample` in every table."""
     known = group.column(0).statistics
     return known is None or not known.has_min_max or any(known.min <= s <= known.max for s in samples)
-
-
-def atomic_write(path: Path, data: bytes) -> None:
-    """The file appears whole or not at all: a temporary name beside it, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with part.open("wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
