@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from underpaint.pipeline.recipe.quotas import PAPER, Cells, Quota, largest_remainder, proportional
+from underpaint.stages.common.recipe_paths import RecipePath
 
 
 class Strict(BaseModel):
@@ -110,5 +111,5 @@ class Decontaminate(Strict):
     A line that the grammar reads is compared as a scene, any other by `words` words in a row.
     """
 
-    lists: tuple[str, ...] = ()
+    lists: tuple[RecipePath, ...] = ()
     words: int = Field(default=8, ge=2, le=64)

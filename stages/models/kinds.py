@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from underpaint.stages.common.code_digest import PROJECT, code_digest
+from underpaint.stages.common.recipe_paths import CheckpointPath
 from underpaint.stages.models.checkpoint import folder_digest, folder_fault, is_folder
 
 HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
 # What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
+Dtype = Literal["float32", "bfloat16", "float16"]
 OPEN_CLIP_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
@@ -56,9 +58,8 @@ class CheckpointConfig(ModelConfig):
     """A checkpoint on disk (a folder, relative to the recipe) or a hub id with its commit as `revision`."""
 
     needs: ClassVar[tuple[str, ...]] = ()  # files without which a folder is no such checkpoint
-    checkpoint: str = Field(min_length=1)
+    checkpoint: CheckpointPath = Field(min_length=1)
     revision: str | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = "auto"
     batch: int = Field(default=16, ge=1, le=1024)
 
@@ -85,6 +86,7 @@ class DiffusersConfig(CheckpointConfig):
     needs: ClassVar[tuple[str, ...]] = ("model_index.json",)
     module: ClassVar[str] = "underpaint.stages.models.painter"
     kind: Literal["diffusers"]
+    dtype: Dtype = "float32"
     steps: int = Field(default=12, ge=1, le=200)
     guidance: float = Field(default=1.0, ge=1, le=30)
     picture_guidance: float = Field(default=1.0, ge=1, le=30)
@@ -103,6 +105,7 @@ class TransformersConfig(CheckpointConfig):
     needs: ClassVar[tuple[str, ...]] = ("config.json",)
     module: ClassVar[str] = "underpaint.stages.models.speaker"
     kind: Literal["transformers"]
+    dtype: Dtype = "float32"
     max_new_tokens: int = Field(default=256, ge=1, le=8192)
 
     def load(self) -> Any:
@@ -111,7 +114,7 @@ class TransformersConfig(CheckpointConfig):
         return TransformersSpeaker(self.checkpoint, **self.options())
 
 
-class OpenClipConfig(ModelConfig):
+class OpenClipConfig(CheckpointConfig):
     """A scorer: a folder with its own config, or an OpenCLIP model name with its `pretrained` tag.
 
     A name that begins with "hf-hub:" is a model of the hub; it needs its commit as `revision`.
@@ -120,23 +123,13 @@ class OpenClipConfig(ModelConfig):
     serves: ClassVar[tuple[str, ...]] = ("scorer",)
     module: ClassVar[str] = "underpaint.stages.models.scorer"
     kind: Literal["open_clip"]
-    checkpoint: str = Field(min_length=1)
+    needs: ClassVar[tuple[str, ...]] = ("open_clip_config.json",)
     pretrained: str | None = None
-    revision: str | None = None
-    device: str = "auto"
     batch: int = Field(default=64, ge=1, le=4096)
 
-    def identity(self) -> dict[str, Any]:
-        named = super().identity()
-        if is_folder(self.checkpoint):
-            named["checkpoint"] = folder_digest(Path(self.checkpoint))
-        return named
-
     def missing(self) -> str:
-        if is_folder(self.checkpoint):
-            return folder_fault(Path(self.checkpoint), ("open_clip_config.json",))
-        if self.checkpoint.startswith(HUB):
-            return _unpinned(self.checkpoint, self.revision)
+        if is_folder(self.checkpoint) or self.checkpoint.startswith(HUB):
+            return super().missing()
         if self.pretrained is None:
             return f"the OpenCLIP model {self.checkpoint!r} needs `pretrained`, the tag of its weights"
         return ""

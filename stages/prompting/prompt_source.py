@@ -20,6 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
+from underpaint.stages.common.recipe_paths import RecipePath
+
 KINDS = ".txt, .jsonl, .parquet, .arrow, or a folder that datasets.Dataset.save_to_disk wrote"
 STRIDE = 1024  # lines between two places of a text file that are remembered
 
@@ -41,7 +43,7 @@ class PromptSource(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    path: str = Field(min_length=1)
+    path: RecipePath = Field(min_length=1)
     column: str = Field(default="prompt", min_length=1)
     reader: Literal["writer", "grammar"] = "writer"
     repeat: int = Field(default=1, ge=1)
