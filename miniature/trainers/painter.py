@@ -260,9 +260,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
             run.log(loss=float(loss), **run.averaged(evaluate))
             run.save()
             run.averaged(lambda: _save(model, vae, words, out))
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     _save(model.eval(), vae, words, out)
 
 

@@ -90,8 +90,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss, 64)
         if run.step % 200 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
-    run.save()
-    run.log(**run.averaged(evaluate))
+    run.finish(evaluate)
     out.mkdir(parents=True, exist_ok=True)
     save_file({k: v.to(torch.float16).contiguous() for k, v in run.average.items()}, out / "model.safetensors")
 

@@ -119,8 +119,6 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss, 128)
         if run.step % 200 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     model.encoder.save_pretrained(out)
     words.save_pretrained(out)
