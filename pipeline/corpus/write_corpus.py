@@ -1,14 +1,13 @@
 """The corpus around the shards: index, manifest, digests, wids files and card; published by one rename.
 
-`write_corpus` does all of it in one process. With many workers: `begin_corpus`, then `write_shard` for every plan
-wherever one likes, then `finish_corpus` with the results.
+`begin_corpus`, then `write_shard` for every plan wherever one likes, then `finish_corpus` with the results.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,32 +29,10 @@ from underpaint.pipeline.corpus.index import (
     file_sha256,
     total,
 )
-from underpaint.pipeline.corpus.shard import (
-    MANIFEST_SCHEMA,
-    Load,
-    Ref,
-    ShardError,
-    ShardResult,
-    manifest_part,
-    plan_shards,
-    write_shard,
-)
+from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, ShardError, ShardResult, manifest_part
 from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, croissant
 from underpaint.schemas.corpus.fields import json_schema
 from underpaint.schemas.corpus.sample import SCHEMA
-
-
-def write_corpus(
-    out: Path, refs: Iterable[Ref], load: Load, shards: Mapping[tuple[str, str], int], info: CorpusInfo
-) -> Index:
-    """Write the whole corpus in this process, holding the pictures of one sample at a time.
-
-    The order of `refs` is final but for the first five of each first shard; shuffling and splits are the caller's.
-    Raises ShardError or SampleError, and then leaves `out` as it was.
-    """
-    staging = begin_corpus(out)
-    results = [write_shard(staging, plan, load) for plan in plan_shards(refs, shards)]
-    return finish_corpus(staging, out, results, info)
 
 
 def begin_corpus(out: Path) -> Path:

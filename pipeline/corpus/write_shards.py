@@ -64,7 +64,9 @@ def write_shards(run: Run, selection: Selection, console: Console, actors: Pool)
         report = actors.run(shard_worker, arguments, range(len(plans)), on_done=lambda *_: advance())
     for number, error in sorted(report.errors.items()):
         raise disk_full(run.root, error) or BuildError(f"{plans[number].path}: {type(error).__name__}: {error}")
-    finish_corpus(staging, fresh, list(report.results.values()), _with_figures(info, run, staging))
+    made = repairs(run.nodes["repair"], run.store, run.lots_done()["sampled"])
+    info = replace(info, facts=read_facts(staging), repairs=made)
+    finish_corpus(staging, fresh, list(report.results.values()), info)
     former = run.root / "corpus.old"
     shutil.rmtree(former, ignore_errors=True)
     if run.corpus.exists():
@@ -118,12 +120,6 @@ def _tables(run: Run, chosen: Sequence[Reference]) -> set[str]:
     """The digests of all tables that chosen samples are made from: an endpoint may give other ones for the same lot."""
     branches = {(b, r.sample // run.recipe.lot_size) for r in chosen for b, kinds in YIELDS.items() if r.name in kinds}
     return {run.store.manifest(run.nodes[s], lot)["sha256"] for branch, lot in branches for s in BRANCHES[branch]}
-
-
-def _with_figures(info: CorpusInfo, run: Run, staging: Path) -> CorpusInfo:
-    """The report's figures for the card, from the shards as written and from the store."""
-    made = repairs(run.nodes["repair"], run.store, run.lots_done()["sampled"])
-    return replace(info, facts=read_facts(staging), repairs=made)
 
 
 def _published(corpus: Path) -> tuple[str, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,9 +23,6 @@ class Yield:
     threshold: float
     current: bool  # the recipe's own
     accepted: Quota
-
-    def row(self) -> dict[str, object]:
-        return asdict(self)
 
 
 def yields(pool: CandidatePool, limits: Select) -> list[Yield]:
