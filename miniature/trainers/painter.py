@@ -21,6 +21,7 @@ from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
 from underpaint.miniature.edits import EditCase, random_edit
 from underpaint.miniature.loop import Run
 from underpaint.miniature.scenes import HeldOut
+from underpaint.miniature.tokenizer import ids_of
 from underpaint.miniature.trainers import reader as independent
 from underpaint.miniature.trainers.autoencoder import pixels
 from underpaint.miniature.trainers.reader import COLOURS, NOUNS
@@ -156,7 +157,7 @@ def _pool(
         after.append(_encode(vae, new))
         texts += [c.instruction for c, _ in cases]
         cells += [_cells(c) for c, _ in cases]
-    ids = words(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    ids = ids_of(words, texts)
     return torch.cat(before), torch.cat(after), ids, torch.tensor(cells)
 
 

@@ -75,8 +75,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     held_out = _batch(HeldOut("reader/held out"), 1000)
 
     def evaluate() -> dict[str, float]:
-        noun, colour, back = model(held_out[0])
-        right = torch.cat([noun.argmax(2), colour.argmax(2), back.argmax(1, keepdim=True)], 1) == held_out[1]
+        right = read(model, held_out[0]) == held_out[1]
         return {
             "cell": float((right[:, :4] & right[:, 4:8]).float().mean()),
             "exact": float(right.all(1).float().mean()),

@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerFast
 from underpaint.miniature.loop import Run
 from underpaint.miniature.minimal_edits import KINDS, ScorerCase, minimal_edit, random_case
 from underpaint.miniature.scenes import HeldOut
-from underpaint.miniature.tokenizer import train_tokenizer
+from underpaint.miniature.tokenizer import ids_of, train_tokenizer
 from underpaint.miniature.trainers.autoencoder import pixels
 from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, labels
 from underpaint.miniature.trainers.speaker import Softener
@@ -117,8 +117,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
 
     def encoded(cases: list[ScorerCase]) -> tuple[Tensor, Tensor]:
         x = torch.stack([pixels(render(c.graph, c.seed)) for c in cases])
-        texts = [c.text for c in cases]
-        return x, vocab(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        return x, ids_of(vocab, [c.text for c in cases])
 
     def evaluate() -> dict[str, float]:
         draw = HeldOut("scorer/held out")
@@ -133,10 +132,9 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         return found
 
     def texts_alone() -> None:
-        texts = [random_case(rng) for _ in range(TEXTS)]
-        texts = [c for c in texts if _told(c.graph)]
-        ids = vocab([c.text for c in texts], padding="max_length", truncation=True, return_tensors="pt").input_ids
-        loss = model.reading(model.encode_text(ids), torch.tensor([labels(c.graph) for c in texts]))
+        texts = [c for c in (random_case(rng) for _ in range(TEXTS)) if _told(c.graph)]
+        said = model.encode_text(ids_of(vocab, [c.text for c in texts]))
+        loss = model.reading(said, torch.tensor([labels(c.graph) for c in texts]))
         run.update(loss, len(texts))
         if run.step % 50 == 0:
             print(run.step, round(run.elapsed), "texts", round(float(loss), 3), flush=True)

@@ -17,7 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 from underpaint.miniature.edits import EditCase, random_edit
 from underpaint.miniature.loop import Run
 from underpaint.miniature.scenes import HeldOut
-from underpaint.miniature.tokenizer import train_tokenizer
+from underpaint.miniature.tokenizer import ids_of, train_tokenizer
 from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS
 from underpaint.miniature.world import CELLS, lay_out, vocabulary
 from underpaint.schemas.scenes.edit import Op
@@ -98,10 +98,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
 
     def batch(draw: random.Random, n: int) -> tuple[Tensor, Tensor]:
         cases = [random_edit(draw) for _ in range(n)]
-        ids = words(
-            [c.instruction for c in cases], padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids
-        return ids, torch.tensor([truth(c) for c in cases])
+        return ids_of(words, [c.instruction for c in cases]), torch.tensor([truth(c) for c in cases])
 
     held_out = batch(HeldOut("wording/held out"), 1000)
 
