@@ -42,7 +42,8 @@ def select(
     candidates, benchmarks = run.candidates(), run.recipe.benchmarks()
     selection = choose(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
     quotas = quota_status(run, selection)
-    found, lines = [], quota_lines(quotas)
+    found: list[Any] = []
+    lines = quota_lines(quotas)
     if dry_run:
         found, grid = _grid(run, candidates.table(lots), benchmarks, quotas)
         lines = [", ".join(f"{n} lots {branch}" for branch, n in lots.items()), *lines, "", *grid]
