@@ -71,16 +71,13 @@ def main(
     ]
     words = [_reading(*look) if readings else case.instruction for look, (case, _) in zip(seen, shown, strict=True)]
     sheet(shown, painted, wrong, words).quantize(256).save(out, optimize=True)
-    print(f"{out}: {number} pictures, {sum(wrong)} of them with an error by the reader: {_numbers(wrong)}")
+    numbers = [str(i) for i, error in enumerate(wrong, 1) if error]
+    print(f"{out}: {number} pictures, {sum(wrong)} of them with an error by the reader: {', '.join(numbers) or 'none'}")
 
 
 def _reading(cells: list[Look], background: str) -> str:
     """The four cells in reading order, and the background."""
     return ", ".join([*(" ".join(reversed(look)) if look else "nothing" for look in cells), background])
-
-
-def _numbers(wrong: list[bool]) -> str:
-    return ", ".join(str(i + 1) for i, error in enumerate(wrong) if error) or "none"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from PIL import Image
 from underpaint.miniature.edits import another, random_edit
 from underpaint.miniature.scenes import PAIRS
 from underpaint.miniature.steps import Step, random_step
-from underpaint.miniature.world import CELLS, cell_labels, lay_out, render, vocabulary
+from underpaint.miniature.world import CELLS, cell_labels, free_cells, render, vocabulary
 from underpaint.schemas.scenes.compare import Kind, compare
 from underpaint.schemas.scenes.critique import Critique
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
@@ -151,7 +151,7 @@ def _new_node(step: Step) -> SceneObject | None:
 
 def _faulty_node(rng: random.Random, step: Step, right: SceneObject | None, fault: str) -> SceneObject | None:
     before = step.before or SceneGraph()
-    free = _free(before)
+    free = free_cells(before)
     if fault == "again" or right is None:  # an object that is there already, or an unwanted one
         known = rng.choice(step.prompt.objects)
         if fault == "again" and not before.objects:
@@ -174,10 +174,6 @@ def _faulty_node(rng: random.Random, step: Step, right: SceneObject | None, faul
         if any(d.kind is Kind.WRONG_RELATION for d in compare(after, step.prompt.without(PLACE)).faults):
             false.append(moved)
     return rng.choice(false) if false else None
-
-
-def _free(scene: SceneGraph) -> set[tuple[int, int]]:
-    return set(CELLS) - {cell for cells in lay_out(scene).values() for cell in cells}
 
 
 def _stand(rng: random.Random, node: SceneObject, free: set[tuple[int, int]]) -> SceneObject:
@@ -238,7 +234,7 @@ def picture_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
             continue
         if fault and rng.random() < 0.12 and any(cells):
             _spoil_cells(rng, cells, changed, rng.choice(("colour", "noun")))
-        shown = _one_by_one(cells, back)
+        shown = one_by_one(cells, back)
         critique = inspect_picture(list(shown.objects), back, wanted, vocabulary())
         if bool(critique.findings) == bool(fault):
             break
@@ -259,13 +255,14 @@ def _picture_case(rng: random.Random) -> tuple[SceneGraph | None, str, SceneGrap
         return step.before, instruct(step.before or SceneGraph(), step.edit, vocabulary()), step.after
     case = random_edit(rng)
     if case.kind == "one":  # equal objects, single nodes in the edit, are one node of the description
-        one_by_one = _one_by_one(cell_labels(case.after), case.after.background)
-        grouped = observed_scene(list(one_by_one.objects), one_by_one.background)
+        apart = one_by_one(cell_labels(case.after), case.after.background)
+        grouped = observed_scene(list(apart.objects), apart.background)
         return case.before, case.instruction, grouped
     return case.before, case.instruction, case.after
 
 
-def _one_by_one(cells: Contents, back: str) -> SceneGraph:
+def one_by_one(cells: Contents, back: str) -> SceneGraph:
+    """What four cells hold, each a node on its place."""
     objects = [
         SceneObject(id=f"i{i}", noun=look[0], attributes={"colour": look[1], PLACE: place})
         for i, (look, place) in enumerate(zip(cells, CELLS.values(), strict=True))

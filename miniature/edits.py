@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, replace
 
 from underpaint.miniature.scenes import HeldOut, is_held_out, random_scene
-from underpaint.miniature.world import CELLS, lay_out, vocabulary
+from underpaint.miniature.world import CELLS, free_cells, lay_out, vocabulary
 from underpaint.schemas.scenes.compare import placed
 from underpaint.schemas.scenes.edit import Edit, Op, apply, instruct
 from underpaint.schemas.scenes.grammar import definite
@@ -80,8 +80,7 @@ def _draw(rng: random.Random, kind: str) -> EditCase:
 
 def _move(rng: random.Random, scene: SceneGraph) -> EditCase:
     """Move a single object to a free cell; relations are dropped, since the move may break them."""
-    taken = {cell for cells in lay_out(scene).values() for cell in cells}
-    free = [place for cell, place in CELLS.items() if cell not in taken]
+    free = [CELLS[cell] for cell in CELLS if cell in free_cells(scene)]
     singles = [o for o in scene.objects if o.count == 1]
     if not free or not singles:
         return _draw(rng, "move")
@@ -100,16 +99,16 @@ def _background(rng: random.Random, before: SceneGraph) -> EditCase:
 def _relate(rng: random.Random, scene: SceneGraph) -> EditCase:
     """Move a single object to the first free cell on which a drawn relation to another one holds."""
     scene = scene.model_copy(update={"relations": ()})
-    taken = {cell for cells in lay_out(scene).values() for cell in cells}
+    free = free_cells(scene)
     singles = [o for o in scene.objects if o.count == 1]
-    if len(singles) < 2 or len(taken) == len(CELLS):
+    if len(singles) < 2 or not free:
         return _draw(rng, "relate")
     node, other = rng.sample(singles, 2)
     predicate = rng.choice(SPATIAL)
     for cell, place in CELLS.items():
         moved = node.with_attribute(PLACE, place)
         ends = (moved, other) if predicate not in INVERSE else (other, moved)
-        if cell not in taken and placed(*ends, INVERSE.get(predicate, predicate)):
+        if cell in free and placed(*ends, INVERSE.get(predicate, predicate)):
             edit = Edit(op=Op.MODIFY, target=node.id, node=moved)
             words = vocabulary()
             text = f"Move {definite(node, words)} so that it is {predicate} {definite(other, words)}."

@@ -110,6 +110,12 @@ class Run:
         save_file({k: v.clone().contiguous() for k, v in tensors.items()}, part, metadata=counts)
         part.replace(self.folder / "state.safetensors")
 
+    def finish(self, evaluate: Callable[[], dict[str, float]]) -> None:
+        """Save, log, and leave the averaged weights in the model."""
+        self.save()
+        self.log(**self.averaged(evaluate))
+        self.model.load_state_dict(self.average)
+
     def _restore(self) -> None:
         from safetensors import safe_open
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 
 def train_tokenizer(
@@ -31,3 +32,9 @@ def train_tokenizer(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
         model_max_length=max_length, padding_side="right",
     )  # fmt: skip
+
+
+def ids_of(vocab: PreTrainedTokenizerBase, texts: list[str]) -> Tensor:
+    """Token ids of texts, padded or cut to the tokenizer's length: int64 (N, length)."""
+    ids: Tensor = vocab(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    return ids

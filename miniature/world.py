@@ -72,6 +72,11 @@ def lay_out(graph: SceneGraph) -> dict[str, list[Cell]]:
     return layout
 
 
+def free_cells(graph: SceneGraph) -> set[Cell]:
+    """The cells in which nothing stands."""
+    return set(CELLS) - {cell for cells in lay_out(graph).values() for cell in cells}
+
+
 @lru_cache(maxsize=8)
 def background(name: str) -> Image.Image:
     """The empty background at drawing scale; "" is the blank canvas. Raises ValueError for an unknown one."""

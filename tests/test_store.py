@@ -12,8 +12,9 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from underpaint.pipeline.atomic import atomic_write
 from underpaint.pipeline.engine.graph import build_graph, canonical
-from underpaint.pipeline.engine.store import Store, StoreError, atomic_write
+from underpaint.pipeline.engine.store import Store, StoreError
 from underpaint.pipeline.engine.worker import CodeChanged, stage_worker
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.stages.common import code_digest as code

@@ -6,18 +6,18 @@ import time
 from typing import Any
 
 from underpaint.miniature.dialogue_checks import described, grade
-from underpaint.miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, templates
+from underpaint.miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, one_by_one, templates
 from underpaint.miniature.edits import random_edit
 from underpaint.miniature.measure.painter import paint, read_looks
 from underpaint.miniature.measure.shares import Outcomes
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.steps import random_step
-from underpaint.miniature.world import CELLS, vocabulary
+from underpaint.miniature.world import vocabulary
 from underpaint.schemas.scenes.compare import Verdict, compare
 from underpaint.schemas.scenes.critique import CritiqueError, Judgement, parse_critique
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.inspection import inspect_picture
-from underpaint.schemas.scenes.scene import PLACE, SceneObject
+from underpaint.schemas.scenes.scene import PLACE
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.models.painter import DiffusersPainter
 from underpaint.stages.models.speaker import TransformersSpeaker
@@ -92,12 +92,8 @@ def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n
         requests.append(AskRequest("critique_picture", text, 0, p))
     found: Outcomes = {}
     for (case, _), (cells, back), answer in zip(cases, read_looks(eye, pictures), speaker.ask(requests), strict=True):
-        shown = [
-            SceneObject(id=f"i{i}", noun=look[0], attributes={"colour": look[1], PLACE: place})
-            for i, (look, place) in enumerate(zip(cells, CELLS.values(), strict=True))
-            if look
-        ]
-        truth = inspect_picture(shown, back.replace("blank", ""), case.after, vocabulary())
+        shown = one_by_one(cells, "").objects
+        truth = inspect_picture(list(shown), back.replace("blank", ""), case.after, vocabulary())
         try:
             verdict = parse_critique(answer).verdict
         except CritiqueError:

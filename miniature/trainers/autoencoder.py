@@ -75,9 +75,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         if run.step % 200 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
             run.save()
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     model.eval()
     with torch.no_grad():
         z = torch.cat([model.encode(x).latent_dist.mode() for x in held_out.split(50)])

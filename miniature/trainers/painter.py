@@ -21,6 +21,7 @@ from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
 from underpaint.miniature.edits import EditCase, random_edit
 from underpaint.miniature.loop import Run
 from underpaint.miniature.scenes import HeldOut
+from underpaint.miniature.tokenizer import ids_of
 from underpaint.miniature.trainers import reader as independent
 from underpaint.miniature.trainers.autoencoder import pixels
 from underpaint.miniature.trainers.reader import COLOURS, NOUNS
@@ -159,7 +160,7 @@ def _pool(
         after.append(_encode(vae, new))
         texts += [c.instruction for c, _ in cases]
         cells += [_cells(c) for c, _ in cases]
-    ids = words(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    ids = ids_of(words, texts)
     return torch.cat(before), torch.cat(after), ids, torch.tensor(cells)
 
 
@@ -265,9 +266,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
             run.log(loss=float(loss), **run.averaged(evaluate))
             run.save()
             run.averaged(lambda: _save(model, vae, words, out))
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     _save(model.eval(), vae, words, out)
 
 

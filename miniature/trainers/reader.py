@@ -80,8 +80,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     held_out = _batch(HeldOut("reader/held out"), 1000)
 
     def evaluate() -> dict[str, float]:
-        noun, colour, back = model(held_out[0])
-        right = torch.cat([noun.argmax(2), colour.argmax(2), back.argmax(1, keepdim=True)], 1) == held_out[1]
+        right = read(model, held_out[0]) == held_out[1]
         return {
             "cell": float((right[:, :4] & right[:, 4:8]).float().mean()),
             "exact": float(right.all(1).float().mean()),
@@ -95,8 +94,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss, 64)
         if run.step % 200 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
-    run.save()
-    run.log(**run.averaged(evaluate))
+    run.finish(evaluate)
     out.mkdir(parents=True, exist_ok=True)
     save_file({k: v.to(torch.float16).contiguous() for k, v in run.average.items()}, out / "model.safetensors")
 

@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerFast
 from underpaint.miniature.loop import Run
 from underpaint.miniature.minimal_edits import KINDS, ScorerCase, minimal_edit, random_case
 from underpaint.miniature.scenes import HeldOut
-from underpaint.miniature.tokenizer import train_tokenizer
+from underpaint.miniature.tokenizer import ids_of, train_tokenizer
 from underpaint.miniature.trainers.autoencoder import pixels
 from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, labels
 from underpaint.miniature.trainers.speaker import Softener
@@ -76,8 +76,9 @@ class Scorer(nn.Module):
         clip, n = self.clip, int((ids != 0).sum(1).max())
         x = clip.token_embedding(ids[:, :n]) + clip.positional_embedding[:n]
         x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask[:n, :n]))
-        pooled: Tensor = text_global_pool(x, ids[:, :n], "eos", eos_token_id=clip.text_eos_id)
-        return pooled @ clip.text_projection
+        pooled = text_global_pool(x, ids[:, :n], "eos", eos_token_id=clip.text_eos_id)
+        projected: Tensor = pooled @ clip.text_projection
+        return projected
 
     def reading(self, embedded: Tensor, truth: Tensor) -> Tensor:
         """The loss of reading four cells and background from embeddings (N, WIDTH); `truth` as `labels`, (N, 9)."""
@@ -123,8 +124,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
 
     def encoded(cases: list[ScorerCase]) -> tuple[Tensor, Tensor]:
         x = torch.stack([pixels(render(c.graph, c.seed)) for c in cases])
-        texts = [c.text for c in cases]
-        return x, vocab(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        return x, ids_of(vocab, [c.text for c in cases])
 
     def evaluate() -> dict[str, float]:
         draw = HeldOut("scorer/held out")
@@ -139,10 +139,9 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         return found
 
     def texts_alone() -> None:
-        texts = [random_case(rng) for _ in range(TEXTS)]
-        texts = [c for c in texts if _told(c.graph)]
-        ids = vocab([c.text for c in texts], padding="max_length", truncation=True, return_tensors="pt").input_ids
-        loss = model.reading(model.encode_text(ids), torch.tensor([labels(c.graph) for c in texts]))
+        texts = [c for c in (random_case(rng) for _ in range(TEXTS)) if _told(c.graph)]
+        said = model.encode_text(ids_of(vocab, [c.text for c in texts]))
+        loss = model.reading(said, torch.tensor([labels(c.graph) for c in texts]))
         run.update(loss, len(texts))
         if run.step % 50 == 0:
             print(run.step, round(run.elapsed), "texts", round(float(loss), 3), flush=True)
@@ -170,9 +169,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
             run.log(loss=float(loss), **run.averaged(evaluate))
             run.save()
             run.averaged(lambda: _save(model, vocab, settings, out))
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     _save(model, vocab, settings, out)
 
 

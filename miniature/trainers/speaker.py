@@ -380,8 +380,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
                 run.log(loss=float(loss), **run.averaged(evaluate))
             if run.over():
                 break
-    run.save()
-    run.log(**run.averaged(evaluate))
+    run.finish(evaluate)
 
 
 def _save(model: LlavaForConditionalGeneration, vocab: PreTrainedTokenizerFast, out: Path) -> None:

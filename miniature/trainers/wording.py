@@ -17,7 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 from underpaint.miniature.edits import EditCase, random_edit
 from underpaint.miniature.loop import Run
 from underpaint.miniature.scenes import HeldOut
-from underpaint.miniature.tokenizer import train_tokenizer
+from underpaint.miniature.tokenizer import ids_of, train_tokenizer
 from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS
 from underpaint.miniature.world import CELLS, lay_out, vocabulary
 from underpaint.schemas.scenes.edit import Op
@@ -105,10 +105,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
 
     def batch(draw: random.Random, n: int) -> tuple[Tensor, Tensor]:
         cases = [random_edit(draw) for _ in range(n)]
-        ids = words(
-            [c.instruction for c in cases], padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids
-        return ids, torch.tensor([truth(c) for c in cases])
+        return ids_of(words, [c.instruction for c in cases]), torch.tensor([truth(c) for c in cases])
 
     held_out = batch(HeldOut("wording/held out"), 1000)
 
@@ -126,8 +123,6 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss, 128)
         if run.step % 200 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     model.encoder.save_pretrained(out)
     words.save_pretrained(out)

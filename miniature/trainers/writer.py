@@ -76,7 +76,5 @@ def train(corpus: Path, base: Path, out: Path, hours: float, resume: bool, seed:
                 run.log(loss=float(loss), **run.averaged(evaluate))
             if run.over():
                 break
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     _save(model.llava, vocab, out)

@@ -12,7 +12,7 @@ import typer
 from underpaint.pipeline.cli.terminal import console
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.installation import ROOT
-from underpaint.pipeline.recipe.recipe import OF_PACKAGE
+from underpaint.stages.common.recipe_paths import OF_PACKAGE
 from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import BUILT_IN
 

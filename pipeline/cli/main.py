@@ -118,7 +118,7 @@ def verify(
     if not (corpus / "index.json").exists():
         raise UserError(f"{corpus} holds no corpus (no index.json); give the folder that `underpaint build` named")
     found = read_back(corpus)
-    lines = [": ".join(filter(None, [p.file, p.key, p.field, p.message])) for p in found.problems]
+    lines = list(map(str, found.problems))
     counts = ", ".join(f"{n} {what}" for what, n in found.counts.items())
     lines.append(f"{counts}; {len(found.problems)}{' or more' if found.cut else ''} problems")
     problems = [asdict(p) for p in found.problems]

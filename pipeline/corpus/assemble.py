@@ -59,15 +59,12 @@ class Assembler:
         sample, rows = self.read.get(stage, (-1, []))
         if sample != reference.sample:
             lot = reference.sample // self.recipe.lot_size
-            self._check(stage, lot)
+            if (stage, lot) not in self.checked:
+                self.store.check(self.nodes[stage], lot)
+                self.checked.add((stage, lot))
             rows = self.store.table(self.nodes[stage], lot, samples=[reference.sample]).to_pylist()
             self.read[stage] = reference.sample, rows
         return [r for r in rows if all(r[k] == v for k, v in where.items())]
-
-    def _check(self, stage: str, lot: int) -> None:
-        if (stage, lot) not in self.checked:
-            self.store.check(self.nodes[stage], lot)
-            self.checked.add((stage, lot))
 
     def _prompt(self, reference: Reference) -> tuple[Row, Segment]:
         row = self._rows("prompts", reference)[0]

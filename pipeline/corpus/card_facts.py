@@ -74,10 +74,8 @@ def manifest_facts(manifest: Path) -> CardFacts:
     return CardFacts(
         sizes=", ".join(f"{w}×{h}" for (w, h), _ in sizes.most_common(4)) or "none",
         counts=", ".join(f"{n} in {samples:,}" for n, samples in sorted(counts.items())),
-        scores=[_score(name, subset, found) for (name, subset), found in sorted(values.items())],
+        scores=[
+            {"name": n, "subset": s, "pictures": len(v), "mean": float(np.mean(v)), "low": float(np.quantile(v, 0.05))}
+            for (n, s), v in sorted(values.items())
+        ],
     )
-
-
-def _score(name: str, subset: str, values: list[float]) -> dict[str, Any]:
-    mean, low = float(np.mean(values)), float(np.quantile(values, 0.05))
-    return {"name": name, "subset": subset, "pictures": len(values), "mean": mean, "low": low}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from underpaint.pipeline.corpus.shard import read_members
 from underpaint.schemas.corpus.sample import Sample
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS, SampleKind
 from underpaint.schemas.corpus.webdataset import decode
@@ -44,32 +43,13 @@ def read_facts(corpus: Path, show: int = 0) -> Facts:
     """Read the shards in one pass. Pictures are read only for the first `show` samples of every kind."""
     facts = Facts()
     for shard in sorted(corpus.glob("*/*.tar")):
-        with tarfile.open(shard) as tar:
-            for key, members in _samples(tar):
-                sample = json.loads(_bytes(tar, members["json"]))
-                kind = SUBSETS[sample["subset"]].kind(sample["polarity"])
-                _count(facts, SAMPLE_KINDS[kind], sample)
-                if len(facts.shown[kind]) < show:
-                    whole = {f"{key}.{suffix}": _bytes(tar, member) for suffix, member in members.items()}
-                    facts.shown[kind].append(decode(whole))
+        for key, members in read_members(shard):
+            sample = json.loads(members[f"{key}.json"].read())
+            kind = SUBSETS[sample["subset"]].kind(sample["polarity"])
+            _count(facts, SAMPLE_KINDS[kind], sample)
+            if len(facts.shown[kind]) < show:
+                facts.shown[kind].append(decode({name: member.read() for name, member in members.items()}))
     return facts
-
-
-def _samples(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, tarfile.TarInfo]]]:
-    """(key, its members by suffix) for every sample; a sample ends with its JSON."""
-    members: dict[str, tarfile.TarInfo] = {}
-    for member in tar:
-        key, _, suffix = member.name.partition(".")
-        members[suffix] = member
-        if suffix == "json":
-            yield key, members
-            members = {}
-
-
-def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    assert file is not None, member.name
-    return file.read()
 
 
 def _count(facts: Facts, kind: SampleKind, sample: dict[str, Any]) -> None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import webdataset
 
+from underpaint.pipeline.atomic import whole_file
 from underpaint.pipeline.corpus.columns import arrow_fields
 from underpaint.schemas.corpus.sample import Sample, SampleError
 from underpaint.schemas.corpus.subsets import SUBSETS
@@ -130,34 +131,26 @@ def write_shard(root: Path, plan: ShardPlan, load: Load) -> ShardResult:
     ShardError where the loader gives too few or too many.
     """
     target = root / plan.path
-    target.parent.mkdir(parents=True, exist_ok=True)
     if not plan.refs:
         raise ShardError(f"{plan.path}: no samples; empty shards stop training runs")
-    part = target.with_name(target.name + ".tmp")
     rows: list[dict[str, Any]] = []
     suffixes: set[str] = set()
     cells: Counter[tuple[str, str]] = Counter()
-    try:
-        with part.open("wb") as raw:
-            sink = _Digesting(raw)
-            with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
-                for sample, pictures in _loaded(plan, load):
-                    for name, data in encode(sample, pictures):
-                        tar.addfile(_member(name, len(data)), io.BytesIO(data))
-                    fields = sample.to_dict()
-                    del fields["extra"]
-                    rows.append({"shard": plan.path, "position": len(rows), **fields})
-                    suffixes.update(p.name.rpartition(".")[2] for p in sample.images)
-                    cells[sample.polarity, sample.category] += 1
-            raw.flush()
-            os.fsync(raw.fileno())
+    with whole_file(target) as raw:
+        sink = _Digesting(raw)
+        with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
+            for sample, pictures in _loaded(plan, load):
+                for name, data in encode(sample, pictures):
+                    tar.addfile(_member(name, len(data)), io.BytesIO(data))
+                fields = sample.to_dict()
+                del fields["extra"]
+                rows.append({"shard": plan.path, "position": len(rows), **fields})
+                suffixes.update(p.name.rpartition(".")[2] for p in sample.images)
+                cells[sample.polarity, sample.category] += 1
         if len(suffixes) > 1:
             raise ShardError(f"{plan.path}: pictures are {' and '.join(sorted(suffixes))}; use one encoding")
         table = pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA)
         pq.write_table(table, manifest_part(target), compression="zstd")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return ShardResult(
         path=plan.path,
         subset=plan.refs[0].subset,
@@ -174,8 +167,28 @@ def write_shard(root: Path, plan: ShardPlan, load: Load) -> ShardResult:
 
 def read_shard(path: Path) -> Iterator[tuple[Sample, list[bytes]]]:
     """The samples of a shard with their pictures, one at a time, each checked. Raises SampleError."""
-    for raw in webdataset.WebDataset(str(path), shardshuffle=False):
-        yield decode({f"{raw['__key__']}.{name}": data for name, data in raw.items() if not name.startswith("__")})
+    for _, members in read_members(path):
+        yield decode({name: member.read() for name, member in members.items()})
+
+
+class Member(NamedTuple):
+    """A file of a shard: where its bytes begin, and how to get them while the shard is being read."""
+
+    offset: int
+    read: Callable[[], bytes]
+
+
+def read_members(path: Path) -> Iterator[tuple[str, dict[str, Member]]]:
+    """Every sample's key and its members by their full names; only what is asked for is read."""
+    with tarfile.open(path, "r:") as tar:
+        for key, found in groupby(tar, lambda info: info.name.partition(".")[0]):
+            yield key, {i.name: Member(i.offset_data, partial(_bytes, tar, i)) for i in found}
+
+
+def _bytes(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(info)
+    assert file is not None, info.name
+    return file.read()
 
 
 def manifest_part(shard: Path) -> Path:

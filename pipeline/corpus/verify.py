@@ -169,7 +169,7 @@ def _check_names(folder: Path, index: Index | None, out: Verification) -> list[s
         if match and SUBSETS[match[1]].abbreviation == match[2]:
             paths.append(path)
             numbers.setdefault((match[1], match[3]), []).append(int(match[4]))
-        elif file.suffix == ".tmp":
+        elif file.suffix in (".part", ".tmp"):
             out.say(path, "", "is left from an interrupted run")
         elif file.suffix == ".tar":
             out.say(path, "", "is not named <subset>/<abbreviation>-<split>-<6 digits>.tar")

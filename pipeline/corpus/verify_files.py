@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from huggingface_hub import metadata_load
 
 from underpaint.pipeline.corpus.card import configs, dataset_info
 from underpaint.pipeline.corpus.index import CARD, CROISSANT, file_sha256
@@ -21,15 +22,14 @@ from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, distributi
 def card_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Problem]:
     """Check the parts of README.md that readers depend on: configs and declared features. Its text is free."""
     try:
-        text = (folder / CARD).read_text("utf-8")
-        front = yaml.safe_load(text.split("---\n")[1]) if text.startswith("---\n") else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
+        front = metadata_load(folder / CARD)
+    except (OSError, ValueError, yaml.YAMLError) as e:
         yield Problem(CARD, "", "", _unreadable(e))
         return
     if not isinstance(front, dict):
         yield Problem(CARD, "", "configs", "is missing: the card begins with no front matter; restore the build's")
         return
-    parts = [(subset, split) for subset, split in dict.fromkeys(_part(s.path) for s in shards)]
+    parts = list(dict.fromkeys((s.path.partition("/")[0], s.path.split("-")[1]) for s in shards))
     suffixes = {suffix for s in shards for suffix in s.suffixes} or {"webp"}
     expected = {"configs": configs(parts), "dataset_info": dataset_info(parts, min(suffixes))}
     for name, value in expected.items():
@@ -97,12 +97,6 @@ def manifest_problems(folder: Path, samples: int) -> Iterator[Problem]:
                     yield Problem(MANIFEST, row["id"], "group", message)
     except (OSError, pa.ArrowException) as e:
         yield Problem(MANIFEST, "", "", _unreadable(e))
-
-
-def _part(path: str) -> tuple[str, str]:
-    """ "multi_turn/mtg-train-000000.tar" → ("multi_turn", "train")."""
-    subset, _, name = path.partition("/")
-    return subset, name.split("-")[1]
 
 
 def _unreadable(error: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
+from underpaint.pipeline.atomic import atomic_write, publish
 from underpaint.pipeline.corpus.assemble import Assembler, Built, config_sha256, model_names
 from underpaint.pipeline.corpus.card_facts import model_notes
 from underpaint.pipeline.corpus.figures import read_facts
@@ -26,7 +27,7 @@ from underpaint.pipeline.engine.graph import YIELDS, build_graph
 from underpaint.pipeline.engine.progress import stage_bar
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.engine.runner import Pool
-from underpaint.pipeline.engine.store import Store, atomic_write
+from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.errors import BuildError, UserError, disk_full
 from underpaint.pipeline.installation import code_commit
 from underpaint.pipeline.recipe.quotas import shard_numbers
@@ -65,13 +66,15 @@ def write_shards(run: Run, selection: Selection, console: Console, actors: Pool)
         report = actors.run(shard_worker, arguments, range(len(plans)), on_done=lambda *_: advance())
     for number, error in sorted(report.errors.items()):
         raise disk_full(run.root, error) or BuildError(f"{plans[number].path}: {type(error).__name__}: {error}")
-    finish_corpus(staging, fresh, list(report.results.values()), _with_figures(info, run, staging))
+    made = repairs(run.nodes["repair"], run.store, run.lots_done()["sampled"])
+    info = replace(info, facts=read_facts(staging), repairs=made)
+    finish_corpus(staging, fresh, list(report.results.values()), info)
     former = run.root / "corpus.old"
     shutil.rmtree(former, ignore_errors=True)
     if run.corpus.exists():
         run.corpus.rename(former)
-    fresh.rename(run.corpus)
-    (run.root / CHOSEN).replace(run.root / SELECTION)
+    publish(fresh, run.corpus)
+    publish(run.root / CHOSEN, run.root / SELECTION)
     shutil.rmtree(former, ignore_errors=True)
 
 
@@ -119,12 +122,6 @@ def _tables(run: Run, chosen: Sequence[Reference]) -> set[str]:
     """The digests of all tables from which samples are made; a remote model may give other tables for the same lot."""
     branches = {(b, r.sample // run.recipe.lot_size) for r in chosen for b, kinds in YIELDS.items() if r.name in kinds}
     return {run.store.manifest(run.nodes[s], lot)["sha256"] for branch, lot in branches for s in BRANCHES[branch]}
-
-
-def _with_figures(info: CorpusInfo, run: Run, staging: Path) -> CorpusInfo:
-    """The info with the report's figures added, which are read from the written shards and the store."""
-    made = repairs(run.nodes["repair"], run.store, run.lots_done()["sampled"])
-    return replace(info, facts=read_facts(staging), repairs=made)
 
 
 def _published(corpus: Path) -> tuple[str, str] | None:

@@ -12,9 +12,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from underpaint.pipeline.atomic import atomic_write
 from underpaint.pipeline.engine.candidate_tables import Candidates
 from underpaint.pipeline.engine.graph import LAST, Node, build_graph
-from underpaint.pipeline.engine.store import Store, atomic_write
+from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
 

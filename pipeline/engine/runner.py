@@ -135,42 +135,38 @@ class Pool:
         """
         self._turn(gpus)
         pending, flying, report = deque(jobs), dict[Any, tuple[Any, int]](), Report()
-        raised, crashed = Counter[int](), Counter[int]()
-        failed_starts, unavailable = Counter[bool](), 0
+        failures, failed_starts, unavailable = Counter[tuple[int, bool]](), Counter[bool](), 0
         while flying or pending:
             self._prepare(factory, arguments, len(flying) + len(pending))
             self._feed(pending, flying)
             for ref in self._news([*flying, *self.starting]):
                 if ref in self.starting:
-                    self._count_start(self._started(ref), failed_starts)
+                    self._started(ref, failed_starts)
                     continue
                 actor, job = flying.pop(ref)
                 if actor in self.load:
                     self.load[actor] -= 1
-                try:
-                    report.results[job] = ray.get(ref)
-                    unavailable = 0
+                result, error = _got(ref)
+                if error is None:
+                    report.results[job], unavailable = result, 0
                     if on_done:
-                        on_done(job, report.results[job])
-                except RayTaskError as e:  # the stage itself raised: few attempts
-                    error = _cause(e)
-                    if isinstance(error, ModelUnavailable) and self._dismiss(actor):
-                        unavailable += 1
-                        if unavailable >= UNAVAILABLE:
-                            raise StartError(f"no worker's model answers: {error}") from error
-                    raised[job] += 1
-                    if raised[job] >= ATTEMPTS:
-                        report.errors[job] = error
-                    else:
-                        pending.append(job)
-                except MACHINE_TROUBLE as e:  # the machine failed: the job goes to the front, the actor is dropped
-                    crashed[job] += 1
-                    report.redone += 1
+                        on_done(job, result)
+                    continue
+                machine = isinstance(error, MACHINE_TROUBLE)
+                if machine:
                     self.load.pop(actor, None)
-                    if crashed[job] > REQUEUES:
-                        report.errors[job] = e
-                    else:
-                        pending.appendleft(job)
+                    report.redone += 1
+                elif isinstance(error, ModelUnavailable) and self._dismiss(actor):
+                    unavailable += 1
+                    if unavailable >= UNAVAILABLE:
+                        raise StartError(f"no worker's model answers: {error}") from error
+                failures[job, machine] += 1
+                if failures[job, machine] >= (REQUEUES + 1 if machine else ATTEMPTS):
+                    report.errors[job] = error
+                elif machine:
+                    pending.appendleft(job)
+                else:
+                    pending.append(job)
         return report
 
     def _turn(self, gpus: float) -> None:
@@ -190,28 +186,20 @@ class Pool:
             actor = self.idle.pop() if self.idle else self._start()
             self.starting[actor.prepare.remote(factory, arguments)] = actor
 
-    def _started(self, ref: Any) -> Exception | None:
-        """Take in the result of an actor's start: None where it is ready, else the error."""
-        actor = self.starting.pop(ref)
-        try:
-            ray.get(ref)
-            self.load[actor] = 0
-            return None
-        except RayTaskError as e:
-            ray.kill(actor)
-            return _cause(e)
-        except MACHINE_TROUBLE as e:
-            return e
-
-    def _count_start(self, error: Exception | None, failed: Counter[bool]) -> None:
-        """Raises StartError after too many failed starts in a row; `failed` counts them by "was it the machine".
+    def _started(self, ref: Any, failed: Counter[bool]) -> None:
+        """Raises StartError after too many failures in a row; `failed` counts them by whether the machine was at fault.
 
         In an elastic pool, actors that die with their node say nothing about the models, so far more are allowed.
         """
+        actor = self.starting.pop(ref)
+        _, error = _got(ref)
         if error is None:
+            self.load[actor] = 0
             failed.clear()
             return
         machine = isinstance(error, MACHINE_TROUBLE)
+        if not machine:
+            ray.kill(actor)
         failed[machine] += 1
         if failed[machine] >= (REQUEUES * self.workers if machine and self.elastic else START_FAILURES):
             raise StartError(f"no worker could start: {type(error).__name__}: {error}") from error
@@ -263,5 +251,11 @@ class Pool:
         self.idle, self.load, self.starting = [], {}, {}
 
 
-def _cause(error: RayTaskError) -> Exception:
-    return error.cause if isinstance(error.cause, Exception) else error
+def _got(ref: Any) -> tuple[Any, Exception | None]:
+    """What a call gave, or why it gave nothing: the exception of the stage itself, or one of MACHINE_TROUBLE."""
+    try:
+        return ray.get(ref), None
+    except RayTaskError as e:
+        return None, e.cause if isinstance(e.cause, Exception) else e
+    except MACHINE_TROUBLE as e:
+        return None, e

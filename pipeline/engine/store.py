@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from underpaint.pipeline.atomic import atomic_write, link
 from underpaint.pipeline.engine.graph import Node
 from underpaint.stages.common.stage import Outcome
 
@@ -179,25 +177,3 @@ def _may_hold(group: pq.RowGroupMetaData, samples: Sequence[int]) -> bool:
     """Whether a row group may hold one of these samples, by the statistics of its first column, always `sample`."""
     known = group.column(0).statistics
     return known is None or not known.has_min_max or any(known.min <= s <= known.max for s in samples)
-
-
-def link(source: Path, target: Path) -> None:
-    """The same file under a second name, without a second copy of its bytes where the file system can."""
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def atomic_write(path: Path, data: bytes) -> None:
-    """Write a file such that it appears whole or not at all: under a temporary name, then fsync and rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with part.open("wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -20,17 +21,16 @@ from underpaint.schemas.corpus.picture import Encoding
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.all_stages import STAGES
+from underpaint.stages.common.recipe_paths import OF_PACKAGE, RecipePath
 from underpaint.stages.common.stage import P, Stage
 from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import BUILT_IN, Template, TemplateError, load_templates
 from underpaint.stages.judgement.panel import JudgeParams
-from underpaint.stages.models.checkpoint import is_folder
 from underpaint.stages.models.kinds import KINDS, PLAYED_BY, AnyModel
 from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
 from underpaint.stages.prompting.tasks import unusable
 from underpaint.stages.prompts import STAGE as PROMPTS
 
-OF_PACKAGE = "underpaint:"  # begins a recipe's path into the package itself
 Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "renderer"]
 
 
@@ -90,11 +90,13 @@ class Recipe(Strict):
     license: str = Field(
         default="other", min_length=1, description='of the corpus, for its card: a hub identifier such as "cc-by-4.0"'
     )
-    vocabulary: str = Field(description="a YAML file of words, whose order counts (docs/prompts.md)")
+    vocabulary: RecipePath = Field(description="a YAML file of words, whose order counts (docs/prompts.md)")
     lot_size: int = Field(default=128, ge=1, le=65536, description="prompts a lot: what a worker makes at a time")
     models: dict[str, AnyModel] = Field(min_length=1, description="by a name of your own; each has a kind")
     roles: Roles
-    templates: tuple[str, ...] = Field(default=(), description="folders; a template's id adds it, or replaces another")
+    templates: tuple[RecipePath, ...] = Field(
+        default=(), description="folders; a template's id adds it, or replaces another"
+    )
     template_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="by template id, in place of the file's own; 0 switches it off"
     )
@@ -175,7 +177,7 @@ def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
     """Read a recipe, change these fields, and check it with all files that it names. Raises UserError."""
     raw = _read(path, changes)
     try:
-        recipe = Recipe.model_validate(raw)
+        recipe = Recipe.model_validate(raw, context={"resolve": partial(resolve, path.parent)})
     except ValidationError as e:
         raise UserError("\n".join(f"{path}: {_explain(error, raw)}" for error in e.errors())) from None
     _check_named(recipe, path)
@@ -185,11 +187,20 @@ def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
 def template_folders(path: Path) -> list[Path]:
     """The folders whose templates a recipe uses, in order. Neither folders nor the rest of the recipe are checked."""
     named = _read(path).get("templates")
-    return [BUILT_IN, *map(Path, named if isinstance(named, list) else [])]
+    return [BUILT_IN, *(Path(resolve(path.parent, str(t))) for t in (named if isinstance(named, list) else []))]
+
+
+def resolve(folder: Path, value: str) -> str:
+    """A path of a recipe that lies in `folder`, made absolute.
+
+    "underpaint:miniature/vocabulary.yaml" is a file of this package, wherever each machine has it installed.
+    """
+    inside = value.removeprefix(OF_PACKAGE)
+    return str(((folder.resolve() if inside == value else ROOT) / inside).resolve())
 
 
 def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
-    """The recipe's fields as written, with changes made and paths made absolute. Raises UserError."""
+    """The recipe's fields as written, with changes made. Raises UserError."""
     try:
         raw = load_yaml(path)
     except FileNotFoundError:
@@ -202,7 +213,7 @@ def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]
         raise UserError(f"{path}: a recipe is a mapping of fields, this is a {type(raw).__name__}")
     for field, value in changes:
         _set(raw, field, value)
-    return _absolute(raw, path.parent.resolve())
+    return raw
 
 
 def _set(raw: dict[str, Any], field: str, value: str) -> None:
@@ -277,43 +288,6 @@ def _load_vocabulary(path: Path) -> Vocabulary:
         raise ValueError(f"{path}: field {field}: {_in_words(first)}") from None
     except ValueError as e:
         raise ValueError(f"{path}: {e}") from None
-
-
-def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
-    """Paths relative to the recipe become absolute. A checkpoint is one where it begins with a dot, else a hub id.
-
-    "underpaint:miniature/vocabulary.yaml" is a file of this package, wherever each machine has it installed.
-    """
-
-    def path(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        inside = value.removeprefix(OF_PACKAGE)
-        return str(((root if inside == value else ROOT) / inside).resolve())
-
-    def folder(value: Any) -> Any:
-        return path(value) if isinstance(value, str) and (is_folder(value) or value.startswith(OF_PACKAGE)) else value
-
-    new = dict(raw)
-    if "vocabulary" in raw:
-        new["vocabulary"] = path(raw["vocabulary"])
-    if isinstance(raw.get("templates"), list):
-        new["templates"] = [path(t) for t in raw["templates"]]
-    if isinstance(raw.get("decontaminate"), dict) and isinstance(raw["decontaminate"].get("lists"), list):
-        lists = [str((root / p).resolve()) for p in map(str, raw["decontaminate"]["lists"])]
-        new["decontaminate"] = {**raw["decontaminate"], "lists": lists}
-    if isinstance(raw.get("models"), dict):
-        new["models"] = {
-            name: {**m, "checkpoint": folder(m["checkpoint"])} if isinstance(m, dict) and "checkpoint" in m else m
-            for name, m in raw["models"].items()
-        }
-    source: Any = raw
-    for part in ("stages", "prompts", "source"):
-        source = source.get(part) if isinstance(source, dict) else None
-    if isinstance(source, dict) and "path" in source:
-        prompts = {**raw["stages"]["prompts"], "source": {**source, "path": path(source["path"])}}
-        new["stages"] = {**raw["stages"], "prompts": prompts}
-    return new
 
 
 def _explain(error: Any, raw: dict[str, Any]) -> str:

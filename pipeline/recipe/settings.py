@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from underpaint.pipeline.recipe.quotas import PAPER, Cells, Quota, largest_remainder, proportional
 from underpaint.schemas.corpus.sample import SubsetName
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
+from underpaint.stages.common.recipe_paths import RecipePath
 
 
 class Strict(BaseModel):
@@ -136,5 +137,5 @@ class Decontaminate(Strict):
     A line that the grammar reads is compared as a scene, any other by words in a row.
     """
 
-    lists: tuple[str, ...] = Field(default=(), description="files, relative to the recipe")
+    lists: tuple[RecipePath, ...] = Field(default=(), description="files, relative to the recipe")
     words: int = Field(default=8, ge=2, le=64, description="in a row, in both: then two prompts count as the same")

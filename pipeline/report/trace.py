@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from underpaint.pipeline.corpus.shard import read_members
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.selection.reference import Reference
@@ -25,7 +24,8 @@ def trace(run: Run, id: str) -> dict[str, Any]:
     rows = pq.read_table(listed, columns=["shard", "position"], filters=[("id", "=", id)]).to_pylist()
     if not rows:
         raise UserError(f"{run.corpus} has no sample {id!r}; its ids are in {listed}, column id")
-    members = _members(run.corpus / rows[0]["shard"], id)
+    samples = read_members(run.corpus / rows[0]["shard"])
+    members = next(({n: (m.offset, m.read()) for n, m in found.items()} for key, found in samples if key == id), {})
     sample, _ = decode({name: data for name, (_, data) in members.items()})
     reference = _reference(run, id)
     return {
@@ -37,16 +37,6 @@ def trace(run: Run, id: str) -> dict[str, Any]:
         "sample": {**sample.to_dict(), "extra": json.loads(sample.extra)},
         "store": _store_rows(run, reference),
     }
-
-
-def _members(shard: Path, id: str) -> dict[str, tuple[int, bytes]]:
-    """The sample's members by name: (offset of the bytes in the tar, bytes)."""
-    found = {}
-    with tarfile.open(shard, "r:") as tar:
-        for info in tar:
-            if info.name.partition(".")[0] == id and (file := tar.extractfile(info)):
-                found[info.name] = info.offset_data, file.read()
-    return found
 
 
 def _reference(run: Run, id: str) -> Reference:

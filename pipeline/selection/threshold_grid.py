@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,10 +23,6 @@ class Yield:
     threshold: float
     current: bool  # whether it is the recipe's own threshold
     accepted: Quota
-
-    def row(self) -> dict[str, object]:
-        """The fields as a dict."""
-        return asdict(self)
 
 
 def yields(pool: CandidatePool, limits: Select) -> list[Yield]:

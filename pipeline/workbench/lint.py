@@ -15,12 +15,7 @@ import jsonschema
 from jinja2 import nodes
 
 from underpaint.stages.common.suggest import did_you_mean
-from underpaint.stages.common.templating import (
-    Problem,
-    Template,
-    TemplateError,
-    load_template,
-)
+from underpaint.stages.common.templating import Problem, Template, TemplateError, load_template
 from underpaint.stages.prompting.tasks import FORMATS, TASKS, Finder, Task, parse, unusable
 
 CLAUSE = "What is not painted yet is not a fault."

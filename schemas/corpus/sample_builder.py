@@ -13,7 +13,6 @@ from underpaint.schemas.corpus.sample import (
     SCHEMA,
     OpName,
     Origin,
-    Polarity,
     Sample,
     SampleError,
     Score,
@@ -26,6 +25,7 @@ from underpaint.schemas.corpus.sample import (
     content_sha256,
     first_fault,
 )
+from underpaint.schemas.corpus.subsets import Polarity
 
 
 @dataclass(frozen=True)

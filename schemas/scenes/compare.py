@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
+from scipy.optimize import linear_sum_assignment
 
 from underpaint.schemas.scenes.scene import PLACE, PLACES, Relation, SceneGraph, SceneObject
 
@@ -123,57 +125,22 @@ def match(
 def _assign(costs: Sequence[Sequence[int]]) -> list[int]:
     """Assign each row a column of its own so that the sum of costs is least (the Hungarian method, in n³ steps).
 
-    Among assignments of equal cost it takes the first in lexicographic order. Rows must not outnumber columns.
+    There are no more rows than columns. SciPy gives one of the best assignments; the first of them takes for every row
+    the first column with which the rest can still be that good.
     """
-    costs = _ordered(costs)
-    rows, entry = len(costs), len(costs[0])  # `entry` is an extra column after the last; each new row starts there
-    by_row, by_column = [0] * rows, [0] * (entry + 1)  # potentials: by_row[i] + by_column[j] <= costs[i][j]
-    owner = [-1] * (entry + 1)  # the row assigned to each column; -1 for a free column
-    for row in range(rows):
-        owner[entry] = row
-        here, came_from = _nearest_free(costs, owner, by_row, by_column)
-        while here != entry:
-            owner[here] = owner[came_from[here]]
-            here = came_from[here]
-    taken = {row: column for column, row in enumerate(owner[:entry])}
-    return [taken[row] for row in range(rows)]
 
+    def least(row: int, columns: list[int]) -> int:
+        rest = np.array([[line[j] for j in columns] for line in costs[row:]])
+        return int(rest[linear_sum_assignment(rest)].sum()) if rest.size else 0
 
-def _ordered(costs: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Add a tie-break to the costs: the chosen columns, read as the digits of a number too small to change a sum."""
-    rows, base = len(costs), len(costs[0])
-    digits = [base ** (rows - 1 - i) for i in range(rows)]
-    return [[cost * base**rows + j * digits[i] for j, cost in enumerate(row)] for i, row in enumerate(costs)]
-
-
-def _nearest_free(
-    costs: Sequence[Sequence[int]], owner: list[int], by_row: list[int], by_column: list[int]
-) -> tuple[int, dict[int, int]]:
-    """Find the free column that is cheapest to reach from the entry column (Dijkstra on the reduced costs).
-
-    Returns it, and for each column reached the column before it on the path. Updates the potentials in place.
-    """
-    here = len(costs[0])
-    far = set(range(here))
-    came_from: dict[int, int] = {}
-    lacking: dict[int, tuple[int, int]] = {}  # for columns not reached yet: the reduced cost, and from which column
-    while owner[here] != -1:
-        row = owner[here]
-        for j in far:
-            more = costs[row][j] - by_row[row] - by_column[j]
-            if j not in lacking or more < lacking[j][0]:
-                lacking[j] = more, here
-        reached = min(far, key=lambda j: lacking[j][0])
-        step = lacking[reached][0]
-        for j in (len(costs[0]), *came_from):
-            by_row[owner[j]] += step
-            by_column[j] -= step
-        for j in far:
-            lacking[j] = lacking[j][0] - step, lacking[j][1]
-        came_from[reached] = lacking[reached][1]
-        far.remove(reached)
-        here = reached
-    return here, came_from
+    free, chosen, total = list(range(len(costs[0]))), [], least(0, list(range(len(costs[0]))))
+    for row, line in enumerate(costs):
+        total, column = next(
+            (rest, j) for j in free if line[j] + (rest := least(row + 1, [k for k in free if k != j])) == total
+        )
+        free.remove(column)
+        chosen.append(column)
+    return chosen
 
 
 def _distance(mine: SceneObject, theirs: SceneObject | None) -> int:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from itertools import combinations
+from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -158,22 +157,6 @@ class SceneGraph(BaseModel):
     def key(self) -> str:
         """16 hex digits that name the scene: equal for equal scenes, whatever the ids and the order."""
         return _digest(json.dumps(self.canonical().model_dump(), sort_keys=True))[:16]
-
-    def subgraphs(self) -> Iterator[SceneGraph]:
-        """Every induced subgraph, the empty one and the graph itself included (2^n of them)."""
-        ids = [o.id for o in self.objects]
-        for n in range(len(ids) + 1):
-            for chosen in combinations(ids, n):
-                yield self.restrict(chosen)
-
-    def is_subgraph_of(self, other: SceneGraph) -> bool:
-        """Whether `other` has every node, every relation and (if stated) the background of this graph too."""
-        try:
-            nodes = all(other.node(o.id) == o for o in self.objects)
-        except KeyError:
-            return False
-        mine, theirs = ({r.canonical() for r in g.relations} for g in (self, other))
-        return nodes and mine <= theirs and self.background in ("", other.background)
 
 
 def _digest(*parts: str) -> str:

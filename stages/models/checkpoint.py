@@ -10,11 +10,6 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 
-def is_folder(checkpoint: str) -> bool:
-    """Whether a recipe's checkpoint is a folder rather than a hub id. A loaded recipe has absolute paths."""
-    return checkpoint.startswith(("/", "./", "../"))
-
-
 def folder_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of a folder's files."""
     return files_digest(folder, (p for p in folder.rglob("*") if p.is_file()))

@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from underpaint.stages.common.code_digest import PROJECT, code_digest, code_parts, total
-from underpaint.stages.models.checkpoint import folder_digest, folder_fault, is_folder
+from underpaint.stages.common.recipe_paths import CheckpointPath, is_folder
+from underpaint.stages.models.checkpoint import folder_digest, folder_fault
 
 # Roles that ask for what another role asks for.
 PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
 HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
 # What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
+Dtype = Literal["float32", "bfloat16", "float16"]
 OPEN_CLIP_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 DEVICE = "as torch names it, e.g. `cuda:0`; auto is a GPU where there is one"
 
@@ -68,13 +70,10 @@ class CheckpointConfig(ModelConfig):
     """A checkpoint on disk or on the hub."""
 
     needs: ClassVar[tuple[str, ...]] = ()  # files without which a folder is no such checkpoint
-    checkpoint: str = Field(
+    checkpoint: CheckpointPath = Field(
         min_length=1, description="a hub id, or a folder relative to the recipe that begins with a dot (`./painter`)"
     )
     revision: str | None = Field(default=None, description="a hub checkpoint's commit, all 40 hex digits")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        default="float32", description="of weights and activations"
-    )
     device: str = Field(default="auto", description=DEVICE)
     batch: int = Field(
         default=16, ge=1, le=1024, description="requests a call; it may change bytes, so it is in the fingerprint"
@@ -105,6 +104,7 @@ class DiffusersConfig(CheckpointConfig):
     needs: ClassVar[tuple[str, ...]] = ("model_index.json",)
     module: ClassVar[str] = "underpaint.stages.models.painter"
     kind: Literal["diffusers"] = Field(description="a pipeline of diffusers")
+    dtype: Dtype = Field(default="float32", description="of weights and activations")
     steps: int = Field(default=12, ge=1, le=200, description="of denoising, a picture")
     guidance: float = Field(default=1.0, ge=1, le=30, description="the pipeline's `guidance_scale`; 1 is off")
     picture_guidance: float = Field(
@@ -126,6 +126,7 @@ class TransformersConfig(CheckpointConfig):
     needs: ClassVar[tuple[str, ...]] = ("config.json",)
     module: ClassVar[str] = "underpaint.stages.models.speaker"
     kind: Literal["transformers"] = Field(description="a model of transformers")
+    dtype: Dtype = Field(default="float32", description="of weights and activations")
     max_new_tokens: int = Field(default=256, ge=1, le=8192, description="an answer is cut after so many")
 
     def load(self) -> Any:
@@ -135,34 +136,25 @@ class TransformersConfig(CheckpointConfig):
         return TransformersSpeaker(self.checkpoint, **self.options())
 
 
-class OpenClipConfig(ModelConfig):
+class OpenClipConfig(CheckpointConfig):
     """A scorer: a model of OpenCLIP."""
 
     serves: ClassVar[tuple[str, ...]] = ("scorer",)
     module: ClassVar[str] = "underpaint.stages.models.scorer"
+    needs: ClassVar[tuple[str, ...]] = ("open_clip_config.json",)
     kind: Literal["open_clip"] = Field(description="a model of OpenCLIP")
-    checkpoint: str = Field(
+    checkpoint: CheckpointPath = Field(
         min_length=1,
         description="the name of an OpenCLIP model; `hf-hub:` and the id of one on the hub; or a folder with its own"
         " config, relative to the recipe, that begins with a dot (`./scorer`)",
     )
     pretrained: str | None = Field(default=None, description="the tag of the weights of an OpenCLIP model")
-    revision: str | None = Field(default=None, description="the commit of a model on the hub, all 40 hex digits")
-    device: str = Field(default="auto", description=DEVICE)
     batch: int = Field(default=64, ge=1, le=4096, description="pictures or texts a call")
-
-    def settings(self) -> dict[str, Any]:
-        named = super().settings()
-        if is_folder(self.checkpoint):
-            named["checkpoint"] = folder_digest(Path(self.checkpoint))
-        return named
 
     def missing(self) -> str:
         """Why the model cannot be loaded: a faulty folder, no commit, or no `pretrained` tag; "" where it can."""
-        if is_folder(self.checkpoint):
-            return folder_fault(Path(self.checkpoint), ("open_clip_config.json",))
-        if self.checkpoint.startswith(HUB):
-            return _unpinned(self.checkpoint, self.revision)
+        if is_folder(self.checkpoint) or self.checkpoint.startswith(HUB):
+            return super().missing()
         if self.pretrained is None:
             return f"the OpenCLIP model {self.checkpoint!r} needs `pretrained`, the tag of its weights"
         return ""

@@ -55,18 +55,19 @@ def _stood_in(
     start = next(i for i, s in enumerate(steps) if any(o.id == node.id for o in s.scene.objects))
     end = rng.randint(start + 1, len(steps))  # the mending step comes before step `end` of the plain chain
     mend = Edit(op=Op.MODIFY if kind == "modify" else Op.SWAP, target=node.id, node=node)
-    rebuilt: list[PlannedStep] = []
-    for i, step in enumerate(steps):
-        before = rebuilt[-1].scene if rebuilt else SceneGraph()
-        if i == end:
-            rebuilt.append(PlannedStep(mend, before, apply(before, mend), kind))
-            before = rebuilt[-1].scene
-        scene = step.scene.replace_node(stand_in) if start <= i < end else step.scene
-        rebuilt.append(PlannedStep(_towards(step, scene), before, scene, kind if i == start else ""))
-    if end == len(steps):
-        before = rebuilt[-1].scene
-        rebuilt.append(PlannedStep(mend, before, apply(before, mend), kind))
-    return rebuilt
+    scenes = [s.scene.replace_node(stand_in) if start <= i < end else s.scene for i, s in enumerate(steps)]
+    retold = [_towards(step, scene) for step, scene in zip(steps, scenes, strict=True)]
+    chain = [(e, s, kind if i == start else "") for i, (e, s) in enumerate(zip(retold, scenes, strict=True))]
+    return _walked([*chain[:end], (mend, None, kind), *chain[end:]])
+
+
+def _walked(chain: list[tuple[Edit, SceneGraph | None, str]]) -> list[PlannedStep]:
+    """Steps from (edit, the scene it leads to, detour); without a scene it is what the edit makes of the one before."""
+    steps: list[PlannedStep] = []
+    for edit, scene, detour in chain:
+        before = steps[-1].scene if steps else SceneGraph()
+        steps.append(PlannedStep(edit, before, scene or apply(before, edit), detour))
+    return steps
 
 
 def _towards(step: PlannedStep, scene: SceneGraph) -> Edit:
@@ -112,22 +113,14 @@ def _unwanted(
     start = rng.randrange(len(steps))
     end = rng.randint(start + 1, len(steps))
     join, go = Edit(op=Op.ADD, node=extra), Edit(op=Op.REMOVE, target=extra.id)
-    rebuilt: list[PlannedStep] = []
+    chain: list[tuple[Edit, SceneGraph | None, str]] = []
     for i, step in enumerate(steps):
-        before = rebuilt[-1].scene if rebuilt else SceneGraph()
-        if i == end:
-            rebuilt.append(PlannedStep(go, before, apply(before, go), "remove"))
-            before = rebuilt[-1].scene
-        scene = step.scene
-        if start < i < end:
-            scene = scene.model_copy(update={"objects": (extra, *scene.objects)})
-        rebuilt.append(PlannedStep(step.edit, before, scene))
-        if i == start:
-            rebuilt.append(PlannedStep(join, scene, apply(scene, join), "remove"))
-    if end == len(steps):
-        before = rebuilt[-1].scene
-        rebuilt.append(PlannedStep(go, before, apply(before, go), "remove"))
-    return rebuilt
+        there = start < i < end
+        scene = step.scene.model_copy(update={"objects": (extra, *step.scene.objects)}) if there else step.scene
+        chain.append((step.edit, scene, ""))
+    chain.insert(end, (go, None, "remove"))
+    chain.insert(start + 1, (join, None, "remove"))
+    return _walked(chain)
 
 
 def _extra(goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> SceneObject | None:

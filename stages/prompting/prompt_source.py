@@ -20,6 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
+from underpaint.stages.common.recipe_paths import RecipePath
+
 KINDS = ".txt, .jsonl, .parquet, .arrow, or a folder that datasets.Dataset.save_to_disk wrote"
 STRIDE = 1024  # a text file's reader remembers the offset of every STRIDE-th line
 
@@ -36,7 +38,7 @@ class PromptSource(BaseModel):
     """A list of prompts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    path: str = Field(min_length=1, description=f"relative to the recipe: {KINDS}")
+    path: RecipePath = Field(min_length=1, description=f"relative to the recipe: {KINDS}")
     column: str = Field(
         default="prompt", min_length=1, description="where the prompts stand, in all formats but plain text"
     )

@@ -18,13 +18,7 @@ from underpaint.schemas.scenes.compare import Kind
 from underpaint.schemas.scenes.critique import Critique, critique_schema, parse_critique
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.common.suggest import did_you_mean
-from underpaint.stages.common.templating import (
-    ENVIRONMENT,
-    Problem,
-    Template,
-    front_lines,
-    line_of,
-)
+from underpaint.stages.common.templating import ENVIRONMENT, Problem, Template, front_lines, line_of
 from underpaint.stages.prompting.enriching import long_text
 from underpaint.stages.prompting.parsing import parse_scene
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
+from underpaint.pipeline.atomic import link
 from underpaint.pipeline.corpus.exports.folder import corpus_index, fresh_folder
 from underpaint.pipeline.corpus.index import Index
-from underpaint.pipeline.engine.store import link
 from underpaint.pipeline.errors import UserError
 from underpaint.schemas.corpus.subsets import SUBSETS
 

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from underpaint.pipeline.atomic import publish, staging_folder
 from underpaint.pipeline.corpus.index import Index
 from underpaint.pipeline.errors import UserError
 
@@ -35,12 +36,10 @@ def fresh_folder(out: Path) -> Iterator[Path]:
     """
     if out.exists():
         raise UserError(f"{out} exists already; give another --out or delete it")
-    staging = out.with_name(out.name + ".tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    staging = staging_folder(out)
     try:
         yield staging
-        staging.rename(out)
+        publish(staging, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
