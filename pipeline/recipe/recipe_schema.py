@@ -1,7 +1,7 @@
 """The fields of a recipe for editors and for people: ``python -m underpaint.pipeline.recipe.recipe_schema [--check]``.
 
-It writes recipes/recipe.schema.json and docs/recipe.md from the descriptions at the fields, and the graph of stages into
-docs/architecture.md; with ``--check`` the files are only compared.
+It writes recipes/recipe.schema.json and docs/recipe.md from the descriptions at the fields, and the graph of the stages
+into docs/architecture.md; with ``--check`` the files are only compared.
 """
 
 from __future__ import annotations
