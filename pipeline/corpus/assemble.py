@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from underpaint.pipeline.engine.graph import YIELDS, Node, canonical
 from underpaint.pipeline.engine.store import Store
@@ -27,14 +27,33 @@ from underpaint.schemas.scenes.critique import Critique
 from underpaint.schemas.scenes.edit import Op, read_instruction
 from underpaint.schemas.scenes.grammar import GrammarError
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.alignment import AlignmentRow
 from underpaint.stages.all_stages import BRANCHES
+from underpaint.stages.check import CheckRow
+from underpaint.stages.common.rows import PictureColumns, StepRow
+from underpaint.stages.conflict import ConflictRow
+from underpaint.stages.draft import DraftRow
 from underpaint.stages.judgement.entailment import read_scene
+from underpaint.stages.judgement.panel import JudgedColumns
+from underpaint.stages.plan import PlanRow
+from underpaint.stages.prompts import PromptRow
+from underpaint.stages.repair import RepairRow
+from underpaint.stages.rollout import RolloutRow
+from underpaint.stages.score import ScoreRow
 
-Row = dict[str, Any]
+Row = TypeVar("Row")
 Built = tuple[Sample, list[bytes]]
 STORED_AS = "webp-lossless"
 GRAMMAR = "grammar"  # named as the author of texts that no model wrote
 PAINTERS = ("painter", "sketcher")  # the roles that paint shipped pictures
+
+
+class StepPicture(StepRow, PictureColumns):
+    """A picture, and the step that it belongs to."""
+
+
+class JudgedStep(StepRow, JudgedColumns):
+    """A step, and what the judge said of it."""
 
 
 class Assembler:
@@ -44,7 +63,7 @@ class Assembler:
         self.recipe, self.nodes, self.store = recipe, nodes, store
         self.commit = code_commit()
         self.config = config_sha256(recipe, nodes)
-        self.read: dict[str, tuple[int, list[Row]]] = {}  # by stage, the last sample read and its rows
+        self.read: dict[str, tuple[int, list[Any]]] = {}  # by stage, the last sample read and its rows
         self.names = model_names(recipe) | {GRAMMAR: (GRAMMAR, "")}
         self.settings = {role: _settings(recipe, role) for role in PAINTERS}  # cached: it reads checkpoints
         self.words = recipe.words()
@@ -55,19 +74,20 @@ class Assembler:
         make = {MULTI_TURN: self._multi_turn, CONFLICT: self._conflict, ALIGNMENT: self._alignment}
         return make[reference.kind.subset](reference)
 
-    def _rows(self, stage: str, reference: Reference, **where: int) -> list[Row]:
-        sample, rows = self.read.get(stage, (-1, []))
+    def _rows(self, stage: str, row: type[Row], reference: Reference, **where: int) -> list[Row]:
+        """The sample's rows of a stage's table, `row` being their class, where these columns have these values."""
+        sample, found = self.read.get(stage, (-1, []))
         if sample != reference.sample:
             lot = reference.sample // self.recipe.lot_size
             if (stage, lot) not in self.checked:
                 self.store.check(self.nodes[stage], lot)
                 self.checked.add((stage, lot))
-            rows = self.store.table(self.nodes[stage], lot, samples=[reference.sample]).to_pylist()
-            self.read[stage] = reference.sample, rows
-        return [r for r in rows if all(r[k] == v for k, v in where.items())]
+            found = self.store.table(self.nodes[stage], lot, samples=[reference.sample]).to_pylist()
+            self.read[stage] = reference.sample, found
+        return [r for r in found if all(r[k] == v for k, v in where.items())]
 
-    def _prompt(self, reference: Reference) -> tuple[Row, Segment]:
-        row = self._rows("prompts", reference)[0]
+    def _prompt(self, reference: Reference) -> tuple[PromptRow, Segment]:
+        row = self._rows("prompts", PromptRow, reference)[0]
         return row, text_segment("prompt", 0, row["prompt"], loss=0)
 
     def _scored(
@@ -76,29 +96,29 @@ class Assembler:
         model, revision = self.names["scorer"]
         return [
             Score(name=f"clip_{r['name']}", model=model, revision=revision, value=float(r["value"]))
-            for r in self._rows(stage, reference, rollout=reference.rollout, step=step, attempt=attempt)
+            for r in self._rows(stage, ScoreRow, reference, rollout=reference.rollout, step=step, attempt=attempt)
             if r["name"] in names
         ]
 
-    def _agreement(self, row: Row) -> Score:
+    def _agreement(self, agreement: float) -> Score:
         model, revision = self.names["judge"]
-        return Score(name="judge_agreement", model=model, revision=revision, value=float(row["agreement"]))
+        return Score(name="judge_agreement", model=model, revision=revision, value=float(agreement))
 
-    def _picture(self, row: Row, origin: str, scores: list[Score]) -> NewPicture:
-        painter = painted_by(row, origin)
+    def _picture(self, row: PictureColumns, origin: str, scores: list[Score], method: str = "") -> NewPicture:
+        painter = painted_by(origin, method)
         model, revision = self.names[painter]
         data, encoding = row["picture"], self.recipe.shards.encoding
         if encoding != STORED_AS:
             data = encode_picture(decode_picture(data), encoding)
         return NewPicture(data, origin, model, revision, row["seed"], self.settings[painter], scores)  # type: ignore[arg-type]
 
-    def _sketch(self, number: int, row: Row, origin: str) -> Segment:
+    def _sketch(self, number: int, row: StepPicture, origin: str, method: str = "") -> Segment:
         """A picture segment. The policy's own drafts are context; pictures of the painter are targets."""
-        model, revision = self.names[painted_by(row, origin)]
+        model, revision = self.names[painted_by(origin, method)]
         stage, loss = "repaint" if origin == "correction" else "sketch", int(origin != "self_sample")
         return image_segment(stage, row["step"], number, loss=loss, model=model, revision=revision, seed=row["seed"])  # type: ignore[arg-type]
 
-    def _plan(self, row: Row, loss: int, verdict: str = "") -> Segment:
+    def _plan(self, row: RolloutRow, loss: int, verdict: str = "") -> Segment:
         """The plan segment of a step that the policy wrote."""
         model, revision = self.names["writer"]
         text = plan_text(row["instruction"], row["description"])
@@ -108,14 +128,14 @@ class Assembler:
             revision=revision, seed=row["writer_seed"],
         )  # fmt: skip
 
-    def _said(self, stage: str, row: Row, text: str, verdict: str = "") -> Segment:
+    def _said(self, stage: str, row: JudgedStep, text: str, verdict: str = "") -> Segment:
         step, (model, revision) = row["step"], self.names[row["decided_by"]]
         return text_segment(stage, step, text, loss=1, verdict=verdict, model=model, revision=revision)  # type: ignore[arg-type]
 
     def _multi_turn(self, reference: Reference) -> Built:
         prompt, first = self._prompt(reference)
-        plan, drafts = self._rows("plan", reference), self._rows("draft", reference)
-        checks = {r["step"]: r for r in self._rows("check", reference)}
+        plan, drafts = self._rows("plan", PlanRow, reference), self._rows("draft", DraftRow, reference)
+        checks = {r["step"]: r for r in self._rows("check", CheckRow, reference)}
         segments, pictures = [first], []
         for number, (step, draft) in enumerate(zip(plan, drafts, strict=True)):
             text = plan_text(step["instruction"], step["description"])
@@ -123,14 +143,16 @@ class Assembler:
             origin = "edit" if number else "t2i"
             segments.append(self._sketch(number, draft, origin))
             scores = self._scored("score_drafts", reference, step["step"], ("picture_text", "neighbour"))
-            pictures.append(self._picture(draft, origin, [*scores, self._agreement(checks[step["step"]])]))
+            agreement = self._agreement(checks[step["step"]]["agreement"])
+            pictures.append(self._picture(draft, origin, [*scores, agreement]))
         detour = next((s["detour"] for s in plan if s["detour"]), "")
         extra = {"scene": json.loads(prompt["scene"]), "detour": detour}
-        return self._build(reference, True, segments, pictures, {}, extra)
+        return self._build(reference, True, segments, pictures, None, extra)
 
-    def _history(self, reference: Reference) -> tuple[list[Row], list[Segment], list[NewPicture]]:
+    def _history(self, reference: Reference) -> tuple[list[RolloutRow], list[Segment], list[NewPicture]]:
         """The rollout's rows up to the judged step, and segments and pictures of the steps before it, as context."""
-        steps = [r for r in self._rows("rollout", reference, rollout=reference.rollout) if r["step"] <= reference.step]
+        rollout = self._rows("rollout", RolloutRow, reference, rollout=reference.rollout)
+        steps = [r for r in rollout if r["step"] <= reference.step]
         segments, pictures = [], []
         for number, row in enumerate(steps[:-1]):
             segments += [self._plan(row, 0), self._sketch(number, row, "self_sample")]
@@ -139,7 +161,7 @@ class Assembler:
 
     def _conflict(self, reference: Reference) -> Built:
         prompt, first = self._prompt(reference)
-        row = self._rows("conflict", reference, rollout=reference.rollout, step=reference.step)[0]
+        row = self._rows("conflict", ConflictRow, reference, rollout=reference.rollout, step=reference.step)[0]
         critique = Critique.model_validate_json(row["critique"])
         steps, before, pictures = self._history(reference)
         segments = [first, *before, self._plan(steps[-1], 0)]
@@ -150,25 +172,26 @@ class Assembler:
 
     def _alignment(self, reference: Reference) -> Built:
         prompt, first = self._prompt(reference)
-        row = self._rows("alignment", reference, rollout=reference.rollout, step=reference.step)[0]
+        row = self._rows("alignment", AlignmentRow, reference, rollout=reference.rollout, step=reference.step)[0]
         critique = Critique.model_validate_json(row["critique"])
-        step = self._rows("rollout", reference, rollout=reference.rollout, step=reference.step)[0]
+        step = self._rows("rollout", RolloutRow, reference, rollout=reference.rollout, step=reference.step)[0]
         segments = [first, self._plan(step, 0), self._sketch(0, step, "self_sample")]
         scores = self._scored("score_alignment", reference, reference.step, ("picture_text",))
-        pictures = [self._picture(step, "self_sample", [*scores, self._agreement(row)])]
+        pictures = [self._picture(step, "self_sample", [*scores, self._agreement(row["agreement"])])]
         segments.append(self._said("inspect", row, critique.analysis, critique.verdict.value))
         if row["polarity"] == "negative":
             segments.append(self._said("refine", row, refine_text(critique.correction)))
             where = {"rollout": reference.rollout, "step": reference.step, "attempt": row["tries"]}
-            repair = self._rows("repair", reference, **where)[0]
-            segments.append(self._sketch(1, repair, "correction"))
+            repair = self._rows("repair", RepairRow, reference, **where)[0]
+            segments.append(self._sketch(1, repair, "correction", repair["method"]))
             names = ("picture_text", "margin", "neighbour")
             better = self._scored("score_alignment", reference, reference.step, names, row["tries"])
-            pictures.append(self._picture(repair, "correction", [*better, self._agreement(repair)]))
-        extra = self._judged(prompt, row) | {"tries": row["tries"], "repair": row["repair"]}
+            better.append(self._agreement(repair["agreement"]))
+            pictures.append(self._picture(repair, "correction", better, repair["method"]))
+        extra = {**self._judged(prompt, row), "tries": row["tries"], "repair": row["repair"]}
         return self._build(reference, False, segments, pictures, row, extra)
 
-    def _judged(self, prompt: Row, row: Row) -> dict[str, Any]:
+    def _judged(self, prompt: PromptRow, row: JudgedColumns) -> dict[str, Any]:
         critique = json.loads(row["critique"])
         said = {"critique": critique, "answers": row["answers"]}
         said |= {"arbiter": row["arbiter"]} if row["arbiter"] else {}
@@ -176,21 +199,22 @@ class Assembler:
 
     def _build(
         self, reference: Reference, complete: bool, segments: list[Segment], pictures: list[NewPicture],
-        judged: Row, extra: dict[str, Any],
+        judged: JudgedColumns | None, extra: dict[str, Any],
     ) -> Built:  # fmt: skip
+        template = (judged["template"], judged["template_sha256"]) if judged else ("", "")
         sample = build_sample(
             id=reference.id, subset=reference.subset, split=reference.split,  # type: ignore[arg-type]
             polarity=reference.kind.polarity, complete=complete, category=reference.category, group=reference.group,
-            parent=_trajectory(reference), segments=segments, pictures=pictures, template=judged.get("template", ""),
-            template_sha256=judged.get("template_sha256", ""), pipeline_commit=self.commit,
+            parent=_trajectory(reference), segments=segments, pictures=pictures, template=template[0],
+            template_sha256=template[1], pipeline_commit=self.commit,
             config_sha256=self.config, extra=extra,
         )  # fmt: skip
         return sample, [p.data for p in pictures]
 
 
-def painted_by(row: Row, origin: str) -> str:
-    """The role that painted a row's picture. A repair by a sibling is a draft of another rollout, so the sketcher's."""
-    return "sketcher" if origin == "self_sample" or row.get("method") == "sibling" else "painter"
+def painted_by(origin: str, method: str = "") -> str:
+    """The role that painted a picture. A repair by a sibling is a draft of another rollout, so the sketcher's."""
+    return "sketcher" if origin == "self_sample" or method == "sibling" else "painter"
 
 
 def read_op(instruction: str, so_far: str, vocabulary: Vocabulary) -> OpName:
@@ -206,7 +230,7 @@ def op_name(op: str) -> OpName:
     return "add" if op == Op.PAINT else Op(op).value  # type: ignore[return-value]
 
 
-def _settings(recipe: Recipe, role: str) -> Row:
+def _settings(recipe: Recipe, role: str) -> dict[str, Any]:
     """A model's identity without its checkpoint, which the sample's `revision` already covers."""
     return {k: v for k, v in recipe.model_for(role).identity().items() if k != "checkpoint"}
 

@@ -14,6 +14,8 @@ from underpaint.schemas.corpus.subsets import SUBSETS, kinds_of
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.compare import Kind
 from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+from underpaint.stages.calibration import CalibrationRow
+from underpaint.stages.common.rows import rows
 
 FIGURES = {
     "precision": "of the cases called wrong, those that are",
@@ -63,31 +65,28 @@ class SideFigures:
         return {**shares, "kinds": kinds, "unanswered": self.unanswered, "aside": self.aside}
 
 
-Row = Mapping[str, Any]
-
-
 def read_calibration(recipe: Recipe, nodes: Mapping[str, Node], store: Store) -> dict[Side, SideFigures]:
     """The figures by side, from the lots that are done; empty where there are none."""
-    node, rows, failed = nodes["calibration"], [], {side: 0 for side in Side}
+    node, cases, failed = nodes["calibration"], list[CalibrationRow](), {side: 0 for side in Side}
     for lot in range(recipe.calibration.lots(recipe.lot_size)):
         if not store.is_done(node, lot):
             continue
         columns = ["side", "fault", "incomplete", "truth", "verdict", "critique", "own_verdicts"]
-        rows += store.table(node, lot, columns).to_pylist()
+        cases += rows(store.table(node, lot, columns), CalibrationRow)
         for failure in store.failures(node, lot):
             failed[Side(failure["side"])] += 1
-    by_side = {side: [r for r in rows if r["side"] == side.value] for side in Side}
+    by_side = {side: [r for r in cases if r["side"] == side.value] for side in Side}
     return {s: figures(found, failed[s]) for s, found in by_side.items() if found or failed[s]}
 
 
-def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
-    """Of rows of the calibration (`stages.calibration.CalibrationRow`), all of one side."""
-    known = [r for r in rows if not beyond(_kinds(r["critique"]))]
-    answered = Share(len(rows), len(rows) + unanswered)
-    aside, rows = len(rows) - len(known), known
-    wrong = [r for r in rows if r["fault"]]
-    right = [r for r in rows if not r["fault"]]
-    named = [(_kinds(r["truth"]), _kinds(r["critique"]), r) for r in rows]
+def figures(cases: Sequence[CalibrationRow], unanswered: int = 0) -> SideFigures:
+    """The figures of one side, from its cases and the number of those without an answer that counts."""
+    known = [r for r in cases if not beyond(_kinds(r["critique"]))]
+    answered = Share(len(cases), len(cases) + unanswered)
+    aside, cases = len(cases) - len(known), known
+    wrong = [r for r in cases if r["fault"]]
+    right = [r for r in cases if not r["fault"]]
+    named = [(_kinds(r["truth"]), _kinds(r["critique"]), r) for r in cases]
     kinds = {}
     for kind in sorted({k for truth, _, _ in named for k in truth}):
         there = [(found, r) for truth, found, r in named if kind in truth]
@@ -97,13 +96,13 @@ def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
             precision=_share(kind in truth for truth, found, _ in named if kind in found),
         )
     return SideFigures(
-        precision=_share(bool(r["fault"]) for r in rows if _called_wrong(r)),
+        precision=_share(bool(r["fault"]) for r in cases if _called_wrong(r)),
         recall=_share(_called_wrong(r) for r in wrong),
         incomplete_accepted=_share(not _called_wrong(r) for r in right if r["incomplete"]),
         complete_accepted=_share(not _called_wrong(r) for r in right if not r["incomplete"]),
         own_verdicts=_share(
             (own == Judgement.CONFLICT.value) == bool(r["fault"]) and own != ""
-            for r in rows
+            for r in cases
             for own in r["own_verdicts"]
         ),
         answered=answered,
@@ -113,7 +112,7 @@ def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
     )
 
 
-def _called_wrong(row: Row) -> bool:
+def _called_wrong(row: CalibrationRow) -> bool:
     return bool(row["verdict"] == Judgement.CONFLICT.value)
 
 

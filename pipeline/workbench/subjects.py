@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from underpaint.pipeline.engine.graph import Node
 from underpaint.pipeline.engine.run_folder import Run
@@ -12,11 +11,14 @@ from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages import prompts as prompts_stage
 from underpaint.stages.common.ledger import Unit
+from underpaint.stages.common.rows import key_of, rows
 from underpaint.stages.common.seeds import derive_random
 from underpaint.stages.common.templating import Template
 from underpaint.stages.prompting.enriching import Enrichment
 from underpaint.stages.prompting.parsing import known_words
 from underpaint.stages.prompting.tasks import TASKS
+from underpaint.stages.prompts import PromptRow
+from underpaint.stages.rollout import RolloutRow
 
 WORDS = ("so_far", "instruction", "description")
 
@@ -67,15 +69,15 @@ def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]])
     words, length = run.recipe.words(), str((run.recipe.params(prompts_stage.STAGE).enrich or Enrichment()).words)
     samples = sorted({sample for sample, _, _ in keys})
     prompts = Node(run.nodes["prompts"].stage, rollout.upstream["prompts"], {}, {})
-    asked = {r["sample"]: r for r in run.store.table(prompts, lot, samples=samples).to_pylist()}
-    rows = run.store.table(rollout, lot, samples=samples).to_pylist()
-    steps: dict[tuple[int, int, int], dict[str, Any]] = {(r["sample"], r["rollout"], r["step"]): r for r in rows}
+    asked = {r["sample"]: r for r in rows(run.store.table(prompts, lot, samples=samples), PromptRow)}
+    steps = {key_of(r): r for r in rows(run.store.table(rollout, lot, samples=samples), RolloutRow)}
     found = []
     for key in keys:
         sample, number, step = key
         row, before = steps[key], steps.get((sample, number, step - 1))
         scene = SceneGraph.model_validate_json(asked[sample]["scene"])
-        variables = {"prompt": asked[sample]["prompt"], **{k: row[k] for k in WORDS}, **known_words(words)}
+        said = {"so_far": row["so_far"], "instruction": row["instruction"], "description": row["description"]}
+        variables = {"prompt": asked[sample]["prompt"], **said, **known_words(words)}
         variables |= {"facts": describe(scene, words), "words": length}
         earlier = before["picture"] if before else None
         found.append(Subject(Unit(*key), variables, scene, row["picture"], earlier, key))

@@ -21,7 +21,9 @@ from underpaint.schemas.scenes.grammar import GrammarError, read
 from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
 from underpaint.schemas.scenes.scene import SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.calibration import CalibrationRow
 from underpaint.stages.common.ledger import Unit
+from underpaint.stages.common.rows import rows
 from underpaint.stages.judgement.entailment import read_scene
 from underpaint.stages.models.kinds import DrawnConfig
 
@@ -94,13 +96,17 @@ def _truth(
 def calibration_cases(run: Run, side: Side, number: int) -> tuple[list[Subject], list[Truth | None], Vocabulary]:
     """Up to `number` stored calibration cases of a side, in order; their truths; and the vocabulary of their texts."""
     node = run.store.newest(run.nodes["calibration"])
-    rows = [r for lot in run.store.done(node) for r in run.store.table(node, lot).to_pylist()] if node else []
-    mine = [r for r in rows if r["side"] == side.value][:number]
+    done = run.store.done(node) if node else []
+    cases = [r for lot in done for r in rows(run.store.table(node, lot), CalibrationRow)] if node else []
+    mine = [r for r in cases if r["side"] == side.value][:number]
     shown = side is Side.PICTURE and bool(mine)
     words = run.recipe.model_for("renderer").load().vocabulary if shown else run.recipe.words()
     subjects, truths = [], list[Truth | None]()
     for row in mine:
-        variables = {name: row[name] for name in ("prompt", "so_far", "instruction", "description")}
+        variables = {
+            "prompt": row["prompt"], "so_far": row["so_far"], "instruction": row["instruction"],
+            "description": row["description"],
+        }  # fmt: skip
         unit = Unit(row["sample"], detail="calibration")
         subjects.append(Subject(unit, variables, read(row["prompt"], words), row["picture"], None))
         truths.append(Truth(Critique.model_validate_json(row["truth"]), row["incomplete"] and not row["fault"]))
