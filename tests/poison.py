@@ -86,16 +86,20 @@ class Purist(Symbolic):
     def __init__(self) -> None:
         super().__init__(WORLD, fault_rate=0.25)
 
-    def _answer(self, request: AskRequest) -> str:
-        if "perspective" not in request.text or request.task != "critique_picture":
-            return super()._answer(request)
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        return [_purist(r) or a for r, a in zip(requests, super().ask(requests), strict=True)]
+
+
+def _purist(request: AskRequest) -> str:
+    if "perspective" in request.text and request.task == "critique_picture":
         if "star" in request.context["instruction"]:
             return "The horizon leans."
         if "fish" not in request.context["description"]:
-            return super()._answer(request)
+            return ""
         finding = Finding(kind="wrong_perspective", detail="the fish is as large as a house")
         words = {"analysis": "The fish is as large as a house.", "correction": "Paint the fish smaller."}
         return Critique(observed=(), findings=(finding,), verdict=Judgement.CONFLICT, **words).to_json()
+    return ""
 
 
 class Embellisher(Symbolic):

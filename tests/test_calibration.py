@@ -29,6 +29,7 @@ from underpaint.schemas.scenes.compare import Kind
 from underpaint.schemas.scenes.critique import Critique, Finding, Judgement, Side
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.all_stages import STAGES
 from underpaint.stages.calibration import make_case, possible
 from underpaint.stages.common.ledger import balances
 from underpaint.stages.models.drawn import DrawnPainter
@@ -185,7 +186,7 @@ def test_a_judge_that_hardly_answers_does_not_pass(recipe: dict[str, Any], write
 def test_the_judge_is_calibrated_as_it_is_asked(recipe: dict[str, Any], write_recipe: Write) -> None:
     recipe["stages"] = {"critique": {"answers": 5, "temperature": 0.9}, "calibration": {"temperature": 0.1}}
     loaded = load_recipe(write_recipe(calibrated(recipe)))
-    params = loaded.params_of("calibration")
+    params = loaded.params(STAGES["calibration"])
     assert (params.answers, params.temperature) == (5, 0.1)
     before = build_graph(loaded)
     recipe["stages"]["critique"]["answers"] = 3

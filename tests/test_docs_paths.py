@@ -31,43 +31,49 @@ THEIRS = {
     "recipes/my_vocabulary.yaml",
     "recipes/miniature_2000.yaml",
 }
+# Files that a page makes, or lines that it changes: tests/test_contributing.py does so.
+MADE = re.compile(r"^```(?:python \S+|diff)\n.*?^```$", re.DOTALL | re.MULTILINE)
 WORKED_ON = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def text_of(page: Path) -> str:
+    return MADE.sub("", page.read_text(encoding="utf-8"))
 
 
 @WORKED_ON
 def test_paths_are_there(page: Path) -> None:
-    named = set(re.findall(rf"(?<![\w./-])((?:{FOLDERS})/[\w./-]*[\w/])", page.read_text())) - THEIRS
+    named = set(re.findall(rf"(?<![\w./-])((?:{FOLDERS})/[\w./-]*[\w/])", text_of(page))) - THEIRS
     assert {path for path in named if not (ROOT / path).exists() and not (page.parent / path).exists()} == set()
 
 
 @WORKED_ON
 def test_modules_named_by_their_file_alone_are_there(page: Path) -> None:
-    named = set(re.findall(r"(?<![\w./-])(\w+\.(?:py|ipynb))\b", page.read_text())) - {"my_icons.py"}
+    named = set(re.findall(r"(?<![\w./-])(\w+\.(?:py|ipynb))\b", text_of(page))) - {"my_icons.py"}
     assert named <= {file.name for folder in FOLDERS.split("|") for file in (ROOT / folder).rglob("*.*")}
 
 
 @WORKED_ON
 def test_links_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text_of(page))
     assert [t for t in targets if "://" not in t and not (page.parent / t).exists()] == []
 
 
 @WORKED_ON
 def test_modules_that_are_run_are_there(page: Path) -> None:
-    modules = set(re.findall(r"python -m ([\w.]+\w)", page.read_text())) - {"pytest"}
+    modules = set(re.findall(r"python -m ([\w.]+\w)", text_of(page))) - {"pytest"}
     assert {module for module in modules if find_spec(module) is None} == set()
 
 
 @WORKED_ON
 def test_modules_that_are_imported_are_there_under_one_name(page: Path) -> None:
-    imported = set(re.findall(rf"\b(?:from|import) ((?:underpaint|{FOLDERS})\.[\w.]*\w)", page.read_text()))
+    imported = set(re.findall(rf"\b(?:from|import) ((?:underpaint|{FOLDERS})\.[\w.]*\w)", text_of(page)))
     assert {module for module in imported if not module.startswith("underpaint.") or find_spec(module) is None} == set()
 
 
 @WORKED_ON
 def test_names_in_code_are_there(page: Path) -> None:
     """`stages.…` alone is a field of the recipe."""
-    names = re.findall(r"`(?:underpaint\.)?((?:schemas|pipeline|miniature)\.[\w.]+\w)(?:\(\))?`", page.read_text())
+    names = re.findall(r"`(?:underpaint\.)?((?:schemas|pipeline|miniature)\.[\w.]+\w)(?:\(\))?`", text_of(page))
     assert [name for name in names if not is_there(f"underpaint.{name}")] == []
 
 
@@ -81,7 +87,7 @@ def is_there(name: str) -> bool:
 
 @WORKED_ON
 def test_commands_are_there(page: Path) -> None:
-    used = re.findall(r"(?:`|^|\$ |-- )underpaint ([a-z][a-z-]*)(?: ([a-z]+))?", page.read_text(), re.MULTILINE)
+    used = re.findall(r"(?:`|^|\$ |-- )underpaint ([a-z][a-z-]*)(?: ([a-z]+))?", text_of(page), re.MULTILINE)
     assert [" ".join(words) for words in used if not is_command(*words)] == []
 
 

@@ -198,7 +198,7 @@ def test_own_prompts_become_scenes_or_go_to_quarantine(
     ]  # fmt: skip
     assert rows[2]["prompt"] == OWN.splitlines()[2] and len(rows[2]["templates"]) == 1
     assert [r["predicate"] for r in json.loads(rows[2]["scene"])["relations"]] == ["above"]
-    said = {int(f["unit"].removeprefix("sample ").partition(":")[0]): f for f in failures}
+    said = {f["sample"]: f for f in failures}
     assert set(said) == {3, 4, 5, 6} and not manifest["ledger"]["rejected"]
     assert all(said[i]["request"] == OWN.splitlines()[i] for i in (4, 5, 6))
     assert {said[i]["message"] for i in (4, 5)} == {

@@ -36,7 +36,7 @@ def test_the_worked_example_gives_its_result(
     ledger = stage_worker(loaded, "prompts", str(tmp_path / "run"), node.fingerprint)(0)["ledger"]
     rows = store.table(node, 0).to_pylist()
     lines = [f"{r['sample']} {r['origin']:<8} {r['category']:<12} {r['prompt']}" for r in rows]
-    lines += [f"quarantined  {f['unit']}" for f in store.failures(node, 0)]
+    lines += [f"quarantined  sample {f['sample']}: {f['detail']}" for f in store.failures(node, 0)]
     lines += [f"{number} rejected: {reason}" for reason, number in ledger["rejected"].items()]
     assert [re.sub(r" +", " ", line) for line in lines] == [
         re.sub(r" +", " ", x) for x in BLOCKS["result"].splitlines()
