@@ -40,9 +40,12 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 def table(stage: str, rows: Sequence[Row]) -> pa.Table:
     """Rows of a stage's table; columns that a test does not care for are empty, false or 0."""
-    schema = SCHEMAS[stage]
+    return filled(SCHEMAS[stage], rows)
+
+
+def filled(schema: pa.Schema, rows: Sequence[Row]) -> pa.Table:
     unknown = {c for r in rows for c in r} - set(schema.names)
-    assert not unknown, f"{stage} has no column {unknown}"
+    assert not unknown, f"there is no column {unknown}"
     return pa.Table.from_pylist([{f.name: _empty(f) for f in schema} | r for r in rows], schema)
 
 
