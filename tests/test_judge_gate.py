@@ -1,18 +1,20 @@
-"""The judge's floor at its edge, on figures made up by hand. What the figures count is in test_calibration.py."""
+"""The judge's figures counted by hand, and its floor at its edge. How cases are made is in test_calibration.py."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from stage_inputs import critique, filled
+from stage_inputs import filled
 
 from underpaint.pipeline.errors import BuildError
 from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
 from underpaint.pipeline.selection.judge_gate import (
+    FIGURES,
     beyond,
     calibration_lines,
     check_floor,
@@ -22,22 +24,29 @@ from underpaint.pipeline.selection.judge_gate import (
 )
 from underpaint.schemas import tables
 from underpaint.schemas.interval import Share
-from underpaint.schemas.scenes.critique import Side
+from underpaint.schemas.scenes.critique import Critique, Finding, Judgement, Side
 
 Write = Callable[[dict[str, Any]], Path]
 
 
-def case(side: str, fault: str, said: str, incomplete: bool = False, own: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A case with this fault ("" for none), called wrong for the kind `said` ("" for not at all)."""
-
-    def words(kind: str) -> str:
-        return critique("conflict", kind) if kind else critique()
+def row(fault: str, said: list[str], incomplete: bool = False) -> dict[str, Any]:
+    def critique(kinds: list[str]) -> str:
+        findings = tuple(Finding(kind=k, detail="so it is") for k in kinds)  # type: ignore[arg-type]
+        verdict = Judgement.CONFLICT if kinds else Judgement.CONSISTENT
+        correction = "Mend it." if kinds else ""
+        whole = Critique(observed=(), findings=findings, verdict=verdict, analysis="Thus.", correction=correction)
+        return whole.to_json()
 
     verdict = "conflict" if said else "consistent"
     return {
-        "side": side, "fault": fault, "incomplete": incomplete, "truth": words(fault), "verdict": verdict,
-        "critique": words(said), "own_verdicts": list(own),
+        "fault": fault, "incomplete": incomplete, "truth": critique([fault] if fault else []),
+        "verdict": verdict, "critique": critique(said), "own_verdicts": [verdict, "", "conflict"],
     }  # fmt: skip
+
+
+def case(side: str, fault: str, said: str, own: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A case with this fault ("" for none), called wrong for the kind `said` ("" for not at all)."""
+    return {**row(fault, [said] if said else []), "side": side, "own_verdicts": list(own)}
 
 
 class Made:
@@ -129,3 +138,58 @@ def test_the_figures_as_text() -> None:
     assert ["wrong", "count", *["1.00", "(0.21–1.00)", "of", "1"] * 3] in lines
     quiet = calibration_lines({Side.TEXT: figures(rows)})
     assert not any("usable" in line or "put aside" in line for line in quiet)
+
+
+def test_the_figures_count_what_they_say() -> None:
+    rows = [
+        row("wrong_count", ["wrong_count"]),
+        row("wrong_count", ["wrong_attribute"]),
+        row("wrong_count", []),
+        row("wrong_attribute", ["wrong_attribute"]),
+        row("", ["wrong_count"], incomplete=True),
+        row("", [], incomplete=True),
+        row("", []),
+    ]
+    found = figures(rows, unanswered=2)
+    assert (found.precision, found.recall) == (Share(3, 4), Share(3, 4))
+    assert (found.incomplete_accepted, found.complete_accepted) == (Share(1, 2), Share(1, 1))
+    count, attribute = found.kinds["wrong_count"], found.kinds["wrong_attribute"]
+    assert (count.caught, count.recall, count.precision) == (Share(2, 3), Share(1, 3), Share(1, 2))
+    assert (attribute.caught, attribute.recall, attribute.precision) == (Share(1, 1), Share(1, 1), Share(1, 2))
+    assert found.own_verdicts == Share(5 + 4, 21) and found.unanswered == 2
+    assert found.answered == Share(7, 9) and found.to_dict()["answered"]["n"] == 9
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_what_no_scene_graph_knows_is_put_aside() -> None:
+    rows = [row("", ["wrong_perspective"]), row("wrong_count", ["wrong_count", "wrong_perspective"]), row("", [])]
+    found = figures(rows)
+    assert (found.precision, found.complete_accepted, found.aside) == (Share(1, 1), Share(1, 1), 1)
+    assert any("put aside" in line for line in calibration_lines({Side.PICTURE: found}))
+
+
+def test_a_floor_counts_for_the_subsets_that_are_asked_for(recipe: dict[str, Any], write_recipe: Write) -> None:
+    floor = {"text": {"recall": 0.9}, "picture": {"recall": 0.9, "precision": 0.2}}
+    found = {side: figures([row("wrong_count", []), row("", ["wrong_count"])]) for side in Side}
+    short = shortfalls(calibrated(write_recipe, recipe, floor=floor), found)
+    assert [s.split(":")[0] for s in short] == ["conflict", *["multi_turn and alignment"] * 2]
+    assert "recall on the text side is 0.00 (0.00–0.79) of 1, the recipe asks for 0.90" in short[0]
+    none = dict.fromkeys(("conflict_positive", "conflict_negative", "alignment_positive", "alignment_negative"), 0)
+    only = calibrated(write_recipe, {**recipe, "quotas": {"multi_turn": 5, **none}}, floor=floor)
+    assert [s.split(":")[0] for s in shortfalls(only, found)] == ["multi_turn"] * 2
+
+
+def test_a_judge_that_hardly_answers_does_not_pass(recipe: dict[str, Any], write_recipe: Write) -> None:
+    floor = {"text": {"precision": 0.9, "recall": 0.9, "answered": 0.95, "own_verdicts": 0.9}}
+    rows = [row("wrong_count", ["wrong_count"]) | {"own_verdicts": ["conflict"]} for _ in range(5)]
+    made = calibrated(write_recipe, recipe, floor=floor)
+    assert not shortfalls(made, {Side.TEXT: figures(rows)})
+    found = {Side.TEXT: figures(rows, unanswered=195)}
+    (short,) = shortfalls(made, found)
+    assert "share of cases with an answer that counts on the text side is 0.03" in short
+    assert short.endswith("the recipe asks for 0.95 (field calibration.floor.text.answered)")
+    assert any(line.split()[:2] == ["answered", "0.03"] for line in calibration_lines(found))
+    assert "answered" in FIGURES
+    wrong = [r | {"own_verdicts": ["consistent"]} for r in rows]
+    (short,) = shortfalls(made, {Side.TEXT: figures(wrong)})
+    assert "share of right single answers on the text side is 0.00" in short
