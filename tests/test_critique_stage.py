@@ -167,3 +167,23 @@ def test_every_draft_of_a_plan_is_checked(vocabulary: Vocabulary) -> None:
         ("d1", 1), ("d3", 3), ("d4", 4),
     ]  # fmt: skip
     assert {r.context["prompt"] for r in batch} == {"the prompt"}
+
+
+def test_every_answer_has_a_seed_of_its_own(vocabulary: Vocabulary) -> None:
+    """Of two samples, two rollouts and two steps; else a judge at a temperature repeats itself."""
+    prompts = [{"sample": s, "prompt": "p"} for s in (6, 7)]
+    steps = [{**step(n, rollout), "sample": s} for s in (6, 7) for rollout in (0, 1) for n in (1, 2)]
+    judge_ = judge()
+    run_stage(stage.STAGE, vocabulary, {"prompts": prompts, "rollout": steps}, {"judge": judge_}, answers=3)
+    seeds = [r.seed for batch in judge_.batches for r in batch]
+    assert len(set(seeds)) == len(seeds) == 8 * 2 * 3
+    at = [{"sample": s, "step": n} for s in (6, 7) for n in (1, 2)]
+    given = {
+        "prompts": prompts,
+        "plan": [{**a, "instruction": "i", "description": "d"} for a in at],
+        "draft": [{**a, "picture": shade(1)} for a in at],
+    }
+    judge_ = judge()
+    run_stage(check.STAGE, vocabulary, given, {"judge": judge_}, answers=3)
+    (batch,) = judge_.batches
+    assert len({r.seed for r in batch}) == len(batch) == 4 * 3

@@ -132,10 +132,20 @@ def test_under_the_floor_nothing_ships_unless_told(recipe: dict[str, Any], write
 
 def test_the_figures_as_text() -> None:
     rows = [case("text", "wrong_count", "wrong_count"), case("text", "", "")]
-    lines = [line.split() for line in calibration_lines({Side.TEXT: figures(rows, unanswered=2)})]
-    assert lines[1][:6] == ["the", "judge", "on", "the", "text", "side"]
-    assert ["without", "a", "usable", "answer", "2", "cases"] in lines
-    assert ["wrong", "count", *["1.00", "(0.21–1.00)", "of", "1"] * 3] in lines
+    one = "1.00 (0.21–1.00) of 1"
+    lines = [line.split() for line in calibration_lines({Side.TEXT: figures(rows, unanswered=2)}) if line]
+    assert [" ".join(line) for line in lines] == [
+        "the judge on the text side (95% intervals)",
+        f"precision {one}",
+        f"recall {one}",
+        "incomplete accepted no cases",
+        f"complete accepted {one}",
+        "own verdicts no cases",
+        "answered 0.50 (0.15–0.85) of 4",
+        "without a usable answer 2 cases",
+        "fault called wrong named rightly named",
+        f"wrong count {one} {one} {one}",
+    ]
     quiet = calibration_lines({Side.TEXT: figures(rows)})
     assert not any("usable" in line or "put aside" in line for line in quiet)
 

@@ -125,6 +125,16 @@ def test_a_later_step_is_painted_anew_from_the_picture_before_it(vocabulary: Voc
     assert request.previous is not None and redness(request.previous) == 201
 
 
+def test_every_picture_and_every_answer_has_a_seed_of_its_own(vocabulary: Vocabulary) -> None:
+    steps = [draft(rollout, step, sample) for sample in (0, 1) for rollout in (0, 1) for step in (1, 2)]
+    verdicts = [verdict(s["rollout"], FLAWED, s["step"], s["sample"]) for s in steps]
+    painter, judge = Painter(lambda _: 0), judge_of(1)
+    mend(vocabulary, steps, verdicts, judge, painter, siblings=0, edits=2, repaints=2)
+    seeds = [r.seed for batch in judge.batches for r in batch]
+    assert len(set(seeds)) == len(seeds) == 8 * 4
+    assert len({r.seed for r in painter.asked}) == len(painter.asked) == 8 * 4
+
+
 def test_the_judge_sees_the_try_and_the_words_of_the_step(vocabulary: Vocabulary) -> None:
     judge = judge_of(1)
     mend(vocabulary, [draft(0, sample=1)], [verdict(0, FLAWED, sample=1)], judge, Painter(lambda _: 77), edits=1)

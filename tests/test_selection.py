@@ -291,6 +291,11 @@ def test_what_a_threshold_costs(own: Any, thresholds: list[float], left: list[in
     assert accepted(found) == list(range(11)) and grid[0].row()["threshold"] == thresholds[0]
 
 
+def test_thresholds_are_told_in_thousandths() -> None:
+    grid = yields(pool({"margin": 0.3125}, {"margin": 0.4375}), Select())  # 312.5 and 437.5 thousandths
+    assert [y.threshold for y in grid if y.measure == "margin"] == [-2.0, 0.312]
+
+
 def test_the_other_thresholds_stay_and_what_nobody_has_is_left_out() -> None:
     found = pool(*EIGHTHS[:-1], {"margin": 1.25, "agreement": 0.25})
     grid = yields(found, Select(min_agreement=0.5))
@@ -333,6 +338,16 @@ def test_quotas_are_told_by_kind_and_category(recipe: dict[str, Any], write_reci
         ["position", "1", "1", "1"],
         ["conflict_positive", "1", "1", "1", "1", "f"],
     ]
+
+
+def test_each_kind_tells_its_own_categories(recipe: dict[str, Any], write_recipe: Write) -> None:
+    shares = {"multi_turn": {"counting": 1}, "conflict": {"position": 1}, "alignment": {"composition": 1}}
+    made = wanted(write_recipe, recipe, shares, **dict.fromkeys(PAPER, 1))
+    found = quota_status(SimpleNamespace(recipe=made), choose(made))  # type: ignore[arg-type]
+    assert {kind: list(q["categories"]) for kind, q in found.items()} == {
+        MULTI: ["counting"], "conflict_positive": ["position"], "conflict_negative": ["position"],
+        "alignment_positive": ["composition"], "alignment_negative": ["composition"],
+    }  # fmt: skip
 
 
 class Made:
