@@ -112,6 +112,23 @@ def test_a_correction_must_be_right_itself(vocabulary: Vocabulary, correction: s
         assert (kept["polarity"], kept["verdict"], kept["critique"]) == ("negative", "conflict", said)
 
 
+def test_one_that_is_left_out_ends_nothing(vocabulary: Vocabulary) -> None:
+    words = {"so_far": BLANK, "instruction": "Paint a red car at the top left."}
+    descriptions = [CUP, CAR, CUP, CAR]  # the first and the third are not what the instruction says
+    given = {
+        "prompts": [{"sample": 3, "scene": scene(PROMPT, vocabulary)}],
+        "rollout": [{"sample": 3, "rollout": n, **words, "description": d} for n, d in enumerate(descriptions)],
+        "critique": [
+            {"sample": 3, "rollout": n, "side": "text", "verdict": "consistent", "critique": critique()}
+            for n in range(4)
+        ],
+    }
+    made = run_stage(conflict.STAGE, vocabulary, given)
+    assert made.table["rollout"].to_pylist() == [1, 3]
+    rejected = {"instruction and description disagree": 2}
+    assert made.ledger.summary() == {"entered": 4, "kept": 2, "rejected": rejected, "failed": {}}
+
+
 def test_only_texts_are_taken(vocabulary: Vocabulary) -> None:
     rows: list[dict[str, Any]] = [{"sample": 3, "side": "picture", "verdict": "consistent", "critique": critique()}]
     made = run_stage(conflict.STAGE, vocabulary, {"critique": rows})

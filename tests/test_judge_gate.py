@@ -101,6 +101,14 @@ def test_single_answers_are_right_by_their_side_alone() -> None:
     assert (found.unanswered, found.aside) == (0, 0)
 
 
+def test_what_is_right_is_accepted_where_it_is_not_called_wrong() -> None:
+    rows = [row("", said, incomplete=True) for said in ([], [], ["wrong_count"])]
+    rows += [row("", said) for said in ([], [], [], ["wrong_count"])]
+    found = figures(rows)
+    assert (found.incomplete_accepted, found.complete_accepted) == (Share(2, 3), Share(3, 4))
+    assert (found.precision, found.recall) == (Share(0, 2), Share(0, 0))
+
+
 def test_kinds_of_a_templates_own_are_beyond_a_scene_graph() -> None:
     assert beyond({"wrong_perspective"}) and not beyond({"wrong_perspective", "wrong_count"}) and not beyond(set())
 

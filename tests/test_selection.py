@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from underpaint.pipeline.recipe.benchmark_lists import Benchmarks
 from underpaint.pipeline.recipe.quotas import PAPER
 from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
 from underpaint.pipeline.recipe.settings import Select
-from underpaint.pipeline.selection.decisions import Decision, add_decision
+from underpaint.pipeline.selection.decisions import FILE, Decision, add_decision
 from underpaint.pipeline.selection.pool import CandidatePool, open_pool
 from underpaint.pipeline.selection.quota_status import funnel_lines, quota_lines, quota_status, status
 from underpaint.pipeline.selection.reference import Reference, to_json
@@ -246,6 +247,14 @@ def test_decisions_and_lists_are_read_where_they_are_not_at_hand(
     assert found.rejected == {MULTI: {"a reviewer's decision": 1, "a benchmark's prompt": 1}}
 
 
+def test_a_decision_is_written_before_it_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append((tmp_path / FILE).read_text()))
+    add_decision(tmp_path, Decision(kind=MULTI, content=1, decision="reject"))
+    (text,) = synced
+    assert json.loads(text)["content"] == 1 and text == (tmp_path / FILE).read_text()
+
+
 def test_what_falls_short_says_by_how_much_and_why() -> None:
     found = Selection(
         cells={(MULTI, "x"): 3, (MULTI, "y"): 2, (NEGATIVE, ""): 4},
@@ -260,12 +269,15 @@ def test_what_falls_short_says_by_how_much_and_why() -> None:
     (line,) = short_of(found, {(MULTI, ""): 1}, lots)
     assert line == "multi_turn: 0 of 1 after 4 lots (0.00 a lot, of 0 candidates); refused: 2 a, 1 b"
     assert short_of(found, {(MULTI, "x"): 3, (NEGATIVE, ""): 0}, lots) == []
+    (line,) = short_of(found, {(MULTI, "x"): 3, (MULTI, "y"): 3}, lots)  # the first is met
+    assert line.startswith("multi_turn, y: 2 of 3")
 
 
 def test_a_reference_is_a_line() -> None:
     one = Reference("conflict_negative", 1, 2, 3, "c", "g", 4, id="i", split="train")
     assert one.subset == "conflict" and Reference("multi_turn", 0, 0, 0, "", "", 1).subset == "multi_turn"
     text = to_json([one, one])
+    assert list(json.loads(text.splitlines()[0])) == sorted(vars(one))  # as every version writes it
     assert text.endswith("\n") and [json.loads(line) for line in text.splitlines()] == [vars(one)] * 2
 
 
