@@ -50,16 +50,16 @@ def case(side: str, fault: str, said: str, own: tuple[str, ...] = ()) -> dict[st
 
 
 class Made:
-    """A store with these rows by lot, and as many failures of each side."""
+    """A store with these rows by lot (None where it is not done), and as many failures of each side."""
 
-    def __init__(self, *lots: list[dict[str, Any]], failed: tuple[str, ...] = ()) -> None:
+    def __init__(self, *lots: list[dict[str, Any]] | None, failed: tuple[str, ...] = ()) -> None:
         self.lots, self.failed = lots, failed
 
     def is_done(self, node: Any, lot: int) -> bool:
-        return lot < len(self.lots)
+        return lot < len(self.lots) and self.lots[lot] is not None
 
     def table(self, node: Any, lot: int, columns: list[str]) -> pa.Table:
-        return filled(tables.CALIBRATION, self.lots[lot]).select(columns)
+        return filled(tables.CALIBRATION, self.lots[lot] or []).select(columns)
 
     def failures(self, node: Any, lot: int) -> list[dict[str, Any]]:
         return [{"sample": 0, "side": side, "unit": f"sample 0, {side} side"} for side in self.failed]
@@ -74,9 +74,9 @@ def calibrated(write: Write, recipe: dict[str, Any], cases: int = 16, **settings
 
 
 def test_the_figures_of_each_side_are_of_the_lots_that_are_done(recipe: dict[str, Any], write_recipe: Write) -> None:
-    made = calibrated(write_recipe, recipe, cases=24)  # three lots of 8, of which two are done
+    made = calibrated(write_recipe, recipe, cases=32)  # four lots of 8, of which two are done
     text, picture = case("text", "wrong_count", "wrong_count"), case("picture", "wrong_count", "")
-    store: Any = Made([text, picture], [text], failed=("text", "picture", "text"))
+    store: Any = Made([text, picture], None, [text], failed=("text", "picture", "text"))
     found = read_calibration(made, NODES, store)
     assert {side: (f.recall, f.answered, f.unanswered) for side, f in found.items()} == {
         Side.TEXT: (Share(2, 2), Share(2, 6), 4), Side.PICTURE: (Share(0, 1), Share(1, 3), 2),

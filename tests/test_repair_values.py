@@ -219,9 +219,9 @@ def test_a_flawed_draft_is_a_sample_with_the_try_that_was_accepted(vocabulary: V
     given = {
         "critique": [
             verdict(0, critique(), agreement=0.5, answers=["a"]),
+            verdict(3, FLAWED),  # no try was accepted
             verdict(1, critique("incomplete")),
             verdict(2, FLAWED, agreement=0.75, decided_by="arbiter"),
-            verdict(3, FLAWED),
             verdict(2, FLAWED, step=2),
             verdict(4, critique(), side="text"),
         ],

@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 from stage_inputs import filled
 
 from underpaint.pipeline.engine.candidate_tables import EMPTY, Candidates
 from underpaint.pipeline.engine.graph import STAGES, stage_lots
+from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks
 from underpaint.pipeline.recipe.quotas import PAPER
 from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
 from underpaint.pipeline.recipe.settings import Select
-from underpaint.pipeline.selection.decisions import FILE, Decision, add_decision
+from underpaint.pipeline.selection.decisions import FILE, Decision, add_decision, load_decisions
 from underpaint.pipeline.selection.pool import CandidatePool, open_pool
 from underpaint.pipeline.selection.quota_status import funnel_lines, quota_lines, quota_status, status
 from underpaint.pipeline.selection.reference import Reference, to_json
@@ -196,6 +198,7 @@ def test_the_first_in_the_stream_are_chosen_until_the_quota_is_met(recipe: dict[
     assert found.rejected[MULTI] == {"f": 1, "agreement below the threshold": 1, "over quota": 1}
     assert found.rejected["conflict_positive"] == {"over quota": 1} and NEGATIVE not in found.rejected
     assert found.met({(MULTI, ""): 3, (NEGATIVE, ""): 1}) and found.met({("not asked for", ""): 0})
+    assert not found.met({("not asked for", ""): 1})
     assert not found.met({(MULTI, ""): 4}) and not found.met({(MULTI, ""): 1, (NEGATIVE, ""): 2})
 
 
@@ -227,11 +230,11 @@ def test_the_share_for_validation_is_that_of_scenes(
 
 def test_the_latter_half_of_each_branch_s_lots_is_the_recent_one(recipe: dict[str, Any], write_recipe: Write) -> None:
     made = wanted(write_recipe, recipe, multi_turn=1, alignment_negative=1)
-    rows = [{"lot": lot} for lot in range(5)] + [{"lot": lot, "kind": NEGATIVE} for lot in range(3)]
+    rows = [{"lot": lot} for lot in range(5)] + [{"lot": lot, "kind": NEGATIVE} for lot in range(4)]
     rows[4]["fault"] = "f"
-    found = choose(made, *rows, painted=5, sampled=3)
+    found = choose(made, *rows, painted=5, sampled=4)
     assert (found.recent[MULTI, ""], found.cells[MULTI, ""], found.seen[MULTI, ""]) == (2, 4, 5)  # lots 2, 3, not 4
-    assert (found.recent[NEGATIVE, ""], found.cells[NEGATIVE, ""]) == (2, 3)  # lots 1 and 2
+    assert (found.recent[NEGATIVE, ""], found.cells[NEGATIVE, ""]) == (2, 4)  # lots 2 and 3
 
 
 def test_decisions_and_lists_are_read_where_they_are_not_at_hand(
@@ -253,6 +256,22 @@ def test_a_decision_is_written_before_it_is_synced(tmp_path: Path, monkeypatch: 
     add_decision(tmp_path, Decision(kind=MULTI, content=1, decision="reject"))
     (text,) = synced
     assert json.loads(text)["content"] == 1 and text == (tmp_path / FILE).read_text()
+
+
+def test_a_line_that_is_no_decision_is_told_by_its_first_fault(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"kind": 1, "content": "x", "decision": "maybe"}\n')
+    with pytest.raises(UserError, match="line 1: field kind"):
+        load_decisions(tmp_path)
+
+
+def test_a_reason_is_kept_in_its_own_letters_and_at_most_2000_of_them(tmp_path: Path) -> None:
+    long = Decision(kind=MULTI, content=1, decision="reject", reason="ü" * 2000)
+    add_decision(tmp_path, long)
+    assert "ü" * 2000 in (tmp_path / FILE).read_text(encoding="utf-8") and load_decisions(tmp_path) == {
+        (MULTI, 1): long
+    }
+    with pytest.raises(ValidationError):
+        Decision(kind=MULTI, content=1, decision="reject", reason="ü" * 2001)
 
 
 def test_what_falls_short_says_by_how_much_and_why() -> None:
@@ -356,6 +375,8 @@ def test_each_kind_tells_its_own_categories(recipe: dict[str, Any], write_recipe
     shares = {"multi_turn": {"counting": 1}, "conflict": {"position": 1}, "alignment": {"composition": 1}}
     made = wanted(write_recipe, recipe, shares, **dict.fromkeys(PAPER, 1))
     found = quota_status(SimpleNamespace(recipe=made), choose(made))  # type: ignore[arg-type]
+    none = quota_status(SimpleNamespace(recipe=made), Selection())  # type: ignore[arg-type]
+    assert none[MULTI]["categories"] == {"counting": {"quota": 1, "chosen": 0, "accepted": 0}}
     assert {kind: list(q["categories"]) for kind, q in found.items()} == {
         MULTI: ["counting"], "conflict_positive": ["position"], "conflict_negative": ["position"],
         "alignment_positive": ["composition"], "alignment_negative": ["composition"],
