@@ -218,12 +218,12 @@ def test_how_many_tries_there_may_be(name: str, low: int, high: int) -> None:
 def test_a_flawed_draft_is_a_sample_with_the_try_that_was_accepted(vocabulary: Vocabulary) -> None:
     given = {
         "critique": [
+            verdict(4, critique(), side="text"),
             verdict(0, critique(), agreement=0.5, answers=["a"]),
             verdict(3, FLAWED),  # no try was accepted
             verdict(1, critique("incomplete")),
             verdict(2, FLAWED, agreement=0.75, decided_by="arbiter"),
             verdict(2, FLAWED, step=2),
-            verdict(4, critique(), side="text"),
         ],
         "repair": [
             at(2, attempt=1, method="sibling", agreement=0.25, picture=shade(1)),
