@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 TORCH ?= torch==2.13.0 torchvision==0.28.0
 BIN := .venv/bin
 
-.PHONY: demo test lint loaders loaders-floor install clean
+.PHONY: demo test lint style loaders loaders-floor install clean
 
 # The corpus whose shards `make loaders` and `make loaders-floor` read.
 CORPUS ?= runs/miniature/corpus
@@ -17,11 +17,13 @@ demo: install
 test: lint
 	$(BIN)/python -m pytest
 
-lint: install
+style: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+lint: style
 	mkdir -p build/types && ln -sfn ../.. build/types/underpaint && ln -sfn ../../benchmarks build/types/benchmarks
-	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml && ../../$(BIN)/lint-imports ../../pyproject.toml
 
 loaders: install
 	$(BIN)/python tests/loaders.py $(CORPUS)

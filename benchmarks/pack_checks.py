@@ -1,4 +1,4 @@
-"""What must hold of every pack that a trainer's packer makes of our samples. Each check raises AssertionError."""
+"""Checks of every pack that a trainer's packer makes from our samples. Each raises AssertionError where it fails."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Tokens = Mapping[str, int]  # bos_token_id, eos_token_id, start_of_image, end_of
 
 
 def positions_are_used_once(pack: Pack, tokens: Tokens) -> None:
-    """Texts, VAE and ViT tokens share the positions 0 … L-1 without gap or overlap."""
+    """Text, VAE and ViT tokens together use the positions 0 … L-1, each exactly once."""
     names = ("packed_text_indexes", "packed_vae_token_indexes", "packed_vit_token_indexes")
     used = torch.cat([pack[name] for name in names if name in pack])
     assert torch.equal(used.sort().values, torch.arange(pack["sequence_length"]))
 
 
 def targets_are_noised_and_context_is_clean(pack: Pack, tokens: Tokens) -> None:
-    """A timestep is finite exactly where the flow-matching loss is taken; the model relies on it."""
+    """A timestep is finite exactly where the flow-matching loss is computed, on which the model relies."""
     times = pack["packed_timesteps"]
     assert len(times) == len(pack["packed_vae_token_indexes"]) == len(pack["packed_latent_position_ids"])
     assert torch.equal(pack["packed_vae_token_indexes"][times.isfinite()], pack["mse_loss_indexes"])
@@ -28,7 +28,7 @@ def targets_are_noised_and_context_is_clean(pack: Pack, tokens: Tokens) -> None:
 
 
 def text_labels_are_the_next_token(pack: Pack, tokens: Tokens) -> None:
-    """Cross-entropy is taken at texts only; inside a text the label is the token that follows."""
+    """Cross-entropy is computed only at text tokens; inside a text the label is the next token."""
     at = _tokens_by_position(pack)
     for place, label in _labels(pack):
         assert place in at
@@ -46,12 +46,12 @@ def control_labels_announce_what_follows(pack: Pack, tokens: Tokens) -> None:
 
 
 def there_is_something_to_see_and_to_paint(pack: Pack, tokens: Tokens) -> None:
-    """A ViT token and a target picture: without either BAGEL's model crashes (Bagel#137, #69)."""
+    """A pack has a ViT token and a target picture; without either, BAGEL's model crashes (Bagel#137, #69)."""
     assert len(pack["packed_vit_tokens"]) and len(pack["mse_loss_indexes"])
 
 
 def splits_fill_the_pack(pack: Pack, tokens: Tokens) -> None:
-    """Attention splits add up: to the pack, and with flex attention to its padded length."""
+    """The lengths of attention splits sum to the pack's length, or with flex attention to its padded length."""
     if "split_lens" in pack:
         assert sum(pack["split_lens"]) == sum(pack["sample_lens"]) >= pack["sequence_length"]
         assert len(pack["split_lens"]) == len(pack["attn_modes"])
@@ -72,7 +72,7 @@ CHECKS = (
 
 
 def control_labels(pack: Pack, tokens: Tokens) -> Counter[str]:
-    """How many labels say that a picture follows, that a text follows, that the trajectory ends."""
+    """How many labels say that a picture follows, a text follows, or the trajectory ends."""
     names = {tokens["start_of_image"]: "picture", tokens["bos_token_id"]: "text", tokens["eos_token_id"]: "stop"}
     at = _tokens_by_position(pack)
     return Counter(names[label] for place, label in _labels(pack) if at[place] in _closing(tokens))

@@ -1,10 +1,10 @@
-"""Packs of our samples by the trainers' own code: what goes in, what their packer drops, which checks hold.
+"""Packs our samples with the trainers' own code, and reports what is packed, what is dropped, and which checks hold.
 
     python -m benchmarks.packs runs/miniature/corpus --bagel ../Bagel
     python -m benchmarks.packs runs/miniature/corpus --automodel ../Automodel --settings bagel
 
-Needs a checkout of ByteDance-Seed/Bagel or NVIDIA-NeMo/Automodel; runs on CPU, without weights. Exits with 1 where a
-check fails, or where `pipeline.training.packing`, on which `underpaint inspect-pack` rests, predicts other packs.
+It needs a checkout of ByteDance-Seed/Bagel or NVIDIA-NeMo/Automodel, and runs on CPU without weights. It exits with 1
+if a check fails, or if `pipeline.training.packing`, which `underpaint inspect-pack` uses, predicts other packs.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from underpaint.pipeline.training.packing import (
 )
 from underpaint.pipeline.training.sequence import Item
 from underpaint.schemas.corpus.example import Example
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 SEED = 42
 SMALL = Packing(1500, 2600, 2200, prefer_buffer_before=1000, max_buffer_size=3)  # for pictures of a few pixels
@@ -44,7 +45,7 @@ Drawn = dict[str, list[tuple[tuple[int, ...], Packable]]]  # by group: place and
 
 
 def counting(drawn: Drawn) -> type[TrajectoryDataset]:
-    """The dataset class, which notes what it hands over."""
+    """The dataset class, extended to record in `drawn` what it gives."""
 
     class Counting(TrajectoryDataset):
         def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -73,7 +74,7 @@ def counting(drawn: Drawn) -> type[TrajectoryDataset]:
 
 @dataclass
 class Run:
-    """What the real packer did."""
+    """What the real packer did, and what our simulation predicted."""
 
     outcome: Outcome
     predicted: Outcome
@@ -83,7 +84,7 @@ class Run:
 
 
 def yaml_groups(corpus: Path, px: int, vit: int, policy: dict[str, bool]) -> dict[str, dict[str, Any]]:
-    """The trainer's YAML: every subset that the corpus has, weighted by its samples, trajectories in every pack."""
+    """The groups of the trainer's YAML: every subset, weighted by its samples; trajectories are in every pack."""
     counts: Counter[str] = Counter()
     for shard in json.loads((corpus / "index.json").read_text())["shards"]:
         counts[shard["subset"]] += shard["samples"] if shard["split"] == "train" else 0
@@ -92,7 +93,7 @@ def yaml_groups(corpus: Path, px: int, vit: int, policy: dict[str, bool]) -> dic
             "dataset_names": [subset],
             "image_transform_args": {"image_stride": 16, "max_image_size": px, "min_image_size": px},
             "vit_image_transform_args": {"image_stride": 14, "max_image_size": vit, "min_image_size": vit},
-            "is_mandatory": subset == "multi_turn",
+            "is_mandatory": SUBSETS[subset].whole_trajectory,
             "weight": count,
             "policy": policy,
         }
@@ -102,7 +103,7 @@ def yaml_groups(corpus: Path, px: int, vit: int, policy: dict[str, bool]) -> dic
 
 
 def run(setup: Setup, packs: int) -> Run:
-    """Make packs with the trainer's code and check each; then ask the model of the packer for the same packs."""
+    """Make packs with the trainer's code and check each; then simulate the same packs."""
     drawn: Drawn = {}
     trainer, groups, packing = setup.trainer, setup.groups, setup.packing
     trainer.registry.update(dict.fromkeys(groups, counting(drawn)))
@@ -135,6 +136,7 @@ def run(setup: Setup, packs: int) -> Run:
 
 
 def main() -> int:
+    """The command line. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     which = parser.add_mutually_exclusive_group(required=True)

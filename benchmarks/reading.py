@@ -1,9 +1,9 @@
-"""Samples a second: the typed reader beside bare webdataset, in one run, turn by turn.
+"""Compares the typed reader with bare webdataset, in samples per second, in one run.
 
     python -m benchmarks.reading runs/miniature/corpus
 
-Each way reads every train shard of the corpus; all hold the pictures as encoded bytes. The ways take turns, so that
-whatever else the machine does meets all of them; rates are medians, ratios medians of each turn's ratio.
+Each way reads every train shard of the corpus, with pictures as encoded bytes. The ways take turns, so that other load
+on the machine affects all of them alike. Rates are medians; ratios are medians of the ratios of each turn.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any
 
 import webdataset as wds
 
-from underpaint.schemas.corpus.reader import Reader, shards_of
-from underpaint.schemas.corpus.sample import SubsetName
+from underpaint.schemas.corpus.reader import Reader
 
 BASELINES = {"reader": "webdataset", "reader, shuffled": "webdataset, shuffled", "reader, typed": "webdataset"}
 
 
 def bare(shards: list[str], shuffle: int = 0) -> Iterator[Any]:
+    """The segments of all samples, read with webdataset alone."""
     for raw in wds.WebDataset(shards, shardshuffle=False).shuffle(shuffle):
         yield json.loads(raw["json"])["segments"]
 
 
 def ways(shards: list[str]) -> dict[str, Callable[[], Iterator[Any]]]:
+    """The ways to read that are compared, by name."""
     return {
         "webdataset": lambda: bare(shards),
         "reader": lambda: (e.fields["segments"] for e in Reader(shards, seed=None)),
@@ -40,7 +42,7 @@ def ways(shards: list[str]) -> dict[str, Callable[[], Iterator[Any]]]:
 
 
 def rate(way: Callable[[], Iterator[Any]], passes: int) -> float:
-    """Samples a second over so many passes."""
+    """Samples per second over `passes` passes."""
     begin, samples = time.perf_counter(), 0
     for _ in range(passes):
         samples += sum(1 for _ in way())
@@ -48,13 +50,14 @@ def rate(way: Callable[[], Iterator[Any]], passes: int) -> float:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus")
     parser.add_argument("--repeats", type=int, default=9, help="turns of every way")
     parser.add_argument("--passes", type=int, default=4, help="readings of the whole corpus in a turn")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    shards = [s for subset in get_args(SubsetName) for s in shards_of(options.corpus, subset)]
+    shards = sorted(map(str, Path(options.corpus).glob("*/*-train-*.tar")))
     rates: dict[str, list[float]] = {name: [] for name in ways(shards)}
     for _ in range(options.repeats):
         for name, way in ways(shards).items():

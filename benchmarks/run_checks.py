@@ -1,4 +1,4 @@
-"""What must hold of a packer over several packs: texts come back, a run resumes, workers share the shards."""
+"""Checks of a packer over several packs: texts come back, a run resumes, workers share the shards."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from benchmarks.trainers import Setup
 from underpaint.pipeline.training.sequence import Policy, sequences
 from underpaint.schemas.corpus.reader import Reader
 
-PACKS = 3  # enough to have buffered and dropped something
+PACKS = 3  # enough for the packer to buffer and drop something
 
 
 def target_texts_are_the_corpus_own(setup: Setup) -> bool:
-    """Every text with loss in a pack is a target of the corpus, token for token."""
+    """Whether every text with loss in a pack is a target of the corpus, token by token."""
     shards = [s for group in setup.packer().grouped_datasets for s in group.shards]
     policy = Policy(**next(iter(setup.groups.values()))["policy"])
     known = {
@@ -34,7 +34,7 @@ def target_texts_are_the_corpus_own(setup: Setup) -> bool:
 
 
 def data_status_resumes_after_the_last_sample(setup: Setup) -> bool:
-    """As BAGEL's loop does it: the `data_indexes` of the samples used are saved, and a new packer starts from them."""
+    """Whether a new packer resumes from the saved `data_indexes` of the samples used, as in BAGEL's loop."""
     status: dict[str, dict[int, Any]] = {}
     for pack in _take(setup, setup.packer()):
         for item in pack["batch_data_indexes"]:
@@ -52,7 +52,7 @@ def data_status_resumes_after_the_last_sample(setup: Setup) -> bool:
 
 
 def state_dict_resumes_with_the_same_packs(setup: Setup) -> bool:
-    """NeMo's packer saves its buffer and random state with our place: the next packs are the same."""
+    """Whether NeMo's packer, restored with its buffer, random state and our position, gives the same next packs."""
     first, second = setup.packer(), setup.packer()
     running = setup.trainer.packs(first, setup.seed)
     list(itertools.islice(running, PACKS))
@@ -64,7 +64,7 @@ def state_dict_resumes_with_the_same_packs(setup: Setup) -> bool:
 
 
 def two_workers_pack_both(setup: Setup) -> bool:
-    """Forked workers of a DataLoader both give packs, and none is mixed of both."""
+    """Whether both forked workers of a DataLoader give packs, and no pack mixes samples of both."""
     loader = DataLoader(setup.packer(num_workers=2), batch_size=1, num_workers=2, collate_fn=_indexes)
     found = list(itertools.islice(loader, 4))
     workers = [{item["worker_id"] for item in pack} for pack in found]
@@ -72,7 +72,7 @@ def two_workers_pack_both(setup: Setup) -> bool:
 
 
 def run_checks(trainer: str) -> list[Callable[[Setup], bool]]:
-    """Those that apply; BAGEL's packer has no state_dict."""
+    """The checks that apply to a trainer; BAGEL's packer has no state_dict."""
     own = [state_dict_resumes_with_the_same_packs] if trainer == "automodel" else []
     return [target_texts_are_the_corpus_own, data_status_resumes_after_the_last_sample, *own, two_workers_pack_both]
 

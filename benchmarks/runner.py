@@ -1,9 +1,9 @@
-"""What the Ray runner costs: the same stages over the same lots in a plain loop, with one worker, and with two.
+"""Measures the cost of the Ray runner: the same stages and lots in a plain loop, with one worker, and with two.
 
     python -m benchmarks.runner [--recipe recipes/structural.yaml] [--lots 8]
 
-Every way builds into a folder of its own; the tables must come out byte for byte the same. Seconds are of the lots
-alone: Ray's start is counted apart, since it is paid once a build.
+Every way builds into its own folder, and all tables must be equal byte for byte. Ray's start is not part of the seconds
+for the lots; it is counted separately, since a build needs it only once.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from underpaint.pipeline.engine.graph import BRANCHES
 from underpaint.pipeline.engine.run_folder import Run, mark_run, open_run
 from underpaint.pipeline.engine.runner import Pool, pool
 from underpaint.pipeline.engine.worker import stage_worker
+from underpaint.stages.all_stages import BRANCHES
 
 Stages = tuple[str, ...]
 
 
 def plain(run: Run, stages: Stages, lots: int) -> None:
+    """Run the stages in a plain loop."""
     for stage in stages:
         work = stage_worker(run.recipe, stage, str(run.root), run.nodes[stage].fingerprint)
         for lot in range(lots):
@@ -32,6 +33,8 @@ def plain(run: Run, stages: Stages, lots: int) -> None:
 
 
 def on_ray(actors: Pool) -> Callable[[Run, Stages, int], None]:
+    """A function that runs the stages on a pool of Ray actors."""
+
     def build(run: Run, stages: Stages, lots: int) -> None:
         for stage in stages:
             arguments = run.recipe, stage, str(run.root), run.nodes[stage].fingerprint
@@ -42,7 +45,7 @@ def on_ray(actors: Pool) -> Callable[[Run, Stages, int], None]:
 
 
 def measure(recipe: Path, lots: int) -> dict[str, dict[str, float | str]]:
-    """By way: seconds for the lots, seconds until the first worker could work, digest of all tables."""
+    """By way: seconds for the lots, seconds until the first worker was ready, and the digest of all tables."""
     stages = tuple(dict.fromkeys(s for branch in BRANCHES.values() for s in branch))
     found: dict[str, dict[str, float | str]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -74,6 +77,7 @@ def _digest(run: Run, stages: Stages, lots: int) -> str:
 
 
 def main() -> None:
+    """The command line. Exits with an error where the tables differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("recipes/structural.yaml"))
     parser.add_argument("--lots", type=int, default=8)

@@ -1,9 +1,8 @@
-"""Choosing a corpus among many candidates: the columns of pipeline/selection/select.py beside a plain
-loop over rows, in one run.
+"""Compares two ways to select a corpus from many candidates: pipeline/selection/select.py, and a loop over rows.
 
     python -m benchmarks.selection 300000
 
-The candidates are made up, in the kinds' proportions of a real pool; both ways must choose the same samples.
+The candidates are made up, with kinds in the proportions of a real pool. Both ways must choose the same samples.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ LOTS = 1000
 
 
 class MadeUp(Candidates):
-    """`count` candidates, a tenth of them faulty, a twentieth duplicates."""
+    """`count` made-up candidates, a tenth of them faulty, a twentieth duplicates."""
 
     def __init__(self, count: int) -> None:
         rng = np.random.default_rng(0)
@@ -49,11 +48,12 @@ class MadeUp(Candidates):
         self.rows = pa.table(columns, schema=EMPTY.schema)
 
     def table(self, lots: Any) -> pa.Table:
+        """All candidates, whatever the lots."""
         return self.rows
 
 
 def plain_loop(table: pa.Table, recipe: Recipe) -> set[int]:
-    """The same choice, a row at a time: the samples chosen."""
+    """The samples that are chosen, found by a plain loop over rows."""
     quota, taken, seen, chosen = recipe.quotas.numbers(), Counter[str](), set[int](), set[int]()
     for row in table.to_pylist():
         if row["fault"] or row["margin"] < recipe.select.min_margin or row["content"] in seen:
@@ -66,6 +66,7 @@ def plain_loop(table: pa.Table, recipe: Recipe) -> set[int]:
 
 
 def main() -> None:
+    """The command line. Exits with an error where the two ways choose different samples."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("candidates", type=int, nargs="?", default=300_000)
     count = parser.parse_args().candidates

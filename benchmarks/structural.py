@@ -1,9 +1,9 @@
-"""The structural recipe at several sizes: the time of a build, of an empty second one, of choosing and reading back.
+"""Times the structural recipe at several sizes: a build, a second build without work, selecting, and verifying.
 
     python -m benchmarks.structural 400 2000 --out runs/scale
 
-No model takes part, so what is measured is the pipeline itself: scenes, drawing, judging, store, selection, shards.
-Every step is a command of its own, as a user calls it. A build that was stopped goes on: its time is then the rest's.
+There is no model in it, so it measures the pipeline itself: scenes, drawing, judging, store, selection, shards. Every
+step is a command as a user calls it. A build that was stopped before goes on; then its time is that of the rest.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEPS = {"build": 0, "again": 0, "select --dry-run": 0, "verify": 0, "report": 0
 
 
 def write_recipe(out: Path, total: int, lot_size: int) -> Path:
-    """The structural recipe with `total` samples, its name and its lots apart from that."""
+    """Write the structural recipe with `total` samples and this lot size. Returns its path."""
     recipe = yaml.safe_load(RECIPE.read_text())
     recipe |= {"name": f"structural_{total}", "quotas": {"total": total}, "lot_size": lot_size, "rounds": {"pilot": 4}}
     recipe["vocabulary"] = str((RECIPE.parent / recipe["vocabulary"]).resolve())
@@ -34,7 +34,7 @@ def write_recipe(out: Path, total: int, lot_size: int) -> Path:
 
 
 def measure(file: Path, run: Path, workers: int) -> dict[str, Any]:
-    """Seconds of every step, and what the corpus holds. Raises CalledProcessError where a step fails."""
+    """Seconds of every step, and the size of the corpus. Raises CalledProcessError where a step fails."""
     steps = {
         "build": ["build", file, "--out", run, "--workers", workers],
         "again": ["build", file, "--out", run, "--workers", workers],
@@ -57,6 +57,7 @@ def measure(file: Path, run: Path, workers: int) -> dict[str, Any]:
 
 
 def main() -> None:
+    """The command line: prints a Markdown table with one row per size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("totals", type=int, nargs="+", help="samples of each build, e.g. 400 2000 62213")
     parser.add_argument("--out", type=Path, default=Path("runs/scale"))

@@ -1,6 +1,7 @@
-"""BAGEL's and NeMo AutoModel's own packers, imported from a checkout, on CPU and without weights.
+"""Imports BAGEL's and NeMo AutoModel's own packers from a checkout, on CPU and without weights.
 
-Nothing of either is in this project; both are Apache-2.0. One of them a process: BAGEL calls its package `data`.
+No code of either is in this project; both are Apache-2.0. A process can import only one of them, since BAGEL's package
+has the general name `data`.
 """
 
 from __future__ import annotations
@@ -27,20 +28,24 @@ CONTROL = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>")
 
 
 class ByteTokenizer:
-    """One token a byte, then the control tokens; it has what `add_special_tokens` of both repositories touches."""
+    """One token per byte, then the control tokens; it has all that both repositories' `add_special_tokens` uses."""
 
     special_tokens_map: Mapping[str, Any] = {"additional_special_tokens": list(CONTROL)}
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        """The UTF-8 bytes of a text."""
         return list(text.encode())
 
     def decode(self, tokens: list[int]) -> str:
+        """The text of UTF-8 bytes."""
         return bytes(tokens).decode()
 
     def convert_tokens_to_ids(self, token: str) -> int:
+        """The id of a control token, from 256."""
         return 256 + CONTROL.index(token)
 
     def add_tokens(self, tokens: list[str]) -> int:
+        """Add nothing, since all control tokens are there; returns their number."""
         return len(tokens)
 
 
@@ -55,20 +60,21 @@ def tokenizer_of(folder: Path | None) -> Any:
 
 @dataclass(frozen=True)
 class Trainer:
-    """A repository's code."""
+    """A trainer's code: the modules of its repository that packing uses."""
 
     name: str
     registry: dict[str, Any]
-    info: dict[str, Any]  # BAGEL's table of paths; NeMo is given one
+    info: dict[str, Any]  # BAGEL's table of paths; NeMo has none, but is given one
     base: Any  # the module of PackedDataset
     utils: Any
 
     def special_tokens(self, tokenizer: Any) -> dict[str, int]:
+        """The ids of the control tokens, which the trainer adds to the tokenizer."""
         tokens: dict[str, int] = self.utils.add_special_tokens(tokenizer)[1]
         return tokens
 
     def packs(self, packer: Any, seed: int) -> Iterator[dict[str, Any]]:
-        """Its packs, from the random state that the trainer's own seeding gives."""
+        """A packer's packs, seeded as the trainer seeds them."""
         random.seed(seed)
         np.random.seed(seed)
         return iter(packer)
@@ -76,7 +82,7 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Setup:
-    """Everything that a packer is made of."""
+    """All that is needed to make a packer."""
 
     trainer: Trainer
     groups: Mapping[str, Any]
@@ -87,7 +93,7 @@ class Setup:
     use_flex: bool
 
     def packer(self, data_status: Any = None, num_workers: int = 1) -> Any:
-        """A PackedDataset over `groups` (the trainer's YAML), as the trainer makes it."""
+        """A PackedDataset over `groups` (as in the trainer's YAML), made as the trainer makes it."""
         base = self.trainer.base
         rates = {f"{kind.split('_')[0]}_cond_dropout_prob": rate for kind, rate in DROPOUT.items()}
         config = base.DataConfig(copy.deepcopy(dict(self.groups)), max_latent_size=64, **rates)
@@ -101,8 +107,8 @@ class Setup:
 
 
 def load(name: str, repo: Path) -> Trainer:
-    """`name`: "bagel" or "automodel". Raises ImportError where the checkout is not theirs."""
-    for unused in ("cv2", "decord"):  # imported by BAGEL's package, and not used on this path
+    """Import a trainer, "bagel" or "automodel", from its checkout. Raises ImportError where it is not theirs."""
+    for unused in ("cv2", "decord"):  # BAGEL's package imports these, but does not need them here
         if unused not in sys.modules:
             stub = ModuleType(unused)
             stub.__spec__ = ModuleSpec(unused, None)
@@ -112,7 +118,7 @@ def load(name: str, repo: Path) -> Trainer:
         base, tables, utils = (importlib.import_module(f"data.{n}") for n in _BAGEL)
         return Trainer(name, tables.DATASET_REGISTRY, tables.DATASET_INFO, base, utils)
     package = ""
-    for part in ("nemo_automodel", "components", "datasets"):  # their own __init__ files need the whole of NeMo
+    for part in ("nemo_automodel", "components", "datasets"):  # stubs: each __init__ imports all of NeMo
         package = f"{package}.{part}".strip(".")
         parent = ModuleType(package)
         parent.__path__ = [str(repo / package.replace(".", "/"))]

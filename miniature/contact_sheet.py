@@ -1,6 +1,6 @@
-"""What the painter paints, unselected: ``python -m underpaint.miniature.contact_sheet`` writes docs/painter.png.
+"""Writes docs/painter.png, a sheet of unselected pictures: ``python -m underpaint.miniature.contact_sheet``.
 
-The first 48 of the held-out list: whole scenes from text, and edits as picture before and after.
+It shows the first 48 held-out cases: whole scenes from text, and edits with the pictures before and after.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 2 * SIDE + 2 * GAP, SIDE + GAP + LINES * 13
 
 
 def cases(n: int) -> list[tuple[EditCase, int]]:
-    """The first `n` of the held-out list, drafts and edits by turns."""
+    """The first `n` held-out cases with their seeds, whole scenes and edits in turn."""
     rng = HeldOut("evaluate/contact sheet")
     found = []
     for i in range(n):
@@ -38,7 +38,7 @@ def cases(n: int) -> list[tuple[EditCase, int]]:
 def sheet(
     shown: list[tuple[EditCase, int]], painted: list[Image.Image], wrong: list[bool], words: list[str]
 ) -> Image.Image:
-    """A tile a case: before (where there is one), after, its words; a red frame where the reader finds an error."""
+    """One tile per case: picture before (if any), picture after, text; a red frame where the reader finds an error."""
     page = Image.new("RGB", (COLUMNS * WIDTH, -(-len(shown) // COLUMNS) * HEIGHT), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=11)
     for i, ((case, seed), picture, error) in enumerate(zip(shown, painted, wrong, strict=True)):
@@ -59,7 +59,7 @@ def main(
     checkpoints: Annotated[Path, typer.Option(help="Folder of the checkpoints.")] = CHECKPOINTS,
     readings: Annotated[bool, typer.Option(help="Say what the reader reads, not what was asked: to check it.")] = False,
 ) -> None:
-    """Paint the first of the held-out list and show them all."""
+    """Paint the first held-out cases and put all of them on one sheet."""
     from underpaint.miniature.trainers import reader
 
     shown = cases(number)
@@ -71,16 +71,13 @@ def main(
     ]
     words = [_reading(*look) if readings else case.instruction for look, (case, _) in zip(seen, shown, strict=True)]
     sheet(shown, painted, wrong, words).quantize(256).save(out, optimize=True)
-    print(f"{out}: {number} pictures, {sum(wrong)} of them with an error by the reader: {_numbers(wrong)}")
+    numbers = [str(i) for i, error in enumerate(wrong, 1) if error]
+    print(f"{out}: {number} pictures, {sum(wrong)} of them with an error by the reader: {', '.join(numbers) or 'none'}")
 
 
 def _reading(cells: list[Look], background: str) -> str:
     """The four cells in reading order, and the background."""
     return ", ".join([*(" ".join(reversed(look)) if look else "nothing" for look in cells), background])
-
-
-def _numbers(wrong: list[bool]) -> str:
-    return ", ".join(str(i + 1) for i, error in enumerate(wrong) if error) or "none"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How good a speaker's answers are, against the answers that are right by construction."""
+"""Grades a speaker's answers against the answers that are right by construction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from underpaint.schemas.scenes.scene import SceneGraph
 
 
 def grade(cases: list[Dialogue], answers: list[str]) -> dict[str, list[float]]:
-    """Outcomes (1 right, 0 wrong) by figure: each is a share once averaged."""
+    """Outcomes (1 right, 0 wrong) by figure; the mean of a figure is a share."""
     found: dict[str, list[float]] = {}
     for case, answer in zip(cases, answers, strict=True):
         figures = _written(case, answer) if case.task == "write" else _judged(case, answer)
@@ -64,7 +64,7 @@ def _written(case: Dialogue, answer: str) -> dict[str, bool]:
 
 
 def _one_more(case: Dialogue, after: SceneGraph) -> bool:
-    """Whether the step adds one node and keeps the rest, on cells that are free."""
+    """Whether the step adds one node (the first may add none), keeps the others, and all fit into the cells."""
     so_far = case.context["so_far"]
     before = SceneGraph() if so_far == BLANK else read(so_far, vocabulary())
     try:
@@ -81,12 +81,12 @@ def described(answer: str) -> SceneGraph | None:
     text = answer.partition("<des>")[2].partition("</des>")[0]
     try:
         return read(text, vocabulary())
-    except ValueError:  # the grammar's, and pydantic's for an object that stands in relation to itself
+    except ValueError:  # from the grammar, or from pydantic where an object stands in a relation to itself
         return None
 
 
 def check(model: Any, processor: Any, cases: list[Dialogue], size: int = 48, limit: int = 200) -> dict[str, float]:
-    """Greedy answers of a model in training, graded."""
+    """Shares by figure, of the greedy answers of a model in training."""
     cases = sorted(cases, key=lambda c: c.picture is not None)
     answers: list[str] = []
     while len(answers) < len(cases):

@@ -1,6 +1,6 @@
-"""What the speaker is taught: requests from the real templates, answers that are right by construction.
+"""Makes the dialogues that the speaker learns from: requests from the real templates, and right answers.
 
-Three tasks: the writer's next step, the judge of a step's text, the judge of a step's picture.
+The tasks are three: to write the next step, to judge a step's text, and to judge a step's picture.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image
 from underpaint.miniature.edits import another, random_edit
 from underpaint.miniature.scenes import PAIRS
 from underpaint.miniature.steps import Step, random_step
-from underpaint.miniature.world import CELLS, cell_labels, lay_out, render, vocabulary
+from underpaint.miniature.world import CELLS, cell_labels, free_cells, render, vocabulary
 from underpaint.schemas.scenes.compare import Kind, compare
 from underpaint.schemas.scenes.critique import Critique
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
@@ -33,7 +33,7 @@ PICTURE_FAULTS = ("colour", "noun", "missing", "extra", "moved", "exchanged", "u
 
 @dataclass(frozen=True)
 class Dialogue:
-    """One request with its answer. `fault` is what was planted, "" for nothing."""
+    """One request with its answer. `fault` is the planted fault, "" where there is none."""
 
     task: str
     request: str
@@ -43,11 +43,12 @@ class Dialogue:
     fault: str = ""
     critique: Critique | None = None
     picture: Image.Image | None = None
-    shown: SceneGraph = field(default_factory=SceneGraph)  # what the picture holds, one node a cell
+    shown: SceneGraph = field(default_factory=SceneGraph)  # what the picture shows, one node per filled cell
 
 
 @lru_cache
 def templates() -> dict[str, list[Template]]:
+    """The built-in templates, by task."""
     return load_templates([BUILT_IN])
 
 
@@ -55,6 +56,7 @@ def templates() -> dict[str, list[Template]]:
 
 
 def write_dialogue(rng: random.Random) -> Dialogue:
+    """A writer's dialogue: a random step, or "done" where nothing is missing."""
     step = random_step(rng, done=True)
     context = _context(step)
     answer = DONE
@@ -81,13 +83,13 @@ def _request(task: str, rng: random.Random, context: dict[str, str]) -> str:
 
 
 def text_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
-    """`fault` is one of TEXT_FAULTS, "" for a right step; None draws it, half of them right."""
+    """A text judge's dialogue. `fault` is one of TEXT_FAULTS, "" for a right step (half of those that None draws)."""
     if fault is None:
         fault = "" if rng.random() < 0.5 else rng.choices(TEXT_FAULTS, (3, 3, 2.5, 4, 1.5, 1))[0]
     while True:
         step = random_step(rng, done=fault in ("noun", "again"), several=0.4)
         if fault == "" and rng.random() < 0.5 and step.after == step.prompt:
-            continue  # an incomplete state is the usual one
+            continue  # so that most right steps are incomplete, as they usually are
         wrong = (step, step.after) if fault == "" else _faulty_text(rng, step, fault)
         if wrong is None:
             continue
@@ -106,7 +108,7 @@ def text_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
 
 
 def _faulty_text(rng: random.Random, step: Step, fault: str) -> tuple[Step, SceneGraph] | None:
-    """The step with a fault, and its description; None where this fault cannot happen in this step."""
+    """The step with a fault, and the scene of its description; None where this fault is impossible in this step."""
     if fault == "background":
         if step.before is not None:
             return None
@@ -125,11 +127,11 @@ def _faulty_text(rng: random.Random, step: Step, fault: str) -> tuple[Step, Scen
     part = rng.random()
     if right is None or part > 0.16 or fault == "place":
         return wrong, wrong.after
-    return (wrong, step.after) if part > 0.08 else (step, wrong.after)  # one of the two texts alone is wrong
+    return (wrong, step.after) if part > 0.08 else (step, wrong.after)  # only one of the two texts is wrong
 
 
 def _exchanged(rng: random.Random, step: Step) -> tuple[Step, SceneGraph] | None:
-    """A first step of several nodes, of which two stand where the other should; what it says of them goes."""
+    """A first step of several nodes in which two are exchanged and no relation is told; None where there are no two."""
     singles = [o for o in step.after.objects if o.count == 1 and PLACE in o.attributes]
     if len(singles) < 2:
         return None
@@ -149,8 +151,8 @@ def _new_node(step: Step) -> SceneObject | None:
 
 def _faulty_node(rng: random.Random, step: Step, right: SceneObject | None, fault: str) -> SceneObject | None:
     before = step.before or SceneGraph()
-    free = _free(before)
-    if fault == "again" or right is None:  # what is there already, or what nobody asked for
+    free = free_cells(before)
+    if fault == "again" or right is None:  # an object that is there already, or an unwanted one
         known = rng.choice(step.prompt.objects)
         if fault == "again" and not before.objects:
             return None
@@ -174,12 +176,8 @@ def _faulty_node(rng: random.Random, step: Step, right: SceneObject | None, faul
     return rng.choice(false) if false else None
 
 
-def _free(scene: SceneGraph) -> set[tuple[int, int]]:
-    return set(CELLS) - {cell for cells in lay_out(scene).values() for cell in cells}
-
-
 def _stand(rng: random.Random, node: SceneObject, free: set[tuple[int, int]]) -> SceneObject:
-    """The node on free cells of its number, without a place where there are none."""
+    """The node on as many free cells as it counts; without a place where there are too few."""
     node = node.without(PLACE)
     if node.count == 1 and free:
         return node.with_attribute(PLACE, CELLS[rng.choice(sorted(free))])
@@ -188,7 +186,7 @@ def _stand(rng: random.Random, node: SceneObject, free: set[tuple[int, int]]) ->
 
 
 def _with_node(rng: random.Random, step: Step, node: SceneObject, false_places: bool) -> Step:
-    """The step with another node in place of its own. Where places are false, the words may admit it."""
+    """The step with another node instead of its own. With `false_places`, relations may be dropped or reversed."""
     before = step.before or SceneGraph()
     relations = step.after.relations
     told = step.edit.relations if step.edit else ()
@@ -220,7 +218,7 @@ Contents = list[tuple[str, str] | None]  # of the four cells, in reading order
 
 
 def picture_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
-    """`fault` is one of PICTURE_FAULTS, "" for the picture that was asked for; None draws it."""
+    """A picture judge's dialogue. `fault` is one of PICTURE_FAULTS, "" for a right picture; None draws it."""
     if fault is None:
         fault = "" if rng.random() < 0.45 else rng.choices(PICTURE_FAULTS, (5, 4, 3, 2, 2, 1, 3, 1))[0]
     while True:
@@ -236,7 +234,7 @@ def picture_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
             continue
         if fault and rng.random() < 0.12 and any(cells):
             _spoil_cells(rng, cells, changed, rng.choice(("colour", "noun")))
-        shown = _one_by_one(cells, back)
+        shown = one_by_one(cells, back)
         critique = inspect_picture(list(shown.objects), back, wanted, vocabulary())
         if bool(critique.findings) == bool(fault):
             break
@@ -250,20 +248,21 @@ def picture_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
 
 
 def _picture_case(rng: random.Random) -> tuple[SceneGraph | None, str, SceneGraph]:
-    """Scene before, instruction and scene wanted: an additive step, or any edit that detours make."""
+    """(scene before, instruction, wanted scene) of an additive step, or of any edit of a detour or correction."""
     if rng.random() < 0.55:
         step = random_step(rng)
         assert step.edit is not None
         return step.before, instruct(step.before or SceneGraph(), step.edit, vocabulary()), step.after
     case = random_edit(rng)
-    if case.kind == "one":  # equal objects told apart by the edit are one node of the description
-        one_by_one = _one_by_one(cell_labels(case.after), case.after.background)
-        grouped = observed_scene(list(one_by_one.objects), one_by_one.background)
+    if case.kind == "one":  # equal objects, single nodes in the edit, are one node of the description
+        apart = one_by_one(cell_labels(case.after), case.after.background)
+        grouped = observed_scene(list(apart.objects), apart.background)
         return case.before, case.instruction, grouped
     return case.before, case.instruction, case.after
 
 
-def _one_by_one(cells: Contents, back: str) -> SceneGraph:
+def one_by_one(cells: Contents, back: str) -> SceneGraph:
+    """What four cells hold, each a node on its place."""
     objects = [
         SceneObject(id=f"i{i}", noun=look[0], attributes={"colour": look[1], PLACE: place})
         for i, (look, place) in enumerate(zip(cells, CELLS.values(), strict=True))
@@ -273,7 +272,7 @@ def _one_by_one(cells: Contents, back: str) -> SceneGraph:
 
 
 def _spoil_cells(rng: random.Random, cells: Contents, changed: list[int], fault: str) -> bool:
-    """Plant the fault in place, mostly where the edit was; False where there is no room for it."""
+    """Plant the fault in `cells`, mostly where the edit was; False where there is no room for it."""
     full, empty = [i for i in range(4) if cells[i]], [i for i in range(4) if not cells[i]]
     if fault == "extra":
         if not empty:
@@ -311,7 +310,7 @@ OTHER_WORDS = (
 
 
 def reworded(rng: random.Random, request: str) -> str:
-    """The request with one word of its last line, which tells what to do, dropped, replaced or added."""
+    """The request with one word of its last line (which says what to do) dropped, replaced or added."""
     *lines, last = request.split("\n")
     words = last.split(" ")
     i = rng.randrange(len(words))

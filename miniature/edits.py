@@ -1,4 +1,4 @@
-"""Random edits of the drawn world: (scene before, instruction, scene after), for the painter and its judges."""
+"""Draws random edits of the drawn world: (scene before, instruction, scene after), for the painter and its judges."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import random
 from dataclasses import dataclass, replace
 
 from underpaint.miniature.scenes import HeldOut, is_held_out, random_scene
-from underpaint.miniature.world import CELLS, lay_out, vocabulary
+from underpaint.miniature.world import CELLS, free_cells, lay_out, vocabulary
 from underpaint.schemas.scenes.compare import placed
 from underpaint.schemas.scenes.edit import Edit, Op, apply, instruct
 from underpaint.schemas.scenes.grammar import definite
 from underpaint.schemas.scenes.scene import INVERSE, PLACE, SPATIAL, SceneGraph, SceneObject
 from underpaint.schemas.scenes.wordings import reword
 
-# How often each kind is drawn: "first" paints one node on the blank canvas, "paint" a whole scene, "one" changes one
-# of several equal objects; "background" and "relate" are instructions that only corrections have.
+# How often each kind is drawn. "first" paints one node on the blank canvas, "paint" a whole scene, "empty" a background
+# alone; "one" changes one of several equal objects; "background" and "relate" occur only as corrections.
 SHARES = {
     "first": 0.06, "paint": 0.2, "empty": 0.02, "add": 0.16, "modify": 0.16, "swap": 0.2, "remove": 0.12,
     "move": 0.04, "one": 0.06, "background": 0.02, "relate": 0.02,
@@ -23,6 +23,8 @@ SHARES = {
 
 @dataclass(frozen=True)
 class EditCase:
+    """One edit with its scenes and its instruction; `kind` is one of SHARES."""
+
     kind: str
     before: SceneGraph | None  # None is the blank canvas
     after: SceneGraph
@@ -31,7 +33,7 @@ class EditCase:
 
 
 def random_edit(rng: random.Random, kind: str | None = None) -> EditCase:
-    """One edit of a random scene, in one of the wordings; both scenes have places, and what is not edited stays put."""
+    """An edit of a random scene, in a random wording. Both scenes have places, and objects not edited keep theirs."""
     if kind is None:
         kind = rng.choices(list(SHARES), list(SHARES.values()))[0]
     while True:
@@ -42,7 +44,7 @@ def random_edit(rng: random.Random, kind: str | None = None) -> EditCase:
 
 
 def _stays(case: EditCase) -> bool:
-    """Whether all that both scenes hold stands in the same cells: equal objects without a place may be pushed on."""
+    """Whether all objects not edited stay in their cells, since objects without a place may be moved by others."""
     if case.before is None:
         return True
     old, new = lay_out(case.before), lay_out(case.after)
@@ -77,9 +79,8 @@ def _draw(rng: random.Random, kind: str) -> EditCase:
 
 
 def _move(rng: random.Random, scene: SceneGraph) -> EditCase:
-    """A single object goes to a free cell; relations are dropped, since the move may end them."""
-    taken = {cell for cells in lay_out(scene).values() for cell in cells}
-    free = [place for cell, place in CELLS.items() if cell not in taken]
+    """Move a single object to a free cell; relations are dropped, since the move may break them."""
+    free = [CELLS[cell] for cell in CELLS if cell in free_cells(scene)]
     singles = [o for o in scene.objects if o.count == 1]
     if not free or not singles:
         return _draw(rng, "move")
@@ -96,18 +97,18 @@ def _background(rng: random.Random, before: SceneGraph) -> EditCase:
 
 
 def _relate(rng: random.Random, scene: SceneGraph) -> EditCase:
-    """A single object goes to the first free cell on which it stands to another as told."""
+    """Move a single object to the first free cell on which a drawn relation to another one holds."""
     scene = scene.model_copy(update={"relations": ()})
-    taken = {cell for cells in lay_out(scene).values() for cell in cells}
+    free = free_cells(scene)
     singles = [o for o in scene.objects if o.count == 1]
-    if len(singles) < 2 or len(taken) == len(CELLS):
+    if len(singles) < 2 or not free:
         return _draw(rng, "relate")
     node, other = rng.sample(singles, 2)
     predicate = rng.choice(SPATIAL)
     for cell, place in CELLS.items():
         moved = node.with_attribute(PLACE, place)
         ends = (moved, other) if predicate not in INVERSE else (other, moved)
-        if cell not in taken and placed(*ends, INVERSE.get(predicate, predicate)):
+        if cell in free and placed(*ends, INVERSE.get(predicate, predicate)):
             edit = Edit(op=Op.MODIFY, target=node.id, node=moved)
             words = vocabulary()
             text = f"Move {definite(node, words)} so that it is {predicate} {definite(other, words)}."
@@ -116,7 +117,7 @@ def _relate(rng: random.Random, scene: SceneGraph) -> EditCase:
 
 
 def _one_of_several(rng: random.Random, _: SceneGraph) -> EditCase:
-    """Of several equal objects, each named by its place, one is added, removed, recoloured or replaced."""
+    """Add, remove, recolour or replace one of several equal objects, named by its place."""
     scene = random_scene(rng, counts=rng.choice([(2,), (2, 1), (3,), (3, 1), (2, 2)]), relations=False)
     several = next(o for o in scene.objects if o.count > 1)
     cells = lay_out(scene)[several.id]

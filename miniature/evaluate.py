@@ -1,6 +1,6 @@
-"""How good the checkpoints are, on scenes no trainer saw: ``python -m underpaint.miniature.evaluate --cases 1000``.
+"""Measures the checkpoints on scenes that no trainer saw: ``python -m underpaint.miniature.evaluate --cases 1000``.
 
-Prints the table and writes it as JSON; docs/miniatures.md shows it with pictures.
+It prints a table and writes it as JSON; docs/miniatures.md shows it with pictures.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from underpaint.stages.models.painter import DiffusersPainter
 from underpaint.stages.models.scorer import OpenClipScorer
 from underpaint.stages.models.speaker import TransformersSpeaker
 
-STEPS = 3  # of the painter, as in recipes/miniature.yaml
+STEPS = 3  # the painter's steps, as in recipes/miniature.yaml
 BEGIN, END = "<!-- figures: written by `python -m underpaint.miniature.evaluate` -->", "<!-- /figures -->"
 
 
 def read_renders(eye: Any, n: int) -> list[Figure]:
-    """The independent reader itself, on renders: every object of a picture, and the background."""
+    """Measure the independent reader itself, on renders: how often it is right about an object and a background."""
     rng = HeldOut("evaluate/reader")
     scenes = [random_scene(rng) for _ in range(n)]
     seen = painter.read_looks(eye, [render(s, rng.randrange(1 << 30)) for s in scenes])
@@ -44,11 +44,12 @@ def read_renders(eye: Any, n: int) -> list[Figure]:
 
 
 def megabytes(folder: Path) -> float:
+    """The size of a folder's files in megabytes (10^6 bytes)."""
     return round(sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 1e6, 2)
 
 
 def evaluate(folder: Path, n: int) -> dict[str, Any]:
-    """Every checkpoint: figures, rates and sizes. Raises FileNotFoundError where one is missing."""
+    """The figures, rates and sizes of every checkpoint. Raises FileNotFoundError where one is missing."""
     from underpaint.miniature.trainers import reader
 
     rates: dict[str, float] = {}
@@ -79,6 +80,7 @@ def _plain(model: str, measure: str, value: float, bar: str) -> Figure:
 
 
 def show(result: dict[str, Any]) -> None:
+    """Print the result as a table."""
     table = Table(title=f"Miniature checkpoints, {result['cases']} held-out cases a measure, 95% intervals")
     for column in ("model", "measure", "value", "interval", "cases", "bar", ""):
         table.add_column(column, justify="left" if column in ("model", "measure") else "right")
@@ -94,7 +96,7 @@ def show(result: dict[str, Any]) -> None:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The measures that have a bar, as a table."""
+    """The measures that have a bar, as a Markdown table."""
     lines = ["| model | measure | value (95% interval) | cases | bar | |", "| --- | --- | --- | --- | --- | --- |"]
     for f in (f for f in result["figures"] if f["bar"]):
         interval = f" ({f['low']:.3f}–{f['high']:.3f})" if f["low"] != f["high"] else ""

@@ -1,6 +1,6 @@
-"""All that the drawn world shows: its nouns with their icons, its colours, its backgrounds.
+"""Draws all that the drawn world shows: its nouns with their icons, its colours, its backgrounds.
 
-Another world is another file of this form: name it in UNDERPAINT_ICONS (a module), write its words with
+Another world is another file of this form: name its module in UNDERPAINT_ICONS, write its vocabulary with
 ``python -m underpaint.miniature.world my_vocabulary.yaml``, and train (docs/miniatures.md).
 """
 
@@ -41,7 +41,7 @@ BACKGROUNDS: dict[str, Callable[[int], Image.Image]] = {
 
 
 class Pen:
-    """Draws in units of the icon's square [0, 1]² at `origin` with `size` pixels a side."""
+    """Draws in units of the icon's square [0, 1]², whose corner is at `origin` and whose side is `size` pixels."""
 
     def __init__(self, draw: ImageDraw.ImageDraw, origin: Point, size: float, colour: str) -> None:
         self.draw, self.origin, self.size = draw, origin, size
@@ -51,24 +51,29 @@ class Pen:
         self.line = max(1, round(size * 0.045))
 
     def at(self, x: float, y: float) -> Point:
+        """The pixel of a point."""
         return self.origin[0] + x * self.size, self.origin[1] + y * self.size
 
     def shape(self, points: list[Point], fill: tuple[int, ...] | None = None) -> None:
+        """Draw a filled polygon with an outline."""
         corners = [self.at(*p) for p in points]
         self.draw.polygon(corners, fill=fill or self.fill)
         self.draw.line([*corners, corners[0], corners[1]], fill=OUTLINE, width=self.line, joint="curve")
 
     def disc(self, x: float, y: float, r: float, fill: tuple[int, ...] | None = None) -> None:
+        """Draw a filled circle with an outline."""
         box = [self.at(x - r, y - r), self.at(x + r, y + r)]
         self.draw.ellipse(box, fill=fill or self.fill, outline=OUTLINE, width=self.line)
 
     def box(self, left: float, top: float, right: float, bottom: float, fill: tuple[int, ...] | None = None) -> None:
+        """Draw a filled rectangle with an outline."""
         self.draw.rectangle(
             [self.at(left, top), self.at(right, bottom)], fill=fill or self.fill, outline=OUTLINE, width=self.line
         )
 
 
 def car(p: Pen) -> None:
+    """Draw a car."""
     p.shape([(0.22, 0.5), (0.34, 0.24), (0.7, 0.24), (0.82, 0.5)])
     p.shape([(0.31, 0.48), (0.39, 0.31), (0.65, 0.31), (0.73, 0.48)], p.light)
     p.box(0.04, 0.48, 0.96, 0.72)
@@ -78,18 +83,21 @@ def car(p: Pen) -> None:
 
 
 def house(p: Pen) -> None:
+    """Draw a house."""
     p.box(0.16, 0.46, 0.84, 0.95, p.light)
     p.shape([(0.04, 0.48), (0.5, 0.06), (0.96, 0.48)])
     p.box(0.4, 0.62, 0.6, 0.95)
 
 
 def tree(p: Pen) -> None:
+    """Draw a tree."""
     p.box(0.42, 0.7, 0.58, 0.97, (122, 84, 50))
     p.shape([(0.14, 0.74), (0.5, 0.3), (0.86, 0.74)])
     p.shape([(0.22, 0.46), (0.5, 0.03), (0.78, 0.46)])
 
 
 def fish(p: Pen) -> None:
+    """Draw a fish."""
     p.shape([(0.66, 0.5), (0.97, 0.22), (0.97, 0.78)], p.dark)
     box = [p.at(0.03, 0.24), p.at(0.76, 0.76)]
     p.draw.ellipse(box, fill=p.fill, outline=OUTLINE, width=p.line)
@@ -97,18 +105,21 @@ def fish(p: Pen) -> None:
 
 
 def cup(p: Pen) -> None:
+    """Draw a cup."""
     p.draw.arc([p.at(0.56, 0.34), p.at(0.97, 0.74)], 0, 360, fill=OUTLINE, width=round(p.size * 0.1))
     p.shape([(0.1, 0.2), (0.74, 0.2), (0.66, 0.9), (0.18, 0.9)])
     p.draw.ellipse([p.at(0.1, 0.12), p.at(0.74, 0.3)], fill=p.light, outline=OUTLINE, width=p.line)
 
 
 def boat(p: Pen) -> None:
+    """Draw a boat."""
     p.draw.line([p.at(0.46, 0.05), p.at(0.46, 0.68)], fill=OUTLINE, width=p.line * 2)
     p.shape([(0.52, 0.08), (0.9, 0.58), (0.52, 0.58)], (252, 252, 250))
     p.shape([(0.02, 0.64), (0.98, 0.64), (0.8, 0.92), (0.2, 0.92)])
 
 
 def star(p: Pen) -> None:
+    """Draw a star."""
     corners = []
     for i in range(10):
         radius, angle = (0.5 if i % 2 == 0 else 0.21), math.pi * (i / 5 - 0.5)
@@ -117,6 +128,7 @@ def star(p: Pen) -> None:
 
 
 def flower(p: Pen) -> None:
+    """Draw a flower."""
     p.draw.line([p.at(0.5, 0.5), p.at(0.5, 0.98)], fill=(44, 120, 50), width=round(p.size * 0.09))
     for i in range(5):
         angle = 2 * math.pi * i / 5 - math.pi / 2

@@ -1,4 +1,4 @@
-"""What every trainer shares: the timed loop, the averaged weights, restart from disk, the learning curve."""
+"""What all trainers share: a timed loop, averaged weights, restart from disk, and the learning curve."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ WORK = Path("runs/train")  # training state; checkpoints go to miniature/checkpo
 class Run:
     """One training run in `runs/train/<name>`: weights, averaged weights, optimizer state and curve.
 
-    The learning rate follows half a cosine over the hours given, with a short warm-up; a resumed run takes
-    its weights and moments from disk and gets a new cosine.
+    The learning rate follows half a cosine over the given hours, after a short warm-up. A resumed run takes its weights
+    and moments from disk and begins a new cosine.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Run:
 
     @property
     def elapsed(self) -> float:
-        """Seconds trained, the earlier sessions' included."""
+        """Seconds trained, including earlier sessions."""
         return self.before + self._clock()
 
     def _clock(self) -> float:
@@ -48,11 +48,11 @@ class Run:
 
     @property
     def share(self) -> float:
-        """How much of the hours given is over, 0 to 1."""
+        """The share of the given hours that is over, in [0, 1]."""
         return min(1.0, self._clock() / self.seconds)
 
     def update(self, loss: Tensor, count: int, clip: float = 1.0) -> None:
-        """Backward, one optimizer step at the scheduled rate, and the running average."""
+        """Do the backward pass and one optimizer step at the scheduled rate, and update the running average."""
         rate = self.lr * (self.end + (1 - self.end) * 0.5 * (1 + math.cos(math.pi * self.share)))
         rate *= min(1.0, (self.step - self.first + 1) / self.warmup)
         for group in self.optimizer.param_groups:
@@ -72,11 +72,12 @@ class Run:
                     self.average[k].copy_(v)
 
     def over(self) -> bool:
+        """Whether the given hours are over. The first call starts the clock."""
         self.start = self.start or time.time()
         return self.share >= 1
 
     def averaged(self, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
-        """Call `evaluate` with the averaged weights in place."""
+        """Call `evaluate` while the model has the averaged weights."""
         own = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.model.load_state_dict(self.average)
         self.model.eval()
@@ -88,7 +89,7 @@ class Run:
             self.model.train()
 
     def log(self, **figures: float) -> None:
-        """One line of the learning curve, to the screen and to curve.jsonl."""
+        """Write one line of the learning curve to the screen and to curve.jsonl."""
         line = {
             "minutes": round(self.elapsed / 60, 1),
             "samples": self.samples,
@@ -99,7 +100,7 @@ class Run:
             f.write(json.dumps(line) + "\n")
 
     def save(self) -> None:
-        """Write the state so that `resume=True` goes on from here; a kill leaves the former state whole."""
+        """Write the state from which `resume=True` goes on. If the process is killed, the former state stays whole."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
         for i, state in self.optimizer.state_dict()["state"].items():
@@ -108,6 +109,12 @@ class Run:
         counts = {"step": str(self.step), "samples": str(self.samples), "seconds": str(self.elapsed)}
         save_file({k: v.clone().contiguous() for k, v in tensors.items()}, part, metadata=counts)
         part.replace(self.folder / "state.safetensors")
+
+    def finish(self, evaluate: Callable[[], dict[str, float]]) -> None:
+        """Save, log, and leave the averaged weights in the model."""
+        self.save()
+        self.log(**self.averaged(evaluate))
+        self.model.load_state_dict(self.average)
 
     def _restore(self) -> None:
         from safetensors import safe_open

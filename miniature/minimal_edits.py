@@ -1,4 +1,4 @@
-"""Scenes and their minimal edits: texts that differ in one thing, which a scorer must tell apart."""
+"""Draws scenes and their minimal edits: texts that differ in one thing, which a scorer must tell apart."""
 
 from __future__ import annotations
 
@@ -16,21 +16,25 @@ KINDS = ("colour", "noun", "count", "place", "relation", "background", "missing"
 
 @dataclass(frozen=True)
 class ScorerCase:
+    """A scene to draw and to describe."""
+
     graph: SceneGraph
-    seed: int  # of the rendering
+    seed: int  # the seed of the rendering
 
     @property
     def text(self) -> str:
+        """The scene's description."""
         return describe(self.graph, vocabulary())
 
 
 def random_case(rng: random.Random) -> ScorerCase:
+    """A random scene with a random seed."""
     graph = random_scene(rng)
     return ScorerCase(graph, rng.randrange(1 << 30))
 
 
 def minimal_edit(rng: random.Random, case: ScorerCase, kind: str) -> ScorerCase | None:
-    """The scene with one thing changed, drawn with the same seed; None where the kind cannot happen."""
+    """The case with one thing changed and the same seed; None where this kind of change is impossible."""
     graph = _edited(rng, case.graph, kind)
     return ScorerCase(graph, case.seed) if graph is not None else None
 
@@ -69,7 +73,7 @@ def _edited(rng: random.Random, graph: SceneGraph, kind: str) -> SceneGraph | No
 def _recounted(
     rng: random.Random, graph: SceneGraph, node: SceneObject, free: set[tuple[int, int]]
 ) -> SceneGraph | None:
-    """One more or one less of a node, on the same side."""
+    """The scene with one more or one less of a node, on the same side; None where that is impossible."""
     if node.count == 1:
         (own,) = cells_of(node.attributes[PLACE])
         rows = [p for p, cells in PAIRS.items() if own in cells and free & set(cells)]
@@ -87,5 +91,5 @@ def _recounted(
 
 
 def _restated(rng: random.Random, graph: SceneGraph) -> SceneGraph:
-    """With relations that are true of the places as they are now."""
+    """The scene with new relations, which are true of its places."""
     return graph.model_copy(update={"relations": _true_relations(graph, rng)})

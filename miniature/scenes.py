@@ -1,4 +1,4 @@
-"""Random scenes of the drawn world, with places, for training and for evaluation."""
+"""Draws random scenes of the drawn world, with places, for training and for evaluation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from underpaint.miniature.world import CELLS, Cell, vocabulary
 from underpaint.schemas.scenes.scene import PLACE, SPATIAL, Relation, SceneGraph, SceneObject
 
-# Two equal objects stand in a row or a column, so that a phrase can say where.
+# Two equal objects always share a row or a column, so that a phrase can say where they are.
 PAIRS = {
     "at the top": [(0, 0), (1, 0)], "at the bottom": [(0, 1), (1, 1)],
     "on the left": [(0, 0), (0, 1)], "on the right": [(1, 0), (1, 1)],
@@ -17,18 +17,18 @@ WEIGHTS = (3, 4, 4, 3, 1.5, 2, 1.5, 1, 1, 1, 0.5)
 
 
 class HeldOut(random.Random):
-    """Draws of an evaluation: with it, all scenes are of the sixteenth that no training ever sees."""
+    """A generator for evaluations: with it, all scenes are from the sixteenth that no training ever sees."""
 
 
 def is_held_out(scene: SceneGraph) -> bool:
-    """Whether a scene, wherever its objects stand, is kept for evaluation."""
+    """Whether a scene is kept for evaluation; the places of its objects do not matter."""
     return int(scene.without(PLACE).key(), 16) % 16 == 0
 
 
 def random_scene(rng: random.Random, counts: tuple[int, ...] | None = None, relations: bool = True) -> SceneGraph:
-    """A scene with every object placed; no two of its nodes share both noun and colour.
+    """A random scene in which no two nodes share both noun and colour. Nodes of one or two objects have a place.
 
-    `counts` is how many of each node, at most four together. Relations hold between single objects.
+    `counts` is the count of each node, at most four in all. Relations hold between single objects.
     """
     while True:
         scene = _draw(rng, counts, relations)
@@ -45,7 +45,7 @@ def _draw(rng: random.Random, counts: tuple[int, ...] | None, relations: bool) -
     looks: set[tuple[str, str]] = set()
     nouns = list(words.nouns)
     for i, count in enumerate(sorted(counts, reverse=True)):
-        again = nodes and rng.random() < 0.15  # the same noun in two colours, as prompts of colour attribution have it
+        again = nodes and rng.random() < 0.15  # the same noun in two colours, as in prompts for colour attribution
         noun, colour = nodes[-1].noun if again else rng.choice(nouns), rng.choice(words.attributes["colour"])
         while (noun, colour) in looks:
             noun, colour = rng.choice(nouns), rng.choice(words.attributes["colour"])
@@ -60,7 +60,7 @@ def _draw(rng: random.Random, counts: tuple[int, ...] | None, relations: bool) -
             free.difference_update(PAIRS[place])
             node = node.with_attribute(PLACE, place)
         elif count == 3 and len(counts) > 1:
-            cell = rng.choice(sorted(free))  # where the fourth, single object will stand
+            cell = rng.choice(sorted(free))  # the cell kept for the fourth, single object
             free = {cell}
         nodes.append(node)
     rng.shuffle(nodes)
@@ -69,7 +69,7 @@ def _draw(rng: random.Random, counts: tuple[int, ...] | None, relations: bool) -
 
 
 def _true_relations(graph: SceneGraph, rng: random.Random) -> tuple[Relation, ...]:
-    """Up to one stated relation for each single object after the first, true of the places, in either direction."""
+    """At most one relation for each single object after the first, in a random direction, all true of the places."""
     from underpaint.schemas.scenes.compare import placed
 
     singles = [o for o in graph.objects if o.count == 1]

@@ -1,4 +1,4 @@
-"""Additive steps towards a scene: what a writer writes and a judge of texts judges."""
+"""Draws random additive steps towards a scene, which the writer learns to write and the judge to judge."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 class Step:
     """One additive step towards `prompt`. `edit` is None where nothing is missing."""
 
-    prompt: SceneGraph  # with the places the plan has in mind
+    prompt: SceneGraph  # with the places that the plan intends
     before: SceneGraph | None  # None is the blank canvas
     edit: Edit | None
     after: SceneGraph
 
 
 def random_step(rng: random.Random, done: bool = False, several: float = 0.0) -> Step:
-    """A random scene of which some nodes are painted, and the next node; with `done`, maybe none is left.
+    """A step of a random scene: some nodes are painted, the step adds the next. With `done`, none may be left to add.
 
     `several` is the share of first steps that paint more than one node.
     """
@@ -49,16 +49,17 @@ def random_step(rng: random.Random, done: bool = False, several: float = 0.0) ->
 
 
 def _planned(rng: random.Random) -> tuple[SceneGraph, list[str]]:
-    """A scene and the order in which it is painted: mostly the prompt's own."""
+    """A scene and the order in which its nodes are painted, which is mostly the prompt's order."""
     scene = random_scene(rng)
     order = [o.id for o in scene.objects]
     if rng.random() < 0.3:
         rng.shuffle(order)
-    if scene.node(order[0]).count == 3 and len(order) == 2:  # three fill the first cells and leave the last
+    if scene.node(order[0]).count == 3 and len(order) == 2:  # three objects leave only the last cell
         scene = scene.replace_node(scene.node(order[1]).with_attribute(PLACE, "at the bottom right"))
     return scene, order
 
 
 def part(scene: SceneGraph, ids: list[str]) -> SceneGraph:
+    """The scene of these nodes, in this order, with the relations among them."""
     relations = tuple(r for r in scene.relations if {r.subject, r.object} <= set(ids))
     return SceneGraph(objects=tuple(map(scene.node, ids)), relations=relations, background=scene.background)

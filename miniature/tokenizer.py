@@ -1,17 +1,18 @@
-"""Byte-level BPE tokenizers, trained on what their model will read; frequent words become one token."""
+"""Trains byte-level BPE tokenizers on the texts that their model will read; frequent words become one token."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 
 def train_tokenizer(
     texts: Iterable[str], size: int, special: tuple[str, ...], max_length: int, frame: bool
 ) -> PreTrainedTokenizerFast:
-    """`special` tokens get the lowest ids, "</s>" the highest (CLIP pools at the highest id).
+    """Train a tokenizer of `size` tokens. `special` tokens get low ids, "</s>" the highest (CLIP pools at that id).
 
     With `frame`, every text is encoded as ``<s> … </s>``.
     """
@@ -31,3 +32,9 @@ def train_tokenizer(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
         model_max_length=max_length, padding_side="right",
     )  # fmt: skip
+
+
+def ids_of(vocab: PreTrainedTokenizerBase, texts: list[str]) -> Tensor:
+    """Token ids of texts, padded or cut to the tokenizer's length: int64 (N, length)."""
+    ids: Tensor = vocab(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    return ids

@@ -1,7 +1,7 @@
-"""Train the miniature checkpoints: ``python -m underpaint.miniature.train painter --hours 1 --resume``.
+"""Trains the miniature checkpoints: ``python -m underpaint.miniature.train painter --hours 1 --resume``.
 
-``python -m underpaint.miniature.train writer --corpus runs/multi_turn --hours 0.2`` fine-tunes the speaker on a
-corpus instead, to ``runs/train/checkpoints/writer``: the policy of recipes/self_sampling.yaml.
+``python -m underpaint.miniature.train writer --corpus runs/multi_turn --hours 0.2`` fine-tunes the speaker on a corpus
+and writes it to ``runs/train/checkpoints/writer``: the policy of recipes/self_sampling.yaml.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Annotated
 import typer
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
-POLICIES = Path("runs/train/checkpoints")  # of one corpus each, so none is in the repository
+POLICIES = Path("runs/train/checkpoints")  # not in the repository, since each belongs to one corpus
 
 
 class Part(StrEnum):
-    """In the order they build on each other: the painter needs the autoencoder and the wording encoder."""
+    """The parts, in the order in which they build on each other: the painter needs autoencoder and wording encoder."""
 
     autoencoder = "autoencoder"
     wording = "wording"

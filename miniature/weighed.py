@@ -1,4 +1,4 @@
-"""What a critique weighs, item by item, as numbers can say it: what the speaker's auxiliary heads learn from."""
+"""Reads the items that a critique weighs as plain values, from which the speaker's auxiliary heads learn."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Look = tuple[str, str]  # noun and colour; empty where nothing is wanted
 
 @dataclass(frozen=True)
 class Weighed:
-    """An observed item of a critique: whether it is a fault, what it is, and what is wanted in its place.
+    """An observed item of a critique: whether it is a fault, what it is (`own`), and what is wanted instead.
 
-    The looks are None for what is no object, and for what was not observed. `places` and `counts` are its own and those
-    of what is asked, `ends` the places of a relation's subject and object; None where they say nothing.
+    `own` and `wanted` are None for items that are no object or were not observed. `places` and `counts` are pairs (its
+    own, the wanted one); `ends` are the places of a relation's subject and object; None where they do not apply.
     """
 
     wrong: bool
@@ -32,14 +32,14 @@ class Weighed:
 
 
 def weighed(d: Dialogue) -> list[Weighed]:
-    """The items of a critique in order."""
+    """The items of a dialogue's critique, in order."""
     assert d.critique is not None
     items = d.critique.observed
     return _weighed_picture(d, items) if d.task == "critique_picture" else [_weighed_text(d, item) for item in items]
 
 
 def _weighed_picture(d: Dialogue, items: tuple[str, ...]) -> list[Weighed]:
-    """An object is compared with what the description has in its cell, and with what it is matched with."""
+    """Compare objects' looks with what the description wants in their cells, places and counts with counterparts."""
     wanted = dict(zip(CELLS.values(), cell_labels(d.prompt), strict=True))
     seen = observed_scene(list(d.shown.objects), "")
     partners = {look(mine): (mine, theirs) for mine, theirs in match(seen.objects, d.prompt.objects)}

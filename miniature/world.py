@@ -1,7 +1,7 @@
-"""The drawn world: a scene graph with places → a picture. Two rows of two cells, one object a cell.
+"""The drawn world: renders a scene graph as a picture of two rows of two cells, with one object per cell.
 
-The same cell, noun, colour and jitter always give the same pixels, so an edit leaves the untouched objects
-exactly as they were.
+Equal cell, noun, colour and jitter always give equal pixels, so objects that an edit does not touch stay exactly as
+they were.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ icons = import_module(os.environ.get("UNDERPAINT_ICONS", "underpaint.miniature.i
 SIZE = 64  # pixels a side
 CELL = 32
 ICON = 27
-SCALE = 4  # drawn this much larger, then averaged down
-JITTER = 1  # pixels either way
+SCALE = 4  # icons are drawn this many times larger, then averaged down
+JITTER = 1  # largest shift of an icon, in pixels, in each direction
 COLUMNS = {0: 0, 2: 1}  # a place's coordinate (thirds) → the cell's index
 CELLS = {
     (0, 0): "at the top left",
@@ -38,7 +38,7 @@ Cell = tuple[int, int]  # (column, row)
 
 @lru_cache
 def vocabulary() -> Vocabulary:
-    """The world's words, as its file of icons has them."""
+    """The world's vocabulary, from its module of icons."""
     places = [*CELLS.values(), "at the top", "at the bottom", "on the left", "on the right"]
     return Vocabulary(
         nouns={noun: icons.PLURALS[noun] for noun in icons.ICONS},
@@ -48,11 +48,11 @@ def vocabulary() -> Vocabulary:
 
 
 class NoRoom(ValueError):
-    """The objects do not fit the cells their places name."""
+    """The objects do not fit into the cells that their places allow."""
 
 
 def cells_of(place: str) -> list[Cell]:
-    """The cells a place allows, in reading order; all four for "" and for a place this world does not know."""
+    """The cells that a place allows, in reading order; all four for "" and for places that this world does not know."""
     x, y = PLACES.get(place, (None, None))
     return [
         (c, r) for r in (0, 1) for c in (0, 1) if x in (None, 1, 2 * c) and y in (None, 1, 2 * r)
@@ -60,7 +60,7 @@ def cells_of(place: str) -> list[Cell]:
 
 
 def lay_out(graph: SceneGraph) -> dict[str, list[Cell]]:
-    """Cells for every object, `count` each; the most constrained first. Raises NoRoom where they do not fit."""
+    """Give every node `count` cells, the most constrained node first. Raises NoRoom where they do not fit."""
     taken: set[Cell] = set()
     layout: dict[str, list[Cell]] = {}
     for node in sorted(graph.objects, key=lambda o: len(cells_of(o.attributes.get(PLACE, ""))) - o.count):
@@ -72,9 +72,14 @@ def lay_out(graph: SceneGraph) -> dict[str, list[Cell]]:
     return layout
 
 
+def free_cells(graph: SceneGraph) -> set[Cell]:
+    """The cells in which nothing stands."""
+    return set(CELLS) - {cell for cells in lay_out(graph).values() for cell in cells}
+
+
 @lru_cache(maxsize=8)
 def background(name: str) -> Image.Image:
-    """The empty background at drawing scale. "" is the blank canvas."""
+    """The empty background at drawing scale; "" is the blank canvas. Raises ValueError for an unknown one."""
     side = SIZE * SCALE
     if not name:
         return Image.new("RGB", (side, side), icons.BLANK)
@@ -85,6 +90,7 @@ def background(name: str) -> Image.Image:
 
 
 def blank() -> Image.Image:
+    """The blank canvas, RGB, SIZE×SIZE pixels."""
     return Image.new("RGB", (SIZE, SIZE), icons.BLANK)
 
 
@@ -99,13 +105,13 @@ def _cell_picture(back: str, cell: Cell, noun: str, colour: str, dx: int, dy: in
 
 
 def jitter_of(seed: int, cell: Cell, noun: str) -> tuple[int, int]:
-    """Where in its cell an object stands: the same for every picture drawn with the seed."""
+    """The shift (dx, dy), in pixels, of an object in its cell; the same for every picture drawn with the seed."""
     draw = random.Random(f"{seed}/{cell}/{noun}")
     return draw.randint(-JITTER, JITTER), draw.randint(-JITTER, JITTER)
 
 
 def render(graph: SceneGraph, seed: int = 0) -> Image.Image:
-    """Draw a scene, RGB, SIZE×SIZE. Raises NoRoom; ValueError for a noun, colour or background it does not know."""
+    """Draw a scene, RGB, SIZE×SIZE pixels. Raises NoRoom; ValueError for an unknown noun or background."""
     picture = background(graph.background).resize((SIZE, SIZE), Image.Resampling.BOX)
     layout = lay_out(graph)
     for node in graph.objects:
@@ -119,7 +125,7 @@ def render(graph: SceneGraph, seed: int = 0) -> Image.Image:
 
 
 def cell_labels(graph: SceneGraph) -> list[tuple[str, str] | None]:
-    """What stands in each cell in reading order: (noun, colour) or None. The truth a reader is trained on."""
+    """(noun, colour) or None for each cell in reading order: the truth on which a reader is trained."""
     here: dict[Cell, SceneObject] = {cell: graph.node(id) for id, cells in lay_out(graph).items() for cell in cells}
     return [
         (here[c, r].noun, here[c, r].attributes.get("colour", "black")) if (c, r) in here else None
@@ -130,8 +136,10 @@ def cell_labels(graph: SceneGraph) -> list[tuple[str, str] | None]:
 
 @lru_cache(maxsize=4)
 def _tiles(cell: Cell) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str, str]]]:
-    """Every tile this world draws in a cell (seed 0): float32 (N, 3·CELL²), squared norms (N,), and what it shows:
-    (background, noun, colour)."""
+    """Every tile that this world draws in a cell with seed 0.
+
+    Returns the tiles, float32 (N, 3·CELL²); their squared norms (N,); and what they show: (background, noun, colour).
+    """
     rows, shown = [], []
     words = vocabulary()
     x, y = cell[0] * CELL, cell[1] * CELL
@@ -149,14 +157,14 @@ def _tiles(cell: Cell) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str, str
 
 @lru_cache(maxsize=4096)  # drawn pictures share their few hundred tiles
 def _nearest(cell: Cell, pixels: bytes) -> tuple[str, str, str]:
-    """What the tile nearest to a cell's pixels shows."""
+    """(background, noun, colour) of the tile that is nearest to a cell's pixels."""
     tiles, norms, shown = _tiles(cell)
-    distance = norms - 2 * tiles @ np.frombuffer(pixels, np.uint8).astype(np.float32)  # less what all have in common
+    distance = norms - 2 * tiles @ np.frombuffer(pixels, np.uint8).astype(np.float32)  # squared, up to a constant
     return shown[int(distance.argmin())]
 
 
 def read_picture(picture: Image.Image) -> tuple[list[SceneObject], str]:
-    """What a picture drawn with seed 0 shows: its objects one by one, in reading order, and its background."""
+    """(single objects in reading order, background) of a picture that was drawn with seed 0."""
     pixels = np.asarray(picture.convert("RGB"))
     objects: list[SceneObject] = []
     backs: list[str] = []
@@ -171,7 +179,7 @@ def read_picture(picture: Image.Image) -> tuple[list[SceneObject], str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the vocabulary that recipes name."""
+    """The command line: write the world's vocabulary to a YAML file, for recipes to name. Returns the exit code."""
     if len(arguments) != 1:
         print("usage: python -m underpaint.miniature.world VOCABULARY.yaml", file=sys.stderr)
         return 2

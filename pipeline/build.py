@@ -1,6 +1,6 @@
-"""A build: rounds of lots until every quota is met, then the selection, then the shards.
+"""Builds a corpus: rounds of lots until every quota is met, then the selection, then the shards.
 
-Reads top to bottom as the story of a run.
+Read it from top to bottom as the story of a run.
 """
 
 from __future__ import annotations
@@ -14,44 +14,45 @@ from typing import Any
 
 from rich.console import Console
 
+from underpaint.pipeline.atomic import atomic_write
 from underpaint.pipeline.corpus.write_shards import write_shards
 from underpaint.pipeline.engine.candidate_tables import Candidates
 from underpaint.pipeline.engine.graph import YIELDS, Node, stage_lots
 from underpaint.pipeline.engine.progress import stage_bar
 from underpaint.pipeline.engine.run_folder import Run, claim
 from underpaint.pipeline.engine.runner import Pool, StartError, pool
-from underpaint.pipeline.engine.store import atomic_write
 from underpaint.pipeline.engine.worker import stage_worker
 from underpaint.pipeline.errors import BuildError, UserError, disk_full
 from underpaint.pipeline.recipe.quotas import lots_wanted, of_kinds
 from underpaint.pipeline.selection.judge_gate import SideFigures, check_floor, read_calibration
 from underpaint.pipeline.selection.select import Selection, select, short_of
 from underpaint.schemas.scenes.critique import Side
-from underpaint.stages.common.stage import balances
+from underpaint.stages.common.ledger import balances
+from underpaint.stages.prompts import STAGE as PROMPTS
 
 
 @dataclass
 class Counts:
-    """Lots made by this build and lots it found done, over all stages and rounds, each once."""
+    """How many lots this build made and how many were done before, over all stages and rounds, each counted once."""
 
     made: int = 0
     reused: int = 0
-    seen: Counter[str] = field(default_factory=Counter)  # lots of each stage that a former round asked for
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # by stage, on the clock
+    seen: Counter[str] = field(default_factory=Counter)  # lots of each stage that an earlier round asked for
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # wall-clock time by stage
 
 
 def build(run: Run, console: Console, workers: int | None = None, ship_anyway: bool = False) -> Selection:
-    """Build the corpus. Whatever is in the store already is not made again.
+    """Build the corpus. What is already in the store is not made again.
 
-    Raises UserError (impossible quotas, no room, a build at work there already) and BuildError; also where the judge
-    stays under the recipe's floor, unless told to `ship_anyway`.
+    Raises UserError (impossible quotas, no room, another build at work in the folder), and BuildError, also where the
+    judge is worse than the recipe's floor, unless `ship_anyway`.
     """
     _check_ready(run)
     counts, number, start = Counts(), workers or run.recipe.run.workers, time.monotonic()
     try:
         with claim(run), pool(number, run.recipe.run.cpus, console.print) as actors:
             _run_stages(run, console, _calibration_lots(run), actors, counts)
-            check_floor(run.recipe, run.nodes, run.store, ship_anyway)  # first of all: it costs no picture
+            check_floor(run.recipe, run.nodes, run.store, ship_anyway)  # before any picture is painted
             lots, selection = _rounds(run, console, actors, counts)
             console.print(f"  lots: {counts.made} made, {counts.reused} reused", highlight=False)
             _check_ledgers(run, lots)
@@ -63,12 +64,12 @@ def build(run: Run, console: Console, workers: int | None = None, ship_anyway: b
 
 
 def _note(run: Run, **known: Any) -> None:
-    """Keep in ``build.json`` what is known of the build now."""
+    """Write what is known about the build now to ``build.json``."""
     atomic_write(run.root / "build.json", json.dumps({**run.state(), **known}).encode())
 
 
 def _account(counts: Counts, workers: int, seconds: float) -> dict[str, Any]:
-    """One build in ``build.json``: its work, and its time as a person waited for it."""
+    """The entry of one build in ``build.json``: lots made and reused, and wall-clock seconds."""
     stages = {stage: round(took, 1) for stage, took in counts.seconds.items()}
     done = {"workers": workers, "made": counts.made, "reused": counts.reused}
     return {**done, "seconds": round(seconds, 1), "stages": stages}
@@ -81,7 +82,7 @@ def _check_ready(run: Run) -> None:
 
 
 def calibrate(run: Run, console: Console, workers: int | None = None) -> dict[Side, SideFigures]:
-    """Only ask the judge about the cases of known truth; a build finds them done. Raises UserError, BuildError."""
+    """Run only the calibration of the judge. A later build reuses its lots. Raises UserError, BuildError."""
     if not run.recipe.calibration.cases:
         raise UserError("the recipe asks for no calibration; set calibration.cases to 200 or so")
     _check_ready(run)
@@ -96,12 +97,12 @@ def _calibration_lots(run: Run) -> dict[str, int]:
 
 
 def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[dict[str, int], Selection]:
-    """Run as many lots as the yields so far ask for, until every quota is met."""
+    """Run rounds, each with as many lots as the yields so far call for, until every quota is met."""
     quota, limits = run.recipe.quotas.cells(), run.recipe.rounds
     candidates, benchmarks = Candidates(run.nodes, run.store), run.recipe.benchmarks()
     lots = dict.fromkeys(YIELDS, 0) | _calibration_lots(run)
     selection = Selection()
-    prompts = run.recipe.stages.prompts.length()
+    prompts = run.recipe.params(PROMPTS).length()
     listed = None if prompts is None else -(-prompts // run.recipe.lot_size)
     most = limits.max_lots if listed is None else min(listed, limits.max_lots)
     for round in range(1, limits.max_rounds + 1):
@@ -122,7 +123,7 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
             return lots, selection
     if not selection.met(quota):
         if listed is not None and max(lots[b] for b in YIELDS) == listed:
-            source = run.recipe.stages.prompts.source
+            source = run.recipe.params(PROMPTS).source
             raise UserError(
                 f"the prompt list ends before the quotas are met: {prompts} prompts ({listed} lots), none left\n  "
                 + "\n  ".join(short_of(selection, quota, lots))
@@ -151,13 +152,10 @@ def _run_stages(run: Run, console: Console, lots: Mapping[str, int], actors: Poo
 
 
 def _run_stage(run: Run, console: Console, node: Node, todo: list[int], reused: int, actors: Pool) -> None:
-    settings = run.recipe.run
-    here = {r for r, name in run.recipe.cast(node.stage.roles).items() if not run.recipe.models[name].remote}
-    gpus = settings.gpus if here & set(settings.gpu_roles) else 0
     with stage_bar(console, node.name, len(todo), reused) as advance:
         arguments = run.recipe, node.name, str(run.root.resolve()), node.fingerprint
         try:
-            report = actors.run(stage_worker, arguments, todo, gpus=gpus, on_done=lambda *_: advance())
+            report = actors.run(stage_worker, arguments, todo, gpus=run.gpus(node), on_done=lambda *_: advance())
         except StartError as e:
             raise BuildError(f"{node.name}: {e}") from e
     if report.redone:

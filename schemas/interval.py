@@ -1,4 +1,4 @@
-"""Shares of cases, with Wilson's 95% interval: what a figure of a report is, and how sure it is."""
+"""A share of cases with Wilson's 95% interval: the form of every rate in the reports."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Share:
 
     @property
     def value(self) -> float:
-        """In [0, 1]; nan where there were no cases."""
+        """The share, in [0, 1]; nan where there were no cases."""
         return self.hits / self.n if self.n else math.nan
 
     @property
     def interval(self) -> tuple[float, float]:
-        """(0, 1) where there were no cases."""
+        """Wilson's 95% interval of the share, as (low, high); (0, 1) where there were no cases."""
         if self.n == 0:
             return 0.0, 1.0
         p, spread = self.value, Z * Z / self.n
@@ -36,5 +36,6 @@ class Share:
         return f"{self.value:.2f} ({low:.2f}–{high:.2f}) of {self.n}"
 
     def to_dict(self) -> dict[str, float | int | None]:
+        """{"share", "low", "high", "n"}: the share (None where n is 0) and its interval, rounded to four digits."""
         low, high = (round(x, 4) for x in self.interval)
         return {"share": round(self.value, 4) if self.n else None, "low": low, "high": high, "n": self.n}

@@ -1,4 +1,4 @@
-"""The tags of the paper's segments, and the texts that may not stand inside them.
+"""The tags of the paper's segments: how to write and read them, and which texts may not stand inside them.
 
 Plan   ``<ins>Add a cup.</ins><des>A red car and a cup.</des>``
 Refine ``<refine>Make the cup blue.</refine>``
@@ -48,7 +48,7 @@ def parse_refine(text: str) -> str:
 
 
 def check_plain(text: str) -> str:
-    """The text itself. Raises MarkupError where it is blank or holds a tag or a control token."""
+    """Return the text unchanged. Raises MarkupError where it is blank or holds a tag or a control token."""
     if not text.strip():
         raise MarkupError("is blank")
     if found := CONTROL_TOKEN.search(text) or TAG.search(text):

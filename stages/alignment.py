@@ -1,43 +1,61 @@
-"""alignment: image–instruction alignment samples. Does this draft show what the step asked for?
+"""alignment: makes image–instruction alignment samples: does this draft show what the step asked for?
 
-Positive: it does, and the critique says why. Negative: it does not; the critique analyses and corrects, and the
-accepted try of `repair` is the picture to paint.
+Positive: it does, and the critique says why. Negative: it does not; the critique says what is wrong and how to correct
+it, and the accepted try of `repair` is the picture to paint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import pyarrow as pa
-
-from underpaint.schemas import tables
 from underpaint.schemas.scenes.critique import Judgement, Side
-from underpaint.stages.common.stage import Context, Ledger, Outcome, Params, Stage, outcome
+from underpaint.stages.common.ledger import Ledger
+from underpaint.stages.common.rows import Float32, Int16, RolloutStepRow, key_of, rows, step_of
+from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, outcome
+from underpaint.stages.critique import CritiqueRow
+from underpaint.stages.judgement.panel import JudgedColumns, judged_columns
+from underpaint.stages.repair import RepairRow
+
+
+class AlignmentRow(RolloutStepRow, JudgedColumns):
+    """One draft that is judged, and how it was repaired where it is wrong."""
+
+    polarity: str
+    tries: Int16  # the attempt of `repair` that was accepted; 0 for positives
+    repair: str  # its method; "" for positives
+    repair_agreement: Float32  # how sure the judge was of it; 1 for positives
 
 
 class AlignmentParams(Params):
-    """How a flawed draft is mended belongs to `repair`, thresholds to the selection."""
+    """No parameters: `repair` decides how a flawed draft is mended, the selection applies thresholds."""
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    ledger, rows = Ledger(), []
-    tries = inputs["repair"].drop_columns(["picture"]).to_pylist()
-    repaired = {(r["sample"], r["rollout"], r["step"]): r for r in tries if r["accepted"]}
-    for row in inputs["critique"].to_pylist():
+def run(context: Context[AlignmentParams], inputs: Tables) -> Outcome:
+    """The picture side of the critiques: right drafts, and wrong ones with the picture that mends them."""
+    ledger, made = Ledger(), list[AlignmentRow]()
+    tries = rows(inputs["repair"].drop_columns(["picture"]), RepairRow)
+    repaired = {key_of(r): r for r in tries if r["accepted"]}
+    for row in rows(inputs["critique"], CritiqueRow):
         if row["side"] != Side.PICTURE.value:
             continue
         ledger.enter()
-        kept = {k: row[k] for k in ("sample", "rollout", "step", *tables.CRITIQUE_COLUMNS)}
+        better = repaired.get(key_of(row))
         if row["verdict"] != Judgement.CONFLICT.value:
-            rows.append({**kept, "polarity": "positive", "tries": 0, "repair": "", "repair_agreement": 1.0})
-        elif better := repaired.get((row["sample"], row["rollout"], row["step"])):
-            mended = {"tries": better["attempt"], "repair": better["method"], "repair_agreement": better["agreement"]}
-            rows.append({**kept, "polarity": "negative", **mended})
+            polarity, attempt, method, agreement = "positive", 0, "", 1.0
+        elif better is not None:
+            polarity, attempt = "negative", better["attempt"]
+            method, agreement = better["method"], better["agreement"]
         else:
             ledger.reject("not repaired")
             continue
         ledger.keep()
-    return outcome(tables.ALIGNMENT, rows, ledger)
+        made.append(
+            {
+                **step_of(row), **judged_columns(row), "polarity": polarity, "tries": attempt, "repair": method,
+                "repair_agreement": agreement,
+            }
+        )  # fmt: skip
+    return outcome(AlignmentRow, made, ledger)
 
 
-STAGE = Stage("alignment", "picture critiques", ("critique", "repair"), tables.ALIGNMENT, AlignmentParams, run)
+STAGE = Stage(
+    "alignment", "picture critiques", ("sampled",), ("critique", "repair"), AlignmentRow, AlignmentParams, run
+)

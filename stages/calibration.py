@@ -1,7 +1,7 @@
-"""calibration: the judge is asked about steps and pictures of known truth, as it is asked about the policy's.
+"""calibration: asks the judge about steps and pictures of known truth, in the same way as about the policy's.
 
-Half of the cases are right, most of these incomplete, since calling an unfinished step wrong is the error that must not
-happen; in the others one fault is planted, each kind in its turn. The truth is the critique of
+Half of the cases are right. Most of these are unfinished, since the worst error of a judge is to call an unfinished
+step wrong. The other cases have one planted fault, the kinds taking turns. The truth is the critique of
 `schemas.scenes.inspection`.
 """
 
@@ -10,13 +10,10 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import pyarrow as pa
 from PIL import Image
 from pydantic import Field
 
-from underpaint.schemas import tables
 from underpaint.schemas.corpus.picture import encode_picture
 from underpaint.schemas.markup import BLANK
 from underpaint.schemas.scenes.compare import Kind
@@ -27,22 +24,40 @@ from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.schemas.scenes.wordings import WORDINGS
-from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Stage, outcome
-from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
+from underpaint.stages.common.roles import Renderer
+from underpaint.stages.common.rows import SampleRow
+from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
+from underpaint.stages.judgement.panel import Judged, JudgedColumns, JudgeParams, Question, judge
 from underpaint.stages.plan import NoPlan, PlanParams, plan
 from underpaint.stages.planning import planted_faults as faults
 from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
 from underpaint.stages.planning.detour import PlannedStep
 from underpaint.stages.planning.order import told_from
 
-UNFINISHED = 0.7  # of the right cases
-TRIES = 60  # scenes that are drawn for a case until its fault has room in one
+UNFINISHED = 0.7  # the share of right cases that are unfinished
+TRIES = 60  # how many scenes are drawn for a case until one has room for its fault
+
+
+class CalibrationRow(SampleRow, JudgedColumns):
+    """One case of known truth. Its `sample` counts cases, not prompts of the stream."""
+
+    side: str
+    fault: str  # the kind that was planted; "" where the case is right
+    incomplete: bool  # parts of the prompt are still to come
+    truth: str  # the critique that is right
+    prompt: str
+    so_far: str
+    instruction: str
+    description: str
+    picture: bytes  # empty on the text side
+    own_verdicts: list[str]  # of each answer, before observations are weighed; "" where it does not parse
 
 
 class CalibrationParams(JudgeParams):
-    """How the judge is asked is the critique's, where not given here; a scene holds `capacity` objects at most."""
+    """How the judge is asked about cases of known truth: as `stages.critique` asks it, where not given here."""
 
-    capacity: int = Field(default=4, ge=2, le=10)
+    capacity: int = Field(default=4, ge=2, le=10, description="how many objects a scene holds at most")
 
 
 @dataclass(frozen=True)
@@ -57,10 +72,10 @@ class Case:
     picture: Image.Image | None = None
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    """A case of each side a sample; of the text side alone where the recipe names no renderer."""
+def run(context: Context[CalibrationParams], inputs: Tables) -> Outcome:
+    """Make and judge one case per sample and side; without a renderer in the recipe, of the text side only."""
     renderer = context.models.get("renderer")
-    ledger, rows = Ledger(), []
+    ledger, judged = Ledger(), list[CalibrationRow]()
     for side in Side if renderer else (Side.TEXT,):
         asked, questions = [], []
         own = replace(context, vocabulary=renderer.vocabulary) if renderer and side is Side.PICTURE else context
@@ -74,15 +89,15 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
                 ledger.reject(f"no scene with room for a {fault.value if fault else 'step'} ({side.value} side)")
                 continue
             asked.append((sample, case))
-            questions.append(Question(f"sample {sample}", side, case.variables, case.picture))
+            questions.append(Question(Unit(sample), side, case.variables, case.picture))
         for (sample, case), found in zip(asked, judge(own, questions, context.params), strict=True):
             if isinstance(found, Failure):
                 ledger.fail(found)
                 continue
             ledger.keep()
-            rows.append(_row(sample, case, found))
-    rows.sort(key=lambda r: (r["sample"], r["side"]))
-    return outcome(tables.CALIBRATION, rows, ledger)
+            judged.append(_row(sample, case, found))
+    judged.sort(key=lambda r: (r["sample"], r["side"]))
+    return outcome(CalibrationRow, judged, ledger)
 
 
 def possible(planters: Mapping[Kind, Sequence[faults.Planter]], vocabulary: Vocabulary) -> list[Kind]:
@@ -96,11 +111,16 @@ def possible(planters: Mapping[Kind, Sequence[faults.Planter]], vocabulary: Voca
 
 
 def make_case(
-    side: Side, fault: Kind | None, rng: random.Random, vocabulary: Vocabulary, capacity: int, renderer: Any = None
+    side: Side,
+    fault: Kind | None,
+    rng: random.Random,
+    vocabulary: Vocabulary,
+    capacity: int,
+    renderer: Renderer | None = None,
 ) -> Case | None:
-    """A step of a random plan, with this fault or none; None where no scene had room for it.
+    """A step of a random plan, with this fault or none; None where no scene has room for it.
 
-    `renderer` (`stages.models.drawn.DrawnPainter`) shows the scenes of the picture side.
+    `renderer` (`stages.models.drawn.DrawnPainter`) draws the pictures of the picture side.
     """
     additive = PlanParams(detour_share=0)
     unfinished = fault is None and rng.random() < UNFINISHED
@@ -120,7 +140,7 @@ def make_case(
         if shown is None:
             continue
         wording = rng.randrange(max(map(len, WORDINGS)))
-        if side is Side.TEXT:
+        if side is Side.TEXT or renderer is None:
             case: Case | None = _text_case(step, shown, scene, wording, vocabulary)
         else:
             case = _picture_case(step, shown, scene, wording, vocabulary, renderer)
@@ -140,7 +160,7 @@ def _planted(
 
 
 def _text_case(step: PlannedStep, told: SceneGraph, prompt: SceneGraph, wording: int, words: Vocabulary) -> Case:
-    """The step's texts tell of the scene `told`."""
+    """A case whose texts describe the scene `told` instead of the step's own."""
     edit = step.edit
     if edit.op is Op.PAINT:
         edit = Edit(op=Op.PAINT, scene=told)
@@ -157,9 +177,9 @@ def _text_case(step: PlannedStep, told: SceneGraph, prompt: SceneGraph, wording:
 
 
 def _picture_case(
-    step: PlannedStep, shown: SceneGraph, prompt: SceneGraph, wording: int, words: Vocabulary, renderer: Any
+    step: PlannedStep, shown: SceneGraph, prompt: SceneGraph, wording: int, words: Vocabulary, renderer: Renderer
 ) -> Case | None:
-    """The texts are the step's, the picture shows the scene `shown`; None where that does not fit a picture."""
+    """A case with the step's texts and a picture of the scene `shown`; None where the scene fits in no picture."""
     try:
         picture = renderer.render(shown)
     except ValueError:
@@ -178,15 +198,18 @@ def _unfinished(step: PlannedStep, prompt: SceneGraph) -> bool:
     return len(step.scene.objects) < len(prompt.objects)
 
 
-def _row(sample: int, case: Case, found: Judged) -> dict[str, Any]:
-    words = {name: case.variables.get(name, "") for name in ("prompt", "so_far", "instruction", "description")}
+def _row(sample: int, case: Case, found: Judged) -> CalibrationRow:
+    said = case.variables
     return {
         "sample": sample,
         "side": case.side.value,
         "fault": case.fault.value if case.fault else "",
         "incomplete": case.incomplete,
         "truth": case.truth.to_json(),
-        **words,
+        "prompt": said["prompt"],
+        "so_far": said.get("so_far", ""),
+        "instruction": said["instruction"],
+        "description": said["description"],
         "picture": encode_picture(case.picture) if case.picture else b"",
         **found.row(),
         "own_verdicts": [_own_verdict(answer, found.template.kinds) for answer in found.answers],
@@ -201,6 +224,6 @@ def _own_verdict(answer: str, kinds: Sequence[str]) -> str:
 
 
 STAGE = Stage(
-    "calibration", "cases", (), tables.CALIBRATION, CalibrationParams, run,
-    roles=("judge", "arbiter", "renderer"), tasks=("critique_text", "critique_picture"),
+    "calibration", "cases", ("calibrated",), (), CalibrationRow, CalibrationParams, run,
+    roles=("judge", "arbiter", "renderer"), tasks=("critique_text", "critique_picture"), asks_like="critique", key=(),
 )  # fmt: skip

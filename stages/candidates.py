@@ -1,6 +1,7 @@
-"""candidates: a row for every sample that could be shipped, with all that the selection decides on, and no picture.
+"""candidates: one row per sample that could be shipped, with all that the selection needs to decide, but no picture.
 
-Two stages, one at the end of each branch. Selection, `select --dry-run` and the report read these tables only.
+There are two such stages, one at the end of each branch. The selection, `select --dry-run` and the report read only
+these tables.
 """
 
 from __future__ import annotations
@@ -8,103 +9,149 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
-import pyarrow as pa
-
-from underpaint.schemas import tables
+from underpaint.schemas.corpus.subsets import ALIGNMENT, CONFLICT, MULTI_TURN
 from underpaint.schemas.scenes.critique import Judgement
 from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages.alignment import AlignmentRow
+from underpaint.stages.check import CheckRow
+from underpaint.stages.common.ledger import Ledger
+from underpaint.stages.common.rows import Float32, Int16, RolloutStepRow, key_of, rows, step_of
 from underpaint.stages.common.seeds import derive_seed
-from underpaint.stages.common.stage import Context, Ledger, Outcome, Params, Stage, outcome
+from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, outcome
+from underpaint.stages.conflict import ConflictRow
+from underpaint.stages.draft import DraftRow
+from underpaint.stages.judgement.panel import JudgedColumns, settled_agreement
+from underpaint.stages.plan import PlanRow
+from underpaint.stages.prompts import PromptRow
+from underpaint.stages.rollout import RolloutRow
+from underpaint.stages.score import ScoreRow
 
-Row = dict[str, Any]
-Key = tuple[int, int, int]  # sample, rollout, step
-SCORES = ("picture_text", "neighbour", "margin")
 UNJUDGED, REJECTED = "a picture without a verdict", "a picture that the judge rejects"
 
 
+class PromptColumns(TypedDict):
+    """What a candidate's prompt asks for."""
+
+    category: str
+    prompt: str
+    short: str  # the prompt before it was enriched
+    scene: str  # the scene's key
+
+
+class Scores(TypedDict):
+    """Cosines, None where there is nothing to compare: the worst of a trajectory's pictures, a correction's own."""
+
+    picture_text: Float32 | None
+    neighbour: Float32 | None
+    margin: Float32 | None
+
+
+class CandidateRow(RolloutStepRow, PromptColumns, Scores):
+    """One sample that could be shipped. `rollout` and `step` are 0 for a whole trajectory."""
+
+    kind: str  # subset and polarity
+    pictures: Int16
+    content: int  # equal for duplicates
+    fault: str  # why it cannot be shipped whatever the thresholds are; "" where it can
+    agreement: Float32
+    detour: str
+    repair: str
+    tries: Int16
+    findings: list[str]  # kinds of fault that the critique names
+
+
 class CandidatesParams(Params):
-    """Thresholds, quotas and lists to decontaminate against belong to the selection."""
+    """No parameters: thresholds, quotas and benchmark lists are applied by the selection."""
 
 
-def run_painted(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    """A trajectory is one candidate, as good as the worst of its pictures."""
-    about, scores = _about(inputs["prompts"]), _scores(inputs["score_drafts"])
-    verdicts = inputs["check"].select(["sample", "step", "verdict", "agreement", "decided_by"]).to_pylist()
-    checks = {(r["sample"], r["step"]): r for r in verdicts}
+def run_painted(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
+    """Make one candidate of every trajectory; its scores and agreement are those of its worst picture."""
+    about, scores = _about(inputs), _scores(rows(inputs["score_drafts"], ScoreRow))
+    verdicts = inputs["check"].select(["sample", "step", "verdict", "agreement", "decided_by"])
+    checks = {(r["sample"], r["step"]): r for r in rows(verdicts, CheckRow)}
     pictures: dict[int, list[bytes]] = defaultdict(list)
-    for row in inputs["draft"].to_pylist():
-        pictures[row["sample"]].append(row["picture"])
+    for draft in rows(inputs["draft"], DraftRow):
+        pictures[draft["sample"]].append(draft["picture"])
     detours: dict[int, str] = {}
-    for row in inputs["plan"].select(["sample", "detour"]).to_pylist():
-        detours[row["sample"]] = detours.get(row["sample"]) or row["detour"]
-    rows = []
+    for step in rows(inputs["plan"].select(["sample", "detour"]), PlanRow):
+        detours[step["sample"]] = detours.get(step["sample"]) or step["detour"]
+    found: list[CandidateRow] = []
     for sample, painted in sorted(pictures.items()):  # one whose painter failed is in the ledger of the drafts
         steps = range(1, len(painted) + 1)
-        judged = [checks[sample, step] for step in steps if (sample, step) in checks]
+        judged = [checks[sample, n] for n in steps if (sample, n) in checks]
         wrong = any(v["verdict"] == Judgement.CONFLICT.value for v in judged)
-        measured = [scores.get((sample, 0, step, 0), {}) for step in steps]
-        worst = {n: min((m[n] for m in measured if n in m), default=None) for n in ("picture_text", "neighbour")}
-        own = {
-            "kind": "multi_turn",
-            "pictures": len(painted),
-            "content": _content("multi_turn", about[sample]["scene"], painted[-1]),
-            "fault": REJECTED if wrong else UNJUDGED if len(judged) < len(painted) else "",
-            "agreement": min(map(_agreement, judged), default=0.0),
-            "margin": None,
-            "detour": detours[sample],
-        }
-        rows.append({"sample": sample, "rollout": 0, "step": 0, **_NO_REPAIR, **about[sample], **worst, **own})
-    return _outcome(rows)
+        measured = [scores.get((sample, 0, n, 0), {}) for n in steps]
+        found.append(
+            {
+                "sample": sample, "rollout": 0, "step": 0, **about[sample],
+                "kind": MULTI_TURN.name,
+                "pictures": len(painted),
+                "content": _content(MULTI_TURN.name, about[sample]["scene"], painted[-1]),
+                "fault": REJECTED if wrong else UNJUDGED if len(judged) < len(painted) else "",
+                "agreement": min(map(settled_agreement, judged), default=0.0),
+                "picture_text": _worst("picture_text", measured),
+                "neighbour": _worst("neighbour", measured),
+                "margin": None,
+                "detour": detours[sample],
+                "repair": "", "tries": 0, "findings": [],
+            }
+        )  # fmt: skip
+    return _outcome(found)
 
 
-def run_sampled(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    """Every judged step of a rollout: as a conflict sample for its words, as an alignment sample for its draft."""
-    about, scores = _about(inputs["prompts"]), _scores(inputs["score_alignment"])
-    steps = {_key(r): r for r in inputs["rollout"].to_pylist()}
-    rows = []
-    for row in inputs["conflict"].to_pylist():
-        step, scene = steps[_key(row)], about[row["sample"]]["scene"]
-        own = {
-            "kind": f"conflict_{row['polarity']}",
-            "pictures": row["step"] - 1,
-            "content": _content("conflict", scene, *(step[k] for k in ("so_far", "instruction", "description"))),
-            "agreement": _agreement(row),
-        }
-        rows.append({**_judged(row), **about[row["sample"]], **dict.fromkeys(SCORES), **own})
-    for row in inputs["alignment"].to_pylist():
-        negative, scene = row["polarity"] == "negative", about[row["sample"]]["scene"]
-        measured = scores.get((*_key(row), row["tries"]), {})
-        own = {
-            "kind": f"alignment_{row['polarity']}",
-            "pictures": 2 if negative else 1,
-            "content": _content("alignment", scene, steps[_key(row)]["picture"]),
-            "agreement": min(_agreement(row), row["repair_agreement"]),
-            "tries": row["tries"],
-            "repair": row["repair"],
-        }
-        rows.append({**_judged(row), **about[row["sample"]], **{n: measured.get(n) for n in SCORES}, **own})
-    return _outcome(rows)
+def run_sampled(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
+    """Make candidates of the judged rollout steps: conflict samples of texts, alignment samples of drafts."""
+    about, scores = _about(inputs), _scores(rows(inputs["score_alignment"], ScoreRow))
+    steps = {key_of(r): r for r in rows(inputs["rollout"], RolloutRow)}
+    found: list[CandidateRow] = []
+    for row in rows(inputs["conflict"], ConflictRow):
+        step, prompt = steps[key_of(row)], about[row["sample"]]
+        words = step["so_far"], step["instruction"], step["description"]
+        found.append(
+            {
+                **step_of(row), **prompt,
+                "kind": CONFLICT.kind(row["polarity"]),
+                "pictures": row["step"] - 1,
+                "content": _content(CONFLICT.name, prompt["scene"], *words),
+                "fault": "", "detour": "",
+                "agreement": settled_agreement(row),
+                "picture_text": None, "neighbour": None, "margin": None,
+                "repair": "", "tries": 0, "findings": _findings(row),
+            }
+        )  # fmt: skip
+    for aligned in rows(inputs["alignment"], AlignmentRow):
+        key, prompt = key_of(aligned), about[aligned["sample"]]
+        measured = scores.get((*key, aligned["tries"]), {})
+        found.append(
+            {
+                **step_of(aligned), **prompt,
+                "kind": ALIGNMENT.kind(aligned["polarity"]),
+                "pictures": 2 if aligned["polarity"] == "negative" else 1,
+                "content": _content(ALIGNMENT.name, prompt["scene"], steps[key]["picture"]),
+                "fault": "", "detour": "",
+                "agreement": min(settled_agreement(aligned), aligned["repair_agreement"]),
+                "picture_text": measured.get("picture_text"),
+                "neighbour": measured.get("neighbour"),
+                "margin": measured.get("margin"),
+                "repair": aligned["repair"], "tries": aligned["tries"], "findings": _findings(aligned),
+            }
+        )  # fmt: skip
+    return _outcome(found)
 
 
-_NO_REPAIR: Row = {"tries": 0, "repair": "", "findings": []}
+def _worst(name: str, measured: Sequence[dict[str, float]]) -> float | None:
+    return min((scores[name] for scores in measured if name in scores), default=None)
 
 
-def _judged(row: Row) -> Row:
-    findings = [f["kind"] for f in json.loads(row["critique"])["findings"]]
-    where = {k: row[k] for k in ("sample", "rollout", "step")}
-    return {**where, "fault": "", "detour": "", **_NO_REPAIR, "findings": findings}
+def _findings(row: JudgedColumns) -> list[str]:
+    return [f["kind"] for f in json.loads(row["critique"])["findings"]]
 
 
-def _agreement(row: Row) -> float:
-    """What an arbiter decided is settled, however far the judge's answers disagreed."""
-    return 1.0 if row["decided_by"] == "arbiter" else float(row["agreement"])
-
-
-def _about(prompts: pa.Table) -> dict[int, Row]:
-    """Category, prompt and scene key of every sample of the lot."""
+def _about(inputs: Tables) -> dict[int, PromptColumns]:
+    """What every prompt of the lot asks for, by sample."""
     return {
         r["sample"]: {
             "category": r["category"],
@@ -112,39 +159,39 @@ def _about(prompts: pa.Table) -> dict[int, Row]:
             "short": r["short"],
             "scene": SceneGraph.model_validate_json(r["scene"]).key(),
         }
-        for r in prompts.to_pylist()
+        for r in rows(inputs["prompts"], PromptRow)
     }
 
 
-def _scores(table: pa.Table) -> dict[tuple[int, int, int, int], dict[str, float]]:
+def _scores(table: Sequence[ScoreRow]) -> dict[tuple[int, int, int, int], dict[str, float]]:
+    """By (sample, rollout, step, attempt) and name."""
     found: dict[tuple[int, int, int, int], dict[str, float]] = defaultdict(dict)
-    for r in table.to_pylist():
-        found[*_key(r), r["attempt"]][r["name"]] = r["value"]
+    for r in table:
+        found[*key_of(r), r["attempt"]][r["name"]] = r["value"]
     return found
 
 
-def _key(row: Row) -> Key:
-    return row["sample"], row["rollout"], row["step"]
-
-
 def _content(subset: str, scene: str, *what: str | bytes) -> int:
-    """Equal for two samples of a subset that show the same: the scene's key with the last picture of a trajectory,
-    with the draft that is judged, or with the words that are."""
+    """A number that is equal for duplicates: samples of one subset with the same scene and the same `what`.
+
+    `what` is the last picture of a trajectory, the judged draft, or the judged texts.
+    """
     return derive_seed(subset, scene, *(hashlib.sha256(w).hexdigest() if isinstance(w, bytes) else w for w in what))
 
 
-def _outcome(rows: list[Row]) -> Outcome:
+def _outcome(found: list[CandidateRow]) -> Outcome:
     ledger = Ledger()
-    ledger.enter(len(rows))
-    ledger.keep(len(rows))
-    return outcome(tables.CANDIDATES, rows, ledger)
+    ledger.enter(len(found))
+    ledger.keep(len(found))
+    return outcome(CandidateRow, found, ledger)
 
 
 PAINTED = Stage(
-    "candidates_painted", "candidates", ("prompts", "plan", "draft", "check", "score_drafts"), tables.CANDIDATES,
-    CandidatesParams, run_painted, key=(),
+    "candidates_painted", "candidates", ("painted",), ("prompts", "plan", "draft", "check", "score_drafts"),
+    CandidateRow, CandidatesParams, run_painted, key=(),
 )  # fmt: skip
 SAMPLED = Stage(
-    "candidates_sampled", "candidates", ("prompts", "rollout", "conflict", "alignment", "score_alignment"),
-    tables.CANDIDATES, CandidatesParams, run_sampled, key=(),
+    "candidates_sampled", "candidates", ("sampled",),
+    ("prompts", "rollout", "conflict", "alignment", "score_alignment"), CandidateRow, CandidatesParams, run_sampled,
+    key=(),
 )  # fmt: skip

@@ -1,52 +1,56 @@
-"""check: the judge looks at every draft of a plan. Only trajectories whose pictures all pass are shipped.
+"""check: lets the judge look at every draft of a plan. A trajectory is shipped only if all of its pictures pass.
 
-The paper filters its multi-turn subset for quality with a language model; here it is the picture-side critique.
+The paper filters its multi-turn subset for quality with a language model; here the picture-side critique does it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import pyarrow as pa
-
-from underpaint.schemas import tables
 from underpaint.schemas.corpus.picture import PictureError, decode_picture
 from underpaint.schemas.scenes.critique import Side
-from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Stage, outcome
-from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
+from underpaint.stages.common.rows import StepRow, rows
+from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
+from underpaint.stages.draft import DraftRow
+from underpaint.stages.judgement.panel import JudgedColumns, JudgeParams, Question, judge
+from underpaint.stages.plan import PlanRow
+from underpaint.stages.prompts import PromptRow
+
+
+class CheckRow(StepRow, JudgedColumns):
+    """What the judge said of the picture of one step of a plan."""
 
 
 class CheckParams(JudgeParams):
     """How the judge is asked about each picture."""
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    ledger, rows = Ledger(), []
-    prompts = {r["sample"]: r["prompt"] for r in inputs["prompts"].to_pylist()}
-    plan = {(r["sample"], r["step"]): r for r in inputs["plan"].to_pylist()}
+def run(context: Context[CheckParams], inputs: Tables) -> Outcome:
+    """A judgement of every draft."""
+    ledger, judged = Ledger(), list[CheckRow]()
+    prompts = {r["sample"]: r["prompt"] for r in rows(inputs["prompts"], PromptRow)}
+    plan = {(r["sample"], r["step"]): r for r in rows(inputs["plan"], PlanRow)}
     asked, questions = [], []
-    for draft in inputs["draft"].to_pylist():
+    for draft in rows(inputs["draft"], DraftRow):
         ledger.enter()
-        key = draft["sample"], draft["step"]
-        unit = f"sample {key[0]}, step {key[1]}"
-        words = {k: plan[key][k] for k in ("instruction", "description")}
+        step, unit = plan[draft["sample"], draft["step"]], Unit(draft["sample"], step=draft["step"])
         try:
             picture = decode_picture(draft["picture"])
         except PictureError as e:
-            ledger.fail(Failure.of(unit, e))
+            ledger.fail(Failure.of(unit, e, side=Side.PICTURE.value))
             continue
-        asked.append(key)
-        questions.append(Question(unit, Side.PICTURE, {"prompt": prompts[key[0]], **words}, picture))
-    for (sample, step), result in zip(asked, judge(context, questions, context.params), strict=True):
-        if isinstance(result, Judged):
-            ledger.keep()
-            rows.append({"sample": sample, "step": step, **result.row()})
-        else:
+        asked.append(step)
+        words = {"instruction": step["instruction"], "description": step["description"]}
+        questions.append(Question(unit, Side.PICTURE, {"prompt": prompts[draft["sample"]], **words}, picture))
+    for step, result in zip(asked, judge(context, questions, context.params), strict=True):
+        if isinstance(result, Failure):
             ledger.fail(result)
-    return outcome(tables.CHECK, rows, ledger)
+            continue
+        ledger.keep()
+        judged.append({"sample": step["sample"], "step": step["step"], **result.row()})
+    return outcome(CheckRow, judged, ledger)
 
 
 STAGE = Stage(
-    "check", "pictures", ("prompts", "plan", "draft"), tables.CHECK, CheckParams, run,
-    roles=("judge", "arbiter"), tasks=("critique_picture",),
+    "check", "pictures", ("painted",), ("prompts", "plan", "draft"), CheckRow, CheckParams, run,
+    roles=("judge", "arbiter"), tasks=("critique_picture",), key=(),
 )  # fmt: skip

@@ -1,35 +1,42 @@
-"""conflict: instruction–intermediate conflict samples. Does this step's text contradict the prompt?
+"""conflict: makes instruction–intermediate conflict samples: does this step's text contradict the prompt?
 
-Positive: it does not, and the critique says why. Negative: it does; the critique analyses and corrects it. What the
-grammar can tell is neither: a step that contradicts nothing yet, but after which the prompt cannot be met or whose two
-texts say different things; a correction that contradicts the prompt itself, or leads no further.
+Positive: it does not, and the critique says why. Negative: it does; the critique says what is wrong and corrects it.
+Where the grammar can read the texts, unfit ones are dropped. A positive is unfit if the prompt cannot be met after the
+step, or if instruction and description disagree. A negative is unfit if its correction contradicts the prompt, or if
+the prompt cannot be met after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import pyarrow as pa
-
-from underpaint.schemas import tables
 from underpaint.schemas.scenes.compare import compare
 from underpaint.schemas.scenes.critique import Critique, Judgement, Side
 from underpaint.schemas.scenes.grammar import GrammarError, read
 from underpaint.schemas.scenes.inspection import DEAD_END, why_stuck
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.common.stage import Context, Ledger, Outcome, Params, Stage, outcome
+from underpaint.stages.common.ledger import Ledger
+from underpaint.stages.common.rows import RolloutStepRow, key_of, rows, step_of
+from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, outcome
+from underpaint.stages.critique import CritiqueRow
 from underpaint.stages.judgement.entailment import carried_out
+from underpaint.stages.judgement.panel import JudgedColumns, judged_columns
 from underpaint.stages.judgement.step_consistency import disagreement, takes_away
+from underpaint.stages.prompts import PromptRow
+from underpaint.stages.rollout import RolloutRow
+
+
+class ConflictRow(RolloutStepRow, JudgedColumns):
+    """One step whose words are judged."""
+
+    polarity: str
 
 
 class ConflictParams(Params):
-    """Thresholds (agreement) belong to the selection."""
+    """No parameters: the threshold on agreement is applied by the selection."""
 
 
-def unfit_positive(step: Mapping[str, Any], prompt: SceneGraph, vocabulary: Vocabulary) -> str:
-    """Why nobody should learn to agree with a step; "" where nothing speaks against it."""
+def unfit_positive(step: RolloutRow, prompt: SceneGraph, vocabulary: Vocabulary) -> str:
+    """Why a step judged right should not become a positive; "" where it may."""
     if why := disagreement(step["so_far"], step["instruction"], step["description"], vocabulary):
         return why
     if takes_away(step["so_far"], step["instruction"], prompt, vocabulary):
@@ -40,8 +47,8 @@ def unfit_positive(step: Mapping[str, Any], prompt: SceneGraph, vocabulary: Voca
         return ""
 
 
-def unfit_correction(step: Mapping[str, Any], correction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> str:
-    """Why a correction should not be learnt from; "" where nothing speaks against it."""
+def unfit_correction(step: RolloutRow, correction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> str:
+    """Why a correction should not be learnt; "" where it may be."""
     if correction.strip() == step["instruction"].strip():
         return "the correction repeats the instruction"
     if correction == DEAD_END:
@@ -55,18 +62,18 @@ def unfit_correction(step: Mapping[str, Any], correction: str, prompt: SceneGrap
     return f"after the correction {why}" if (why := why_stuck(mended, prompt, vocabulary)) else ""
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    ledger, rows = Ledger(), []
-    steps = {(r["sample"], r["rollout"], r["step"]): r for r in inputs["rollout"].drop_columns(["picture"]).to_pylist()}
-    scenes = {r["sample"]: SceneGraph.model_validate_json(r["scene"]) for r in inputs["prompts"].to_pylist()}
-    for row in inputs["critique"].to_pylist():
+def run(context: Context[ConflictParams], inputs: Tables) -> Outcome:
+    """The text side of the critiques that teach what is right."""
+    ledger, fit = Ledger(), list[ConflictRow]()
+    steps = {key_of(r): r for r in rows(inputs["rollout"].drop_columns(["picture"]), RolloutRow)}
+    scenes = {r["sample"]: SceneGraph.model_validate_json(r["scene"]) for r in rows(inputs["prompts"], PromptRow)}
+    for row in rows(inputs["critique"], CritiqueRow):
         if row["side"] != Side.TEXT.value:
             continue
         ledger.enter()
-        key = row["sample"], row["rollout"], row["step"]
         critique = Critique.model_validate_json(row["critique"])
         negative = critique.verdict is Judgement.CONFLICT
-        step, prompt, words = steps[key], scenes[row["sample"]], context.vocabulary
+        step, prompt, words = steps[key_of(row)], scenes[row["sample"]], context.vocabulary
         why = (
             unfit_correction(step, critique.correction, prompt, words)
             if negative
@@ -76,9 +83,11 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
             ledger.reject(why)
             continue
         ledger.keep()
-        kept = {k: row[k] for k in ("sample", "rollout", "step", *tables.CRITIQUE_COLUMNS)}
-        rows.append({**kept, "polarity": "negative" if negative else "positive"})
-    return outcome(tables.CONFLICT, rows, ledger)
+        polarity = "negative" if negative else "positive"
+        fit.append({**step_of(row), **judged_columns(row), "polarity": polarity})
+    return outcome(ConflictRow, fit, ledger)
 
 
-STAGE = Stage("conflict", "text critiques", ("prompts", "rollout", "critique"), tables.CONFLICT, ConflictParams, run)
+STAGE = Stage(
+    "conflict", "text critiques", ("sampled",), ("prompts", "rollout", "critique"), ConflictRow, ConflictParams, run
+)

@@ -1,33 +1,41 @@
-"""critique: k self-sampled critiques of every rollout step, on both sides; their agreement decides.
+"""critique: samples k critiques of every rollout step, on both sides; the majority decides.
 
 Text side: does the step's text contradict the prompt? Picture side: does the draft show what the step asks for?
-A rollout is judged up to its first fault on a side: what follows inherits it and would be blamed for it again. A draft
-whose step says two different things is not judged: nobody can tell what it should show.
+On each side a rollout is judged up to its first fault, since later steps inherit the fault and would be blamed for it
+again. A draft is not judged if its step's instruction and description disagree: nobody can tell what it should show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import groupby
-from typing import Any
 
-import pyarrow as pa
 from pydantic import Field, field_validator
 
-from underpaint.schemas import tables
 from underpaint.schemas.corpus.picture import PictureError, decode_picture
 from underpaint.schemas.scenes.critique import Side
-from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Stage, outcome
-from underpaint.stages.judgement.panel import JudgeParams, Question, judge
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
+from underpaint.stages.common.rows import RolloutStepRow, key_of, rows, step_of
+from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
+from underpaint.stages.judgement.panel import JudgedColumns, JudgeParams, Question, judge
 from underpaint.stages.judgement.step_consistency import disagreement
+from underpaint.stages.prompts import PromptRow
+from underpaint.stages.rollout import RolloutRow
 
 AFTER = {Side.TEXT: "follows a conflict", Side.PICTURE: "follows a flawed draft"}
 
 
-class CritiqueParams(JudgeParams):
-    """How the judge is asked about each step and side; an odd number of answers, so that a majority exists."""
+class CritiqueRow(RolloutStepRow, JudgedColumns):
+    """What the judge said of one side of one step of a rollout."""
 
-    answers: int = Field(default=3, ge=1, le=15)
+    side: str
+
+
+class CritiqueParams(JudgeParams):
+    """How the judge is asked about each step and side."""
+
+    answers: int = Field(
+        default=3, ge=1, le=15, description="times a question is put; an odd number, so that a majority exists"
+    )
 
     @field_validator("answers")
     @classmethod
@@ -37,11 +45,11 @@ class CritiqueParams(JudgeParams):
         return answers
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    """All first steps are judged together, then all second ones, …, so that batches stay full."""
-    ledger, rows = Ledger(), []
-    prompts = {r["sample"]: r["prompt"] for r in inputs["prompts"].to_pylist()}
-    steps = inputs["rollout"].to_pylist()
+def run(context: Context[CritiqueParams], inputs: Tables) -> Outcome:
+    """Judge all first steps together, then all second ones, and so on, so that batches stay full."""
+    ledger, judged = Ledger(), list[CritiqueRow]()
+    prompts = {r["sample"]: r["prompt"] for r in rows(inputs["prompts"], PromptRow)}
+    steps = rows(inputs["rollout"], RolloutRow)
     faulty: set[tuple[int, int, Side]] = set()
     for _, group in groupby(sorted(steps, key=lambda r: r["step"]), key=lambda r: r["step"]):
         asked, questions = [], []
@@ -73,24 +81,23 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
             if result.conflict:
                 faulty.add(key)
             ledger.keep()
-            rows.append({**{k: row[k] for k in ("sample", "rollout", "step")}, "side": side.value, **result.row()})
-    rows.sort(key=lambda r: (r["sample"], r["rollout"], r["step"], r["side"]))
-    return outcome(tables.CRITIQUE, rows, ledger)
+            judged.append({**step_of(row), "side": side.value, **result.row()})
+    judged.sort(key=lambda r: (*key_of(r), r["side"]))
+    return outcome(CritiqueRow, judged, ledger)
 
 
-def _question(row: dict[str, Any], side: Side, prompt: str) -> Question | Failure:
-    unit = f"sample {row['sample']}, rollout {row['rollout']}, step {row['step']}"
-    variables = {"prompt": prompt, **{k: row[k] for k in ("so_far", "instruction", "description")}}
+def _question(row: RolloutRow, side: Side, prompt: str) -> Question | Failure:
+    unit = Unit(*key_of(row))
+    variables = {"prompt": prompt, "instruction": row["instruction"], "description": row["description"]}
     if side is Side.TEXT:
-        return Question(unit, side, variables)
-    del variables["so_far"]
+        return Question(unit, side, {**variables, "so_far": row["so_far"]})
     try:
         return Question(unit, side, variables, decode_picture(row["picture"]))
     except PictureError as e:
-        return Failure.of(f"{unit}, picture side", e)
+        return Failure.of(unit, e, side=side.value)
 
 
 STAGE = Stage(
-    "critique", "steps × sides", ("prompts", "rollout"), tables.CRITIQUE, CritiqueParams, run,
-    roles=("judge", "arbiter"), tasks=("critique_text", "critique_picture"),
+    "critique", "steps × sides", ("sampled",), ("prompts", "rollout"), CritiqueRow, CritiqueParams, run,
+    roles=("judge", "arbiter"), tasks=("critique_text", "critique_picture"), key=(),
 )  # fmt: skip

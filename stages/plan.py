@@ -1,7 +1,7 @@
-"""plan: an ordered chain of growing scenes → steps with instruction and description; some take a detour.
+"""plan: turns a scene into a chain of steps with instruction and description; some chains take a detour.
 
-Each step's scene is what the picture should show after it. The number of pictures is drawn: the first may hold the
-background alone, or several objects at once; every further one adds one object, or belongs to a detour.
+Each step has the scene that its picture should show. The number of pictures is drawn. The first picture may hold only
+the background, or several objects at once; every further one adds one object, or belongs to a detour.
 """
 
 from __future__ import annotations
@@ -11,38 +11,54 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, TypeVar
 
-import pyarrow as pa
 from pydantic import Field
 
-from underpaint.schemas import tables
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.schemas.scenes.wordings import reword, wordings
-from underpaint.stages.common.stage import Context, Ledger, Outcome, Params, Stage, Weights, outcome
+from underpaint.stages.common.ledger import Ledger
+from underpaint.stages.common.rows import Int16, StepRow, rows
+from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, Weights, outcome
 from underpaint.stages.planning.detour import PICTURES, Kind, PlannedStep, take
 from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.planning.order import NoOrder, first_groups, paint_order, told_from
+from underpaint.stages.prompts import PromptRow
 
-Pictures = Annotated[int, Field(ge=1, le=5)]  # of a trajectory (paper)
+Pictures = Annotated[int, Field(ge=1, le=5)]  # the number of pictures of a trajectory, as in the paper
 Choice = TypeVar("Choice", Kind, int)
-Made = Counter[str | int]  # plans of a lot, by kind of detour and by number of pictures
+Made = Counter[str | int]  # the lot's plans so far, by kind of detour and by number of pictures
+
+
+class PlanRow(StepRow):
+    """One step of a plan: what is painted in it, and what should stand there after it."""
+
+    steps: Int16  # pictures of the whole trajectory
+    op: str
+    detour: str  # "", modify, swap or remove
+    instruction: str
+    description: str
+    scene: str
 
 
 class PlanParams(Params):
-    """`pictures` are relative weights of the number of pictures, `detours` of the kinds of detour.
+    """The steps of the painted trajectories. The shares are kept within a lot, as far as its scenes have room."""
 
-    Both are kept within a lot, as far as its scenes have room. A plan takes at most one detour, with probability
-    `detour_share`; with probability `background_first` it may begin with the background alone. `reworded` is the share
-    of instructions in another wording than the grammar's own ("diverse instructions").
-    """
-
-    pictures: Weights[Pictures] = Field(default={1: 0.03, 2: 0.13, 3: 0.25, 4: 0.38, 5: 0.21})
-    detour_share: float = Field(default=0.5, ge=0, le=1)
-    detours: Weights[Kind] = Field(default={"modify": 1.0, "swap": 1.0, "remove": 1.0})
-    background_first: float = Field(default=1.0, ge=0, le=1)
-    reworded: float = Field(default=0.6, ge=0, le=1)
+    pictures: Weights[Pictures] = Field(
+        default={1: 0.03, 2: 0.13, 3: 0.25, 4: 0.38, 5: 0.21},
+        description="relative weights of the number of pictures, 1 to 5",
+    )
+    detour_share: float = Field(default=0.5, ge=0, le=1, description="probability of a detour; a plan has one at most")
+    detours: Weights[Kind] = Field(
+        default={"modify": 1.0, "swap": 1.0, "remove": 1.0}, description="relative weights of the kinds of detour"
+    )
+    background_first: float = Field(
+        default=1.0, ge=0, le=1, description="probability that a plan may begin with the background alone"
+    )
+    reworded: float = Field(
+        default=0.6, ge=0, le=1, description="share of instructions in another wording than the grammar's own"
+    )
 
 
 class NoPlan(ValueError):
@@ -78,16 +94,16 @@ def plan(
 
 
 def _detours(rng: random.Random, params: PlanParams, made: Made | None) -> Iterator[Kind | Literal[""]]:
-    """The kinds to be tried in turn, "" last."""
+    """The kinds of detour to try in turn; "" (no detour) comes last."""
     if rng.random() < params.detour_share:
         yield from _behind(params.detours, rng, made)
     yield ""
 
 
 def _behind(weights: Mapping[Choice, float], rng: random.Random, made: Made | None) -> list[Choice]:
-    """Those with a weight, first the one that is furthest behind its share; in an order drawn by weight without `made`.
+    """The choices of positive weight, the one that is furthest behind its share first; without `made` drawn by weight.
 
-    Not every scene has room for every one; drawn by weight alone, those that need more room would be too few.
+    If they were always drawn by weight, choices that need much room would come up too rarely: many scenes lack it.
     """
     found = [one for one, weight in weights.items() if weight]
     rng.shuffle(found)
@@ -97,9 +113,9 @@ def _behind(weights: Mapping[Choice, float], rng: random.Random, made: Made | No
 def _chain(
     goal: SceneGraph, order: list[SceneObject], detour: int, rng: random.Random, params: PlanParams, made: Made | None
 ) -> list[PlannedStep]:
-    """A plain chain whose length, with `detour` further pictures, the lot lacks most; [] where none is allowed."""
+    """A chain without detour; its length plus `detour` pictures is the one that the lot lacks most. [] if none fits."""
     alone = [0] if goal.background and rng.random() < params.background_first else []
-    firsts = [*alone, *first_groups(order, goal)]  # objects of the first picture; 0 is the background alone
+    firsts = [*alone, *first_groups(order, goal)]  # how many objects the first picture holds; 0: only the background
     numbers = {len(order) - first + 1 + detour: first for first in firsts}
     behind = _behind({number: params.pictures.get(number, 0.0) for number in numbers}, rng, made)
     if not behind:
@@ -127,10 +143,12 @@ def words_of(step: PlannedStep, rng: random.Random, vocabulary: Vocabulary, rewo
     return reword(own, rng.randrange(1, forms)) if forms > 1 and rng.random() < reworded else own
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    ledger, rows, made = Ledger(), [], Counter[str | int]()
+def run(context: Context[PlanParams], inputs: Tables) -> Outcome:
+    """A plan for every prompt of the lot, in stream order, since each depends on the shares of those before it."""
+    ledger, made = Ledger(), Counter[str | int]()
+    planned: list[PlanRow] = []
     params, vocabulary = context.params, context.vocabulary
-    for row in inputs["prompts"].to_pylist():
+    for row in rows(inputs["prompts"], PromptRow):
         ledger.enter()
         sample = row["sample"]
         try:
@@ -140,7 +158,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
             ledger.reject(str(e))
             continue
         ledger.keep()
-        rows += [
+        planned += [
             {
                 "sample": sample,
                 "step": i,
@@ -153,7 +171,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
             }
             for i, step in enumerate(steps, 1)
         ]
-    return outcome(tables.PLAN, rows, ledger)
+    return outcome(PlanRow, planned, ledger)
 
 
-STAGE = Stage("plan", "prompts", ("prompts",), tables.PLAN, PlanParams, run, key=("sample",))
+STAGE = Stage("plan", "prompts", ("painted",), ("prompts",), PlanRow, PlanParams, run, key=("sample",))

@@ -1,43 +1,73 @@
-"""prompts: scene graphs and prompts, composed in set shares of GenEval's categories, or from the user's own list."""
+"""prompts: makes scene graphs and prompts, composed in given shares of GenEval's categories or from a list."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import pyarrow as pa
 from pydantic import Field, field_validator
 
-from underpaint.schemas import tables
 from underpaint.schemas.scenes.compare import look
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph
-from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Params, Stage, Weights, outcome
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
+from underpaint.stages.common.rows import SampleRow
+from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, Weights, outcome
 from underpaint.stages.planning.compose import CATEGORIES, categorise, compose
 from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.prompting.enriching import TASK as ENRICH
 from underpaint.stages.prompting.enriching import Departs, Enriched, Enrichment, enrich_prompts
 from underpaint.stages.prompting.parsing import TASK as PARSE
-from underpaint.stages.prompting.parsing import Parsed, SceneError, parse_prompts
+from underpaint.stages.prompting.parsing import SceneError, parse_prompts
 from underpaint.stages.prompting.prompt_source import PromptSource, SourceError, open_prompts, read_stream
 
-# The paper's prompts are long and its samples have 3.51 pictures: one object alone is seldom worth four steps.
+# Mostly compositions: the paper's samples have 3.51 pictures on average, and one object is seldom worth four steps.
 SHARES = {**dict.fromkeys(CATEGORIES, 1.0), "composition": 9.0}
 
 
+class PromptRow(SampleRow):
+    """A prompt, and the scene that it asks for."""
+
+    category: str
+    prompt: str
+    scene: str
+    short: str  # the prompt before it was enriched
+    origin: str  # of the scene: composed, or read by the grammar or the writer
+    templates: list[str]  # digests of those that the writer was asked with
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt with its scene, on its way to becoming a row; see `PromptRow`."""
+
+    sample: int
+    category: str
+    prompt: str
+    short: str
+    scene: SceneGraph
+    origin: str
+    templates: tuple[str, ...] = ()
+
+    def row(self) -> PromptRow:
+        return {
+            "sample": self.sample, "category": self.category, "prompt": self.prompt,
+            "scene": self.scene.model_dump_json(), "short": self.short, "origin": self.origin,
+            "templates": [*self.templates],
+        }  # fmt: skip
+
+
 class PromptParams(Params):
-    """`shares` are relative weights of the categories; `capacity` is how many objects a picture holds.
+    """Where the prompts come from, and what they ask for (docs/prompts.md)."""
 
-    `attributes` are given to every object ("always"), or only where the category asks for them, as in GenEval. A
-    `source` is the user's own list in place of composed prompts; `enrich` has the writer make them long.
-    """
-
-    shares: Weights[str] = Field(default_factory=lambda: dict(SHARES))
-    capacity: int = Field(default=4, ge=2, le=10)
-    attributes: Literal["always", "asked"] = "always"
-    source: PromptSource | None = None
-    enrich: Enrichment | None = None
+    shares: Weights[str] = Field(default=SHARES, description="relative weights of the categories of composed prompts")
+    capacity: int = Field(default=4, ge=2, le=10, description="how many objects a picture holds at most")
+    attributes: Literal["always", "asked"] = Field(
+        default="always", description="given to every object, or only where the category asks for them, as in GenEval"
+    )
+    source: PromptSource | None = Field(default=None, description="a list of your own in place of composed prompts")
+    enrich: Enrichment | None = Field(default=None, description="has the writer make the prompts long")
 
     @field_validator("shares")
     @classmethod
@@ -48,12 +78,14 @@ class PromptParams(Params):
         return shares
 
     def identity(self) -> dict[str, Any]:
+        """The parameters; the user's list counts by its content."""
         named = self.model_dump(mode="json")
         if self.source is not None:
             named["source"]["path"] = self.source.digest()
         return named
 
     def problem(self) -> str:
+        """Why the user's list cannot be read; "" where it can, or where there is none."""
         try:
             if self.source is not None:
                 open_prompts(self.source)
@@ -62,100 +94,92 @@ class PromptParams(Params):
         return ""
 
     def unused_tasks(self) -> frozenset[str]:
+        """Parsing and enriching prompts, where the parameters do not ask for it."""
         parses = self.source is not None and self.source.reader == "writer"
         return frozenset([*([] if parses else [PARSE]), *([] if self.enrich else [ENRICH])])
 
     def length(self) -> int | None:
-        """How many prompts there are: an own list ends, composed ones do not (None)."""
+        """The number of prompts in the user's list, repeats included; None for composed prompts, which never end."""
         return None if self.source is None else len(open_prompts(self.source)) * self.source.repeat
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    params: PromptParams = context.params
-    ledger = Ledger()
-    rows = _composed(context, ledger) if params.source is None else _own(context, params.source, ledger)
-    rows = [row for row in rows if _fits(row, context, ledger, own=params.source is not None)]
+def run(context: Context[PromptParams], inputs: Tables) -> Outcome:
+    """The lot's prompts whose scenes can be painted in steps, made long where the recipe asks for it."""
+    params, ledger = context.params, Ledger()
+    found = _composed(context, ledger) if params.source is None else _own(context, params.source, ledger)
+    found = [one for one in found if _fits(one, context, ledger, own=params.source is not None)]
     if params.enrich is not None:
-        rows = _enriched(context, rows, ledger)
-    ledger.keep(len(rows))
-    for row in rows:
-        row["scene"] = row["scene"].model_dump_json()
-    return outcome(tables.PROMPTS, rows, ledger)
+        found = _enriched(context, params.enrich, found, ledger)
+    ledger.keep(len(found))
+    return outcome(PromptRow, [one.row() for one in found], ledger)
 
 
-def _row(sample: int, category: str, prompt: str, scene: SceneGraph, origin: str, template: str = "") -> dict[str, Any]:
-    templates = [template] if template else []
-    return {
-        "sample": sample, "category": category, "prompt": prompt, "short": prompt, "scene": scene, "origin": origin,
-        "templates": templates,
-    }  # fmt: skip
-
-
-def _composed(context: Context, ledger: Ledger) -> list[dict[str, Any]]:
-    """One prompt for every sample of the lot; drawn again where no layout fits its scene (three above each other)."""
-    params: PromptParams = context.params
-    rows = []
+def _composed(context: Context[PromptParams], ledger: Ledger) -> list[Asked]:
+    """One composed prompt per sample of the lot. A scene that has no layout is drawn again, e.g. three in a column."""
+    params, found = context.params, []
     for sample in range(context.lot.start, context.lot.start + context.lot.size):
         ledger.enter()
         rng = context.random_for(sample)
         category = rng.choices(list(params.shares), list(params.shares.values()))[0]
         for _ in range(20):
             scene = compose(rng, category, context.vocabulary, params.capacity, params.attributes)
-            if _laid_out(scene, rng, context):
+            if _laid_out(scene, rng, context.vocabulary):
                 break
-        rows.append(_row(sample, category, describe(scene, context.vocabulary), scene, "composed"))
-    return rows
+        prompt = describe(scene, context.vocabulary)
+        found.append(Asked(sample, category, prompt, prompt, scene, "composed"))
+    return found
 
 
-def _own(context: Context, source: PromptSource, ledger: Ledger) -> list[dict[str, Any]]:
-    """The lot's slice of the user's list; nothing where the list has ended."""
+def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -> list[Asked]:
+    """The lot's slice of the user's list; empty where the list has ended."""
     texts: dict[int, str] = {}
     for sample, text in enumerate(read_stream(source, context.lot.start, context.lot.size), context.lot.start):
         ledger.enter()
         if isinstance(text, str):
             texts[sample] = text
         else:
-            ledger.fail(Failure.of(f"sample {sample}: a bad row of {source.path}", text))
-    rows = []
-    for sample, found in sorted(parse_prompts(context, texts).items()):
-        if isinstance(found, Parsed):
-            row = _row(sample, categorise(found.scene), texts[sample], found.scene, found.origin, found.template)
-            rows.append(row)
-        else:
-            ledger.fail(found)
-    return rows
+            ledger.fail(Failure.of(Unit(sample, detail=f"a bad row of {source.path}"), text))
+    found = []
+    for sample, parsed in sorted(parse_prompts(context, source, texts).items()):
+        if isinstance(parsed, Failure):
+            ledger.fail(parsed)
+            continue
+        text, scene = texts[sample], parsed.scene
+        templates = (parsed.template,) if parsed.template else ()
+        found.append(Asked(sample, categorise(scene), text, text, scene, parsed.origin, templates))
+    return found
 
 
-def _fits(row: dict[str, Any], context: Context, ledger: Ledger, own: bool) -> bool:
-    """Whether its scene can be painted in steps; else why not is counted, and a user's own sentence is kept with it."""
-    looks = list(map(look, row["scene"].objects))
+def _fits(one: Asked, context: Context[PromptParams], ledger: Ledger, own: bool) -> bool:
+    """Whether a row's scene can be painted in steps. If not, count why; a user's own prompt goes to quarantine."""
+    looks = list(map(look, one.scene.objects))
     why = ""
     if len(set(looks)) < len(looks):
         why = "two objects that look alike; no instruction can tell them apart"
-    elif not _laid_out(row["scene"], context.random_for(row["sample"], "layout"), context):
+    elif not _laid_out(one.scene, context.random_for(one.sample, "layout"), context.vocabulary):
         why = "no layout on which all relations hold"
     if why and own:
-        ledger.fail(Failure.of(f"sample {row['sample']}: {row['prompt']}", SceneError(why), row["prompt"]))
+        ledger.fail(Failure.of(Unit(one.sample, detail=one.prompt), SceneError(why), one.prompt))
     elif why:
         ledger.reject(why)
     return not why
 
 
-def _laid_out(scene: SceneGraph, rng: random.Random, context: Context) -> bool:
+def _laid_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> bool:
     try:
-        lay_out(scene, rng, context.vocabulary)
+        lay_out(scene, rng, vocabulary)
     except NoLayout:
         return False
     return True
 
 
-def _enriched(context: Context, rows: list[dict[str, Any]], ledger: Ledger) -> list[dict[str, Any]]:
-    found = enrich_prompts(context, {r["sample"]: (r["prompt"], r["scene"]) for r in rows})
+def _enriched(context: Context[PromptParams], settings: Enrichment, short: list[Asked], ledger: Ledger) -> list[Asked]:
+    found = enrich_prompts(context, settings, {one.sample: (one.prompt, one.scene) for one in short})
     kept = []
-    for row in rows:
-        made = found[row["sample"]]
+    for one in short:
+        made = found[one.sample]
         if isinstance(made, Enriched):
-            kept.append({**row, "prompt": made.text, "templates": [*row["templates"], made.template]})
+            kept.append(replace(one, prompt=made.text, templates=(*one.templates, made.template)))
         elif isinstance(made, Departs):
             ledger.reject(made.reason)
         else:
@@ -164,5 +188,6 @@ def _enriched(context: Context, rows: list[dict[str, Any]], ledger: Ledger) -> l
 
 
 STAGE = Stage(
-    "prompts", "prompts", (), tables.PROMPTS, PromptParams, run, roles=("writer",), tasks=(PARSE, ENRICH),
+    "prompts", "prompts", ("painted", "sampled"), (), PromptRow, PromptParams, run,
+    roles=("writer",), tasks=(PARSE, ENRICH),
 )  # fmt: skip

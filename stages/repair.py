@@ -1,49 +1,60 @@
-"""repair: a picture in place of every flawed draft. It is judged again, and the first that the judge accepts is kept.
+"""repair: finds a better picture for every flawed draft. Each try is judged; the first that the judge accepts is kept.
 
-Every try is stored, accepted or not: the share repaired at the first, second, third try is a figure of the report. A
-draft whose last try the judge gave no verdict on is a failure, and so in quarantine; it is no rejection.
+Every try is stored, accepted or not, since the report shows the share repaired at the first, second and third try. If
+the judge gave no verdict on a draft's last try, the draft counts as failed and goes to quarantine, not as rejected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import pyarrow as pa
 from pydantic import Field
 
-from underpaint.schemas import tables
 from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.scenes.critique import Critique, Judgement, Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.common.painting import Painted, paint_best
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
+from underpaint.stages.common.painting import Painted, paint_best, variants
 from underpaint.stages.common.roles import PaintRequest
-from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Stage, outcome
+from underpaint.stages.common.rows import Float32, Int16, Key, RolloutStepRow, key_of, rows, step_of
+from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
+from underpaint.stages.critique import CritiqueRow
 from underpaint.stages.judgement.entailment import mends_all
-from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge
+from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge, settled_agreement
+from underpaint.stages.prompts import PromptRow
+from underpaint.stages.rollout import RolloutRow
 
-Row = dict[str, Any]
-Key = tuple[int, int, int]  # sample, rollout, step
+
+class RepairRow(RolloutStepRow, Painted):
+    """One try at repairing a flawed draft, accepted or not."""
+
+    attempt: Int16  # from 1
+    method: str  # sibling, edit (of the flawed draft) or repaint (of the step)
+    accepted: bool
+    verdict: str  # the judge's of this picture; "" where it gave none
+    agreement: Float32  # 1 where an arbiter decided
 
 
 class RepairParams(JudgeParams):
     """How many tries of each kind a flawed draft gets, in this order, until the judge accepts a picture.
 
-    siblings  drafts of other rollouts of the prompt whose step has the same words and which the judge accepted
-    edits     the flawed draft, edited as the critique's correction says
-    repaints  the step anew, from the picture before it
-    drafts    pictures painted a try; the one nearest to the description by CLIP is judged
-
     A sibling and a repaint show all that the description says, so they are no picture for a correction that mends less.
     """
 
-    siblings: int = Field(default=1, ge=0, le=8)
-    edits: int = Field(default=2, ge=0, le=8)
-    repaints: int = Field(default=1, ge=0, le=8)
-    drafts: int = Field(default=1, ge=1, le=16)
+    siblings: int = Field(
+        default=1, ge=0, le=8,
+        description="drafts of other rollouts of the prompt whose step has the same words and which the judge accepted",
+    )  # fmt: skip
+    edits: int = Field(default=2, ge=0, le=8, description="the flawed draft, edited as the critique's correction says")
+    repaints: int = Field(default=1, ge=0, le=8, description="the step anew, from the picture before it")
+    drafts: int = Field(
+        default=1, ge=1, le=16,
+        description="pictures painted a try; the one nearest to the description by CLIP is judged",
+    )  # fmt: skip
 
     def roles(self) -> tuple[str, ...]:
+        """The scorer, where it must choose among several pictures of a try."""
         return ("scorer",) if self.drafts > 1 else ()
 
 
@@ -51,35 +62,40 @@ class RepairParams(JudgeParams):
 class Flawed:
     """A draft under repair."""
 
-    step: Row  # of the rollout
+    step: RolloutRow
     prompt: str
     before: bytes | None  # the picture before it
     correction: str
-    template: str  # who found the fault judges whether it is mended
+    template: str  # id of the template with which the fault was found; the tries are judged with it, too
     mends_all: bool  # whether the correction leads to all that the description says
-    siblings: list[Row]  # drafts of other rollouts, the most agreed upon first
-    tries: list[Row] = field(default_factory=list)
+    siblings: list[RolloutRow]  # drafts of other rollouts, the most agreed upon first
+    tries: list[RepairRow] = field(default_factory=list)
     failed: bool = False
-    unjudged: Failure | None = None  # why the last try has no verdict, where it has none
+    unjudged: Failure | None = None  # why the last try has no verdict; None if it has one
 
     @property
     def key(self) -> Key:
-        return self.step["sample"], self.step["rollout"], self.step["step"]
+        """(sample, rollout, step) of the draft."""
+        return key_of(self.step)
 
     @property
-    def unit(self) -> str:
-        return "sample {}, rollout {}, step {}, repair {}".format(*self.key, len(self.tries) + 1)
+    def unit(self) -> Unit:
+        """The name of the next try, e.g. "sample 12, rollout 0, step 2, repair 1"."""
+        return Unit(*self.key, detail=f"repair {len(self.tries) + 1}")
 
     def can(self, method: str) -> bool:
+        """Whether a method ("sibling", "edit" or "repaint") can be tried on this draft."""
         return method == "edit" or (self.mends_all and (method != "sibling" or bool(self.siblings)))
 
     @property
     def repaired(self) -> bool:
+        """Whether the last try was accepted."""
         return bool(self.tries) and bool(self.tries[-1]["accepted"])
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    params: RepairParams = context.params
+def run(context: Context[RepairParams], inputs: Tables) -> Outcome:
+    """Tries of one method for all flawed drafts together, then of the next, until each is repaired or none is left."""
+    params = context.params
     ledger, flawed = Ledger(), _flawed(inputs, context.vocabulary)
     ledger.enter(len(flawed))
     for method in ["sibling"] * params.siblings + ["edit"] * params.edits + ["repaint"] * params.repaints:
@@ -87,7 +103,7 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
         pictures: Sequence[Painted | Exception]
         if method == "sibling":
             chosen = [f.siblings.pop(0) for f in going]
-            pictures = [Painted(row["picture"], row["seed"]) for row in chosen]
+            pictures = [Painted(picture=row["picture"], seed=row["seed"], scores=[]) for row in chosen]
         else:
             pictures = paint_best(context, [_request(context, f, method) for f in going], params.drafts)
         _judge(context, going, pictures, method, ledger)
@@ -98,26 +114,26 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
             ledger.fail(f.unjudged)
         elif not f.failed:
             ledger.reject("no try was accepted" if f.tries else "nothing to try")
-    return outcome(tables.REPAIR, [row for f in flawed for row in f.tries], ledger)
+    return outcome(RepairRow, [row for f in flawed for row in f.tries], ledger)
 
 
-def _flawed(inputs: Mapping[str, pa.Table], vocabulary: Vocabulary) -> list[Flawed]:
-    """Every draft that the judge calls wrong, with what can be tried."""
-    prompts = {r["sample"]: r["prompt"] for r in inputs["prompts"].to_pylist()}
-    steps = {(r["sample"], r["rollout"], r["step"]): r for r in inputs["rollout"].to_pylist()}
-    wrong: list[Row] = []
-    right: dict[tuple[int, str, str], list[tuple[float, Row]]] = {}
-    for row in inputs["critique"].to_pylist():
+def _flawed(inputs: Tables, vocabulary: Vocabulary) -> list[Flawed]:
+    """Every draft that the judge calls wrong, with all that the tries need."""
+    prompts = {r["sample"]: r["prompt"] for r in rows(inputs["prompts"], PromptRow)}
+    steps = {key_of(r): r for r in rows(inputs["rollout"], RolloutRow)}
+    wrong: list[CritiqueRow] = []
+    right: dict[tuple[int, str, str], list[tuple[float, RolloutRow]]] = {}
+    for row in rows(inputs["critique"], CritiqueRow):
         if row["side"] != Side.PICTURE.value:
             continue
-        step = steps[row["sample"], row["rollout"], row["step"]]
+        step = steps[key_of(row)]
         if row["verdict"] == Judgement.CONFLICT.value:
             wrong.append(row)
         else:
             right.setdefault(_words(step), []).append((row["agreement"], step))
     found = []
     for row in wrong:
-        sample, rollout, number = row["sample"], row["rollout"], row["step"]
+        sample, rollout, number = key_of(row)
         step, before = steps[sample, rollout, number], steps.get((sample, rollout, number - 1))
         same = sorted(right.get(_words(step), []), key=lambda s: -s[0])  # stable: the earliest rollout on a tie
         siblings = [other for _, other in same if other["rollout"] != rollout]
@@ -128,11 +144,11 @@ def _flawed(inputs: Mapping[str, pa.Table], vocabulary: Vocabulary) -> list[Flaw
     return found
 
 
-def _words(step: Row) -> tuple[int, str, str]:
+def _words(step: RolloutRow) -> tuple[int, str, str]:
     return step["sample"], step["instruction"], step["description"]
 
 
-def _request(context: Context, f: Flawed, method: str) -> PaintRequest:
+def _request(context: Context[RepairParams], f: Flawed, method: str) -> PaintRequest:
     """Edit the flawed draft as the critique says, or paint the step anew from the picture before it."""
     seed = context.seed_for(*f.key, method, len(f.tries))
     if method == "edit":
@@ -142,36 +158,44 @@ def _request(context: Context, f: Flawed, method: str) -> PaintRequest:
 
 
 def _judge(
-    context: Context, going: Sequence[Flawed], pictures: Sequence[Painted | Exception], method: str, ledger: Ledger
+    context: Context[RepairParams],
+    going: Sequence[Flawed],
+    pictures: Sequence[Painted | Exception],
+    method: str,
+    ledger: Ledger,
 ) -> None:
-    """One try at each: its row says what the judge thought of it. A painter that fails ends the repair."""
+    """Judge one try of each draft and add its row. A draft whose painter failed gets no more tries."""
     asked: list[tuple[Flawed, Painted]] = []
     questions = []
     for f, painted in zip(going, pictures, strict=True):
         if isinstance(painted, Exception):
-            ledger.fail(Failure.of(f.unit, painted, f.correction if method == "edit" else f.step["instruction"]))
+            asked_for = _request(context, f, method)
+            asked_of_painter = variants(context, asked_for, context.params.drafts)
+            ledger.fail(Failure.of(f.unit, painted, asked_for.instruction, asked=asked_of_painter))
             f.failed, f.unjudged = True, None  # one failure a draft
             continue
         asked.append((f, painted))
-        variables = {"prompt": f.prompt, **{k: f.step[k] for k in ("instruction", "description")}}
-        questions.append(Question(f.unit, Side.PICTURE, variables, decode_picture(painted.picture), f.template))
+        variables = {
+            "prompt": f.prompt, "instruction": f.step["instruction"], "description": f.step["description"],
+        }  # fmt: skip
+        questions.append(Question(f.unit, Side.PICTURE, variables, decode_picture(painted["picture"]), f.template))
     for (f, painted), verdict in zip(asked, judge(context, questions, context.params), strict=True):
-        said = verdict if isinstance(verdict, Judged) else None  # where no answer counts, nothing is accepted
+        said = verdict if isinstance(verdict, Judged) else None  # without an answer that counts, nothing is accepted
         f.unjudged = None if isinstance(verdict, Judged) else verdict
         f.tries.append(
             {
-                **{k: f.step[k] for k in ("sample", "rollout", "step")},
+                **step_of(f.step),
                 "attempt": len(f.tries) + 1,
                 "method": method,
                 "accepted": said is not None and not said.conflict,
                 "verdict": said.critique.verdict.value if said else "",
-                "agreement": 0.0 if said is None else 1.0 if said.decided_by == "arbiter" else said.agreement,
-                **vars(painted),
+                "agreement": settled_agreement(said.row()) if said else 0.0,
+                **painted,
             }
         )
 
 
 STAGE = Stage(
-    "repair", "flawed drafts", ("prompts", "rollout", "critique"), tables.REPAIR, RepairParams, run,
+    "repair", "flawed drafts", ("sampled",), ("prompts", "rollout", "critique"), RepairRow, RepairParams, run,
     roles=("painter", "judge", "arbiter"), tasks=("critique_picture",), key=(),
 )  # fmt: skip

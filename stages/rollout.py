@@ -1,51 +1,78 @@
-"""rollout: self-sampling. From the prompt alone the policy (writer and sketcher) plans and paints, step by step.
+"""rollout: self-sampling: from the prompt alone, the policy (writer and sketcher) plans and paints step by step.
 
-Its mistakes are its own: they are what the Inspect subsets are made of (paper, "self-sampled critiques").
+The Inspect subsets are made of the mistakes that the policy makes here (paper, "self-sampled critiques").
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
-import pyarrow as pa
 from pydantic import Field
 
-from underpaint.schemas import tables
 from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.markup import BLANK, DONE, MarkupError, parse_plan
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.painting import paint_all
 from underpaint.stages.common.roles import AskRequest, PaintRequest, each
-from underpaint.stages.common.stage import Context, Failure, Ledger, Outcome, Params, Stage, outcome, pick_template
+from underpaint.stages.common.rows import Int16, PictureColumns, RolloutStepRow, rows
+from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, outcome
+from underpaint.stages.prompts import PromptRow
+
+
+class RolloutRow(RolloutStepRow, PictureColumns):
+    """One step that the policy wrote and painted."""
+
+    steps: Int16  # of the whole rollout
+    finished: bool  # the policy itself said that nothing is missing
+    so_far: str
+    instruction: str
+    description: str
+    writer_seed: int
+
+
+class Written(TypedDict):
+    """A step as the writer said it, before it is painted."""
+
+    step: int
+    so_far: str
+    instruction: str
+    description: str
+    writer_seed: int
+
+
+class Step(Written, PictureColumns):
+    """A step that is written and painted."""
 
 
 class RolloutParams(Params):
-    """`rollouts` attempts at every prompt, the writer sampled at `temperature`, `max_pictures` each at most."""
+    """How the policy (writer and sketcher) is sampled."""
 
-    rollouts: int = Field(default=2, ge=1, le=64)
-    temperature: float = Field(default=0.7, ge=0, le=2)
-    max_pictures: int = Field(default=5, ge=1, le=5)
+    rollouts: int = Field(default=2, ge=1, le=64, description="attempts at every prompt")
+    temperature: float = Field(default=0.7, ge=0, le=2, description="of the writer")
+    max_pictures: int = Field(default=5, ge=1, le=5, description="an attempt ends after so many pictures")
 
 
 @dataclass
 class Rollout:
+    """One attempt at a prompt, as far as it has come."""
+
     sample: int
     number: int
     prompt: str
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
 
-    @property
-    def unit(self) -> str:
-        return f"sample {self.sample}, rollout {self.number}"
+    def unit(self, step: int | None = None) -> Unit:
+        """The rollout, or one step of it."""
+        return Unit(self.sample, self.number, step)
 
 
-def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
-    params: RolloutParams = context.params
-    ledger = Ledger()
+def run(context: Context[RolloutParams], inputs: Tables) -> Outcome:
+    """All attempts at all prompts of the lot: every first step is written and painted, then every second, …"""
+    params, ledger = context.params, Ledger()
     going = [
         Rollout(row["sample"], k, row["prompt"])
-        for row in inputs["prompts"].to_pylist()
+        for row in rows(inputs["prompts"], PromptRow)
         for k in range(params.rollouts)
     ]
     ledger.enter(len(going))
@@ -54,33 +81,42 @@ def run(context: Context, inputs: Mapping[str, pa.Table]) -> Outcome:
         written = _write(context, going, step, ledger, finished)
         going = _paint(context, written, step, ledger)
     finished += [(r, False) for r in going]
-    rows: list[dict[str, Any]] = []
+    made: list[RolloutRow] = []
     for rollout, by_itself in sorted(finished, key=lambda f: (f[0].sample, f[0].number)):
         if not rollout.steps:
             ledger.reject("done before the first picture")
             continue
         ledger.keep()
-        whole = {"sample": rollout.sample, "rollout": rollout.number, "steps": len(rollout.steps)}
-        rows += [{**whole, "finished": by_itself, **step} for step in rollout.steps]
-    return outcome(tables.ROLLOUT, rows, ledger)
+        made += [
+            {
+                "sample": rollout.sample, "rollout": rollout.number, "steps": len(rollout.steps),
+                "finished": by_itself, **step,
+            }
+            for step in rollout.steps
+        ]  # fmt: skip
+    return outcome(RolloutRow, made, ledger)
 
 
 def _write(
-    context: Context, going: list[Rollout], step: int, ledger: Ledger, finished: list[tuple[Rollout, bool]]
-) -> list[tuple[Rollout, dict[str, Any]]]:
-    """Ask for everyone's next step; those who say "done" are finished."""
+    context: Context[RolloutParams],
+    going: list[Rollout],
+    step: int,
+    ledger: Ledger,
+    finished: list[tuple[Rollout, bool]],
+) -> list[tuple[Rollout, Written]]:
+    """Ask the writer for the next step of every rollout; those for which it answers "done" are finished."""
     requests = []
     for r in going:
-        template = pick_template(context, "write", r.unit)
+        template = context.pick_template("write", r.unit())
         variables = {"prompt": r.prompt, "so_far": r.steps[-1]["description"] if r.steps else BLANK}
         picture = decode_picture(r.steps[-1]["picture"]) if template.picture and r.steps else None
         seed = context.seed_for(r.sample, r.number, step, "write")
         text = template.render(**variables)
         requests.append(AskRequest("write", text, seed, picture, context.params.temperature, variables))
-    written = []
+    written: list[tuple[Rollout, Written]] = []
     for r, request, answer in zip(going, requests, each(context.models["writer"].ask, requests), strict=True):
         if isinstance(answer, Exception):
-            ledger.fail(Failure.of(f"{r.unit}, step {step}", answer, request.text))
+            ledger.fail(Failure.of(r.unit(step), answer, request.text, asked=[request]))
             continue
         if answer.strip().rstrip(".").lower() == DONE:
             finished.append((r, True))
@@ -88,14 +124,20 @@ def _write(
         try:
             instruction, description = parse_plan(answer)
         except MarkupError as e:
-            ledger.fail(Failure.of(f"{r.unit}, step {step}", e, request.text, answer))
+            ledger.fail(Failure.of(r.unit(step), e, request.text, answer, asked=[request]))
             continue
-        words = {"so_far": request.context["so_far"], "instruction": instruction, "description": description}
-        written.append((r, {"step": step, **words, "writer_seed": request.seed}))
+        so_far = str(request.context["so_far"])
+        row: Written = {
+            "step": step, "so_far": so_far, "instruction": instruction, "description": description,
+            "writer_seed": request.seed,
+        }  # fmt: skip
+        written.append((r, row))
     return written
 
 
-def _paint(context: Context, written: list[tuple[Rollout, dict[str, Any]]], step: int, ledger: Ledger) -> list[Rollout]:
+def _paint(
+    context: Context[RolloutParams], written: list[tuple[Rollout, Written]], step: int, ledger: Ledger
+) -> list[Rollout]:
     requests = [
         PaintRequest(
             decode_picture(r.steps[-1]["picture"]) if r.steps else None, row["instruction"], row["description"],
@@ -107,7 +149,7 @@ def _paint(context: Context, written: list[tuple[Rollout, dict[str, Any]]], step
     going = []
     for (r, row), request, picture in zip(written, requests, painted, strict=True):
         if isinstance(picture, Exception):
-            ledger.fail(Failure.of(f"{r.unit}, step {step}", picture, request.instruction))
+            ledger.fail(Failure.of(r.unit(step), picture, request.instruction, asked=[request]))
             continue
         r.steps.append({**row, "picture": picture, "seed": request.seed})
         going.append(r)
@@ -115,6 +157,6 @@ def _paint(context: Context, written: list[tuple[Rollout, dict[str, Any]]], step
 
 
 STAGE = Stage(
-    "rollout", "rollouts", ("prompts",), tables.ROLLOUT, RolloutParams, run,
+    "rollout", "rollouts", ("sampled",), ("prompts",), RolloutRow, RolloutParams, run,
     roles=("writer", "sketcher"), tasks=("write",), key=("sample", "rollout"),
 )  # fmt: skip

@@ -64,19 +64,40 @@ def make_lot(
     write: Callable[[dict[str, Any]], Path], recipe: dict[str, Any], root: Path
 ) -> tuple[Any, dict[str, Any], Any]:
     """Run every stage on lot 0 in this process, without Ray: the recipe, its nodes and the store."""
-    from underpaint.pipeline.engine.graph import (  # not above: numpy counts its threads when it is imported
-        STAGES,
-        build_graph,
-    )
+    # Not above: numpy counts its threads when it is imported.
+    from underpaint.pipeline.engine.graph import build_graph
     from underpaint.pipeline.engine.store import Store
     from underpaint.pipeline.engine.worker import stage_worker
     from underpaint.pipeline.recipe.recipe import load_recipe
+    from underpaint.stages.all_stages import STAGES
 
     loaded = load_recipe(write(recipe))
     nodes, store = build_graph(loaded), Store(root)
     for name in STAGES:
         stage_worker(loaded, name, str(root), nodes[name].fingerprint)(0)
     return loaded, nodes, store
+
+
+class InProcess:
+    """What a pool of Ray's workers does, by this process; `broken` in every job."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.broken = broken
+
+    def run(
+        self, factory: Callable[..., Any], arguments: Any, jobs: Any, *, on_done: Any = None, gpus: float = 0
+    ) -> Any:  # fmt: skip
+        from underpaint.pipeline.engine.runner import Report
+
+        work, report = factory(*arguments), Report()
+        for job in jobs:
+            if self.broken:
+                report.errors[job] = RuntimeError("killed")
+                continue
+            report.results[job] = work(job)
+            if on_done:
+                on_done(job, report.results[job])
+        return report
 
 
 def command(*arguments: str | Path) -> tuple[list[str], dict[str, Any]]:

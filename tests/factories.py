@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +10,8 @@ from typing import Any, Literal
 from PIL import Image
 
 from underpaint.pipeline.corpus.index import CorpusInfo
-from underpaint.pipeline.corpus.shard import Ref
-from underpaint.pipeline.corpus.write_corpus import write_corpus
+from underpaint.pipeline.corpus.shard import Load, Ref, plan_shards, write_shard
+from underpaint.pipeline.corpus.write_corpus import begin_corpus, finish_corpus
 from underpaint.schemas.corpus.picture import encode_picture
 from underpaint.schemas.corpus.sample import Sample, Score, Segment, SubsetName, sample_id
 from underpaint.schemas.corpus.sample_builder import NewPicture, build_sample, image_segment, text_segment
@@ -128,6 +128,13 @@ def refs(samples: Iterable[tuple[Sample, list[bytes]]]) -> list[Ref]:
 
 def load(asked: Sequence[Ref]) -> Iterable[tuple[Sample, Sequence[bytes]]]:
     return (ref.payload for ref in asked)
+
+
+def write_corpus(
+    out: Path, refs: Iterable[Ref], load: Load, shards: Mapping[tuple[str, str], int], info: CorpusInfo
+) -> None:
+    staging = begin_corpus(out)
+    finish_corpus(staging, out, [write_shard(staging, plan, load) for plan in plan_shards(refs, shards)], info)
 
 
 def write_tiny_corpus(out: Path, samples: Iterable[tuple[Sample, list[bytes]]] | None = None) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import make_lot
+from conftest import InProcess, make_lot
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -19,7 +19,6 @@ from underpaint.pipeline.corpus.assemble import config_sha256
 from underpaint.pipeline.corpus.verify import verify
 from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.engine.run_folder import open_run
-from underpaint.pipeline.engine.runner import Report
 from underpaint.pipeline.errors import BuildError, UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.report.report import write_report
@@ -30,7 +29,7 @@ from underpaint.schemas.scenes.critique import Judgement, Side
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.calibration import make_case, possible
-from underpaint.stages.common.stage import balances
+from underpaint.stages.common.ledger import balances
 from underpaint.stages.models.drawn import DrawnPainter
 from underpaint.stages.planning import planted_faults as faults
 
@@ -126,23 +125,11 @@ def test_the_judge_is_calibrated_as_it_is_asked(recipe: dict[str, Any], write_re
     assert config_sha256(other, after) == config_sha256(other, build_graph(other))  # no sample comes from it
 
 
-class Here:
-    """A pool without Ray: every job in this process."""
-
-    def run(self, factory: Any, arguments: Any, jobs: Any, *, gpus: float = 0, on_done: Any = None) -> Report:
-        work = factory(*arguments)
-        results = {job: work(job) for job in jobs}
-        for job, result in results.items():
-            if on_done:
-                on_done(job, result)
-        return Report(results)
-
-
 def test_a_judge_under_the_floor_ships_only_when_told(
     recipe: dict[str, Any], write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    monkeypatch.setattr("underpaint.pipeline.build.pool", lambda *_: contextlib.nullcontext(Here()))
+    monkeypatch.setattr("underpaint.pipeline.build.pool", lambda *_: contextlib.nullcontext(InProcess()))
     recipe["models"]["wavering"] = {"kind": "python", "factory": "poison:Wavering"}
     recipe["roles"]["judge"] = "wavering"
     recipe["lot_size"] = 32

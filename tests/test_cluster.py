@@ -1,4 +1,4 @@
-"""ray_cluster.yaml is what Ray's cluster launcher accepts; README and Makefile name what exists."""
+"""Ray's cluster launcher accepts ray_cluster.yaml: no work on the head, GPU workers that scale from none."""
 
 from __future__ import annotations
 

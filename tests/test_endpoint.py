@@ -7,6 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from underpaint.pipeline.engine.retry import FailedLot, undo
 from underpaint.pipeline.engine.run_folder import open_run
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
+from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.painting import paint_all
 from underpaint.stages.common.roles import AskRequest, ModelUnavailable, PaintRequest, each
 from underpaint.stages.models.endpoint import Endpoint, EndpointError
@@ -149,27 +151,25 @@ def test_a_lot_begun_again_asks_only_for_the_rest(tmp_path: Path) -> None:
         model.remember(journal)
         assert model.ask([ask("a"), ask("b"), ask("c")]) == ["A", "B", "C"]
         assert len(server.seen) == 3
-        assert journal.forget(lambda request: json.loads(request)["text"] == "b") == 1
+        assert journal.forget({ask("b").digest}) == 1
         assert sorted(Journal(file).values()) == ["A", "C"]
 
 
 def test_a_retry_asks_nothing_again_that_did_not_fail(
     recipe: dict[str, Any], write_recipe: Write, tmp_path: Path
 ) -> None:
-    """Many rows ask in the same words: of a step's picture, and of every vote about it."""
+    """A failed row names the requests whose answers failed it, each by its digest; one may have no answer at all."""
     run = open_run(write_recipe(recipe), tmp_path / "run")
     node = run.nodes["critique"]
     journal = Journal(run.store.journal(node, 0))
-    for seed, (text, answer) in enumerate([("q", "good"), ("q", "{"), ("q", "[\n1"), ("q", "1"), ("other", "{")]):
-        journal[json.dumps({"text": text, "seed": seed})] = answer
-    failures = [
-        {"error": "CritiqueError", "request": "q", "response": "{\n[\n1\nEndpointError: 503"},
-        {"error": "EndpointError", "request": "other", "response": ""},
-    ]
-    undo(run, [FailedLot(node, 0, failures)])
-    assert sorted(Journal(journal.path).values()) == ["good", "{"]  # "1" is a line of the failed row's answers, too
-    undo(run, [FailedLot(node, 0, [{"error": "PictureError", "request": "other", "response": ""}])])
-    assert list(Journal(journal.path).values()) == ["good"]
+    votes = [AskRequest("critique_text", "q", seed) for seed in range(3)]
+    other, unanswered = AskRequest("critique_text", "q", 7), AskRequest("critique_text", "q", 8)
+    for request, answer in zip([*votes, other], ["{", "[", "1", "good"], strict=True):
+        journal[request.digest] = answer
+    failure = asdict(Failure.of(Unit(3, 0, 1), ValueError("divided"), "q", side="text", asked=[*votes, unanswered]))
+    assert [failure[k] for k in ("sample", "rollout", "step", "side")] == [3, 0, 1, "text"]
+    undo(run, [FailedLot(node, 0, [failure])])
+    assert dict(Journal(journal.path)) == {other.digest: "good"}
 
 
 @pytest.mark.parametrize(

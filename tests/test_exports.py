@@ -213,5 +213,5 @@ def test_the_command(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"out": str(tmp_path / "out"), "samples": 1, "files": 1}
     refused = run(app, ["export", str(corpus), "--to", "dpo", "--out", str(tmp_path / "pairs")])
     assert isinstance(refused.exception, UserError)
-    assert "has no negatives in its alignment subset" in str(refused.exception)
+    assert "has no sample with a repaint" in str(refused.exception)
     assert not (tmp_path / "pairs").exists()

@@ -17,7 +17,7 @@ from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.engine.worker import stage_worker
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
-from underpaint.stages.common.stage import balances
+from underpaint.stages.common.ledger import balances
 from underpaint.stages.prompting.prompt_source import STRIDE, PromptSource, open_prompts, read_stream
 
 Write = Callable[[dict[str, Any]], Path]

@@ -126,7 +126,7 @@ def test_reading_needs_neither_torch_nor_ray(shards: list[str]) -> None:
     lines = [
         "import sys",
         "sys.modules['torch'] = sys.modules['ray'] = None",
-        "from schemas.reader import Reader",
+        "from underpaint.schemas.corpus.reader import Reader",
         f"print(sum(e.picture('img0.webp').width for e in Reader({shards[:1]!r})))",
     ]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True)

@@ -12,14 +12,17 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from underpaint.schemas import tables
 from underpaint.schemas.corpus.picture import decode_picture, encode_picture
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages import alignment, repair
-from underpaint.stages.common.painting import Painted, paint_best
+from underpaint.stages.common.ledger import balances
+from underpaint.stages.common.painting import paint_best
 from underpaint.stages.common.roles import AskRequest, PaintRequest
-from underpaint.stages.common.stage import Context, Lot, balances
+from underpaint.stages.common.rows import schema_of
+from underpaint.stages.common.stage import Context, Lot
 from underpaint.stages.common.templating import BUILT_IN, load_templates
+from underpaint.stages.critique import CritiqueRow
+from underpaint.stages.rollout import RolloutRow
 
 WORDS = {"so_far": "a blank canvas", "instruction": "Paint a red cup.", "description": "A red cup."}
 FINE = {"observed": [], "findings": [], "verdict": "consistent", "analysis": "It is red.", "correction": ""}
@@ -101,8 +104,8 @@ def inputs(verdicts: Sequence[dict[str, Any]], instruction: str = "Paint a red c
     ]
     return {
         "prompts": pa.table({"sample": [0], "prompt": ["A red cup."]}),
-        "rollout": pa.Table.from_pylist(steps, tables.ROLLOUT),
-        "critique": pa.Table.from_pylist(critiques, tables.CRITIQUE),
+        "rollout": pa.Table.from_pylist(steps, schema_of(RolloutRow)),
+        "critique": pa.Table.from_pylist(critiques, schema_of(CritiqueRow)),
     }
 
 
@@ -168,7 +171,7 @@ def test_a_judge_without_a_verdict_is_a_failure_and_not_a_rejection(
     assert (summary["failed"], summary["rejected"]) == (failed, rejected) and balances(summary)
     assert [r["verdict"] for r in made.table.to_pylist()] == ["" if b else "conflict" for b in broken]
     for failure in made.ledger.failures:  # what `retry` asks again
-        assert failure.request and failure.response == '{"observed": [' and "repair 2" in failure.unit
+        assert failure.request and failure.response == '{"observed": [' and failure.detail == "repair 2"
 
 
 def test_a_draft_fails_once_though_judge_and_painter_do(vocabulary: Vocabulary) -> None:
@@ -186,11 +189,11 @@ def test_the_best_of_n_is_the_nearest(vocabulary: Vocabulary, drafts: int) -> No
     requests = [PaintRequest(None, "Paint a red cup.", "A red cup.", seed) for seed in (3, 5)]
     found = paint_best(used, requests, drafts)
     for n, best in enumerate(found):
-        assert isinstance(best, Painted)
+        assert not isinstance(best, Exception)
         own = [r.seed for r in used.models["painter"].asked[n * drafts : (n + 1) * drafts]]
         assert own[0] == requests[n].seed and len(set(own)) == drafts
-        assert redness(decode_picture(best.picture)) == max(seed % 256 for seed in own)
-        assert best.seed in own and len(best.scores) == (drafts if drafts > 1 else 0)
+        assert redness(decode_picture(best["picture"])) == max(seed % 256 for seed in own)
+        assert best["seed"] in own and len(best["scores"]) == (drafts if drafts > 1 else 0)
 
 
 def test_the_scorer_is_a_role_only_where_it_chooses(vocabulary: Vocabulary) -> None:
@@ -212,6 +215,6 @@ def test_the_template_that_found_the_fault_judges_whether_it_is_mended(vocabular
     for named, accepted in ((plain, True), (strict, False)):
         given = inputs([WRONG])
         column = given["critique"].schema.get_field_index("template")
-        given["critique"] = given["critique"].set_column(column, tables.CRITIQUE.field("template"), [[named.id]])
+        given["critique"] = given["critique"].set_column(column, schema_of(CritiqueRow).field("template"), [[named.id]])
         made = repair.run(replace(both, models={**found.models, "judge": Strict(0)}), given)
         assert made.table["accepted"].to_pylist() == [accepted]

@@ -115,7 +115,7 @@ def test_nothing_comes_twice_in_the_shards_and_no_scene_is_in_two_splits(run: Ru
 def test_select_says_what_other_thresholds_yield_and_loads_no_model(run: Run) -> None:
     file = str(run.root.parent / "tiny.yaml")
     words = ["select", file, "--out", str(run.root), "--dry-run", "--json", "--set", "select.min_margin=0.3"]
-    code = f"import sys; from pipeline.cli import app; app({words}, standalone_mode=False)"
+    code = f"import sys; from underpaint.pipeline.cli.main import app; app({words}, standalone_mode=False)"
     code += "; assert not {'torch', 'ray'} & sys.modules.keys()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ import pytest
 import webdataset as wds
 import yaml
 from conftest import make_lot
-from factories import FIRST, INFO, SHARDS, corpus, load, multi_turn, picture, refs, write_tiny_corpus
+from factories import FIRST, INFO, SHARDS, corpus, load, multi_turn, picture, refs, write_corpus, write_tiny_corpus
 from PIL import Image
 
 from underpaint.pipeline.corpus.assemble import Assembler
@@ -27,7 +27,7 @@ from underpaint.pipeline.corpus.figures import Facts
 from underpaint.pipeline.corpus.repair_figures import Repairs, Tries
 from underpaint.pipeline.corpus.shard import Ref, ShardError, deal, plan_shards, write_shard
 from underpaint.pipeline.corpus.verify import verify
-from underpaint.pipeline.corpus.write_corpus import begin_corpus, finish_corpus, write_corpus
+from underpaint.pipeline.corpus.write_corpus import begin_corpus, finish_corpus
 from underpaint.pipeline.selection.select import select
 from underpaint.schemas.corpus.sample import SampleError
 

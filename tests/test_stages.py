@@ -13,7 +13,7 @@ from conftest import make_lot
 
 from underpaint.miniature.world import vocabulary
 from underpaint.pipeline.engine import worker
-from underpaint.pipeline.engine.graph import STAGES, build_graph
+from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.selection.select import select
 from underpaint.schemas.scenes.compare import Kind
@@ -21,8 +21,10 @@ from underpaint.schemas.scenes.critique import Critique, CritiqueError, Finding,
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import why_stuck
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.all_stages import STAGES
+from underpaint.stages.common.ledger import Ledger, balances
 from underpaint.stages.common.roles import ModelUnavailable, each
-from underpaint.stages.common.stage import Ledger, balances, outcome
+from underpaint.stages.common.stage import outcome
 from underpaint.stages.judgement.entailment import weigh_observations
 
 Write = Callable[[dict[str, Any]], Path]
@@ -120,7 +122,7 @@ def test_a_ledger_that_does_not_balance_is_refused() -> None:
     ledger.enter(2)
     ledger.keep()
     with pytest.raises(ValueError, match="does not balance"):
-        outcome(STAGES["prompts"].schema, [], ledger)
+        outcome(STAGES["prompts"].row, [], ledger)
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,17 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from underpaint.pipeline.atomic import atomic_write
 from underpaint.pipeline.engine.graph import build_graph, canonical
-from underpaint.pipeline.engine.store import Store, StoreError, atomic_write
+from underpaint.pipeline.engine.store import Store, StoreError
 from underpaint.pipeline.engine.worker import CodeChanged, stage_worker
 from underpaint.pipeline.recipe.recipe import load_recipe
-from underpaint.schemas import tables
 from underpaint.stages.common import code_digest as code
-from underpaint.stages.common.stage import Ledger, Outcome, outcome
+from underpaint.stages.common.ledger import Ledger
+from underpaint.stages.common.stage import Outcome, outcome
 from underpaint.stages.models.checkpoint import folder_digest
 from underpaint.stages.models.kinds import DrawnConfig
+from underpaint.stages.prompts import PromptRow
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -31,7 +33,7 @@ def prompts(n: int) -> Outcome:
     ledger.keep(n)
     whole = {"category": "c", "prompt": "p", "scene": "{}", "short": "p", "origin": "composed", "templates": []}
     rows = [{"sample": i, **whole} for i in range(n)]
-    return outcome(tables.PROMPTS, rows, ledger)
+    return outcome(PromptRow, rows, ledger)
 
 
 def test_a_lot_is_done_when_its_manifest_is_there(recipe: dict[str, Any], write_recipe: Write, tmp_path: Path) -> None:
@@ -122,7 +124,8 @@ def test_a_worker_notices_code_that_changes_while_the_build_runs(
     fingerprint = build_graph(loaded)["check"].fingerprint
     stage_worker(loaded, "check", str(tmp_path), fingerprint)
     edited = tmp_path / "judging.py"
-    edited.write_text((ROOT / "stages" / "judgement" / "panel.py").read_text() + "\nEDITED = 1\n")
+    source = (ROOT / "stages" / "judgement" / "panel.py").read_text()
+    edited.write_text(source.replace("if against == others:", "if others == against:"))
     files = code._file
     monkeypatch.setattr(
         code, "_file", lambda module: edited if module == "underpaint.stages.judgement.panel" else files(module)
@@ -181,7 +184,7 @@ def test_code_counts_and_comments_do_not(tmp_path: Path, monkeypatch: pytest.Mon
     def digest(source: str, helper: str) -> str:
         (package / "one.py").write_text(source)
         (package / "two.py").write_text(helper)
-        return code.code_digest("stages_like.one", ("stages_like",))
+        return code.code_digest("stages_like.one", packages=("stages_like",))
 
     plain = "from stages_like.two import g\ndef f():\n    return g()\n"
     first = digest(plain, "def g():\n    return 1\n")

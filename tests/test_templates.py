@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from underpaint.pipeline.engine.graph import STAGES, build_graph
+from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe, templates_for
 from underpaint.pipeline.workbench.examples import run_examples
 from underpaint.pipeline.workbench.lint import lint_file
+from underpaint.stages.all_stages import STAGES
 from underpaint.stages.common.templating import BUILT_IN, Template, load_template, load_templates
 from underpaint.stages.prompting.tasks import FORMATS, TASKS
 

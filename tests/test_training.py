@@ -253,6 +253,15 @@ def test_register_enters_every_subset(folder: str) -> None:
     assert len(take(data, 3)) == 3
 
 
+def test_register_enters_the_subsets_that_a_corpus_has(tmp_path: Path) -> None:
+    only = write_tiny_corpus(tmp_path / "only", [multi_turn(n) for n in range(2)])
+    assert list(register({}, {}, only)) == ["underpaint_multi_turn"]
+    with pytest.raises(ReaderError, match="conflict: no train shards"):
+        register({}, {}, only, ["conflict"])
+    with pytest.raises(ReaderError, match="multi_turn: no train shards"):
+        register({}, {}, tmp_path)
+
+
 # ---- lengths and the packer ----------------------------------------------------------------------------
 
 

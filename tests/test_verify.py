@@ -212,6 +212,7 @@ DATASET_FAULTS: list[tuple[str, str, str, Callable[[Path], Any]]] = [
     (FIRST, "", "", Path.unlink),
     ("multi_turn/mtg-train-7.tar", "", "", lambda f: shutil.copy(f.with_name("mtg-train-000000.tar"), f)),
     ("multi_turn/mtg-train-000009.tar.tmp", "", "", Path.touch),
+    ("multi_turn/.mtg-train-000009.tar.0.part", "", "", Path.touch),
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from underpaint.pipeline.engine.graph import STAGES
+from underpaint.stages.all_stages import STAGES
 
 PAGE = ROOT / "docs" / "templates.md"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import yaml
-from conftest import make_lot, structural_recipe
+from conftest import InProcess, make_lot, structural_recipe
 from rich.console import Console
 
+from benchmarks.staleness import edit_all, edited
 from underpaint.pipeline.corpus.assemble import Assembler, read_op
 from underpaint.pipeline.corpus.write_shards import write_shards
 from underpaint.pipeline.engine.run_folder import Run, open_run
-from underpaint.pipeline.engine.runner import Report
 from underpaint.pipeline.engine.store import StoreError
 from underpaint.pipeline.errors import BuildError
 from underpaint.pipeline.report.trace import trace
@@ -26,28 +26,10 @@ from underpaint.pipeline.selection.reference import Reference
 from underpaint.pipeline.selection.select import Selection, select
 from underpaint.schemas.corpus.sample import Sample
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.common import code_digest as code
-from underpaint.stages.common.stage import Ledger, Outcome
+from underpaint.stages.common.ledger import Ledger
+from underpaint.stages.common.stage import Outcome
 
 QUIET = Console(quiet=True)
-
-
-class InProcess:
-    """What a pool does, by this process; `broken` in every job."""
-
-    def __init__(self, broken: bool = False) -> None:
-        self.broken = broken
-
-    def run(
-        self, factory: Callable[..., Any], arguments: tuple[Any, ...], jobs: Any, *, on_done: Any, gpus: float = 0
-    ) -> Report:  # fmt: skip
-        work, report = factory(*arguments), Report()
-        for job in jobs:
-            if self.broken:
-                report.errors[job] = RuntimeError("killed")
-            else:
-                report.results[job] = work(job)
-        return report
 
 
 @pytest.fixture(scope="module")
@@ -197,16 +179,9 @@ def test_a_build_killed_between_the_two_renames_is_mended_by_the_next(run: Run) 
     assert (run.root / "selection.jsonl").read_text() == written
 
 
-def test_edited_code_that_writes_shards_writes_them_anew(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_edited_code_that_writes_shards_writes_them_anew(run: Run) -> None:
     write_shards(run, chosen(run), QUIET, InProcess())  # type: ignore[arg-type]
-    file_of = code._file
     for name in ("assemble", "shard", "card", "index"):
-        module, edited = f"underpaint.pipeline.corpus.{name}", tmp_path / f"{name}.py"
-        edited.write_text(file_of(module).read_text() + "\nEDITED = 1\n")
-        monkeypatch.setattr(
-            code, "_file", lambda m, module=module, edited=edited: edited if m == module else file_of(m)
-        )
-        with pytest.raises(BuildError, match="killed"):  # so it is at work
+        module = f"underpaint.pipeline.corpus.{name}"
+        with edited(module, edit_all(module)), pytest.raises(BuildError, match="killed"):  # so it is at work
             write_shards(run, chosen(run), QUIET, InProcess(broken=True))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What the painter paints, as the independent reader reads it."""
+"""Measures the painter: the independent reader reads its pictures, and they are compared with what was asked."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BARS = {
 
 
 def read_looks(eye: Any, pictures: Sequence[Image.Image]) -> list[tuple[list[Look], str]]:
-    """The four cells and the background of every picture."""
+    """What the reader sees in every picture: (looks of the four cells in reading order, background)."""
     from underpaint.miniature.trainers import reader
     from underpaint.miniature.trainers.autoencoder import pixels
 
@@ -61,7 +61,7 @@ def read_looks(eye: Any, pictures: Sequence[Image.Image]) -> list[tuple[list[Loo
 
 
 def painting(rng: random.Random, counts: tuple[int, ...]) -> EditCase:
-    """A whole scene painted from its text alone."""
+    """The case of a whole random scene, to be painted from its text alone."""
     scene = random_scene(rng, counts)
     edit = Edit(op=Op.PAINT, scene=scene)
     text = reword(instruct(SceneGraph(), edit, vocabulary()), rng.randrange(6))
@@ -69,7 +69,7 @@ def painting(rng: random.Random, counts: tuple[int, ...]) -> EditCase:
 
 
 def paint(painter: DiffusersPainter, cases: Sequence[tuple[EditCase, int]]) -> list[Image.Image]:
-    """A case's seed is that of the picture before and of the painter."""
+    """Paint the cases. A case's seed is used both for the picture before and by the painter."""
     requests = [
         PaintRequest(render(c.before, s) if c.before else None, c.instruction, describe(c.after, vocabulary()), s)
         for c, s in cases
@@ -78,7 +78,7 @@ def paint(painter: DiffusersPainter, cases: Sequence[tuple[EditCase, int]]) -> l
 
 
 def measure(painter: DiffusersPainter, eye: Any, n: int, rates: dict[str, float]) -> Outcomes:
-    """`n` cases for every group of scenes and kind of edit. Rates in pictures a second."""
+    """Measure `n` cases for every group of scenes and kind of edit. Adds the rate in pictures per second to `rates`."""
     rng = HeldOut("evaluate/painter")
     found: Outcomes = {name: [] for name in BARS}
     texts = {name: [painting(rng, rng.choice(counts)) for _ in range(n)] for name, counts in GROUPS.items()}
@@ -122,7 +122,7 @@ def _objects(found: Outcomes, measure: str, case: EditCase, cells: list[Look]) -
 
 
 def _edited(found: Outcomes, name: str, case: EditCase, cells: list[Look], background: str) -> None:
-    """The edited cells show what was asked; all others, and the background, what they showed before."""
+    """Count whether the edited cells show what was asked, and whether all else is as it was before."""
     assert case.before is not None
     old, new = cell_labels(case.before), cell_labels(case.after)
     changed = [i for i in range(4) if old[i] != new[i]]

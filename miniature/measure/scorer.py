@@ -1,4 +1,4 @@
-"""Whether the scorer prefers the right text to one that is wrong in a single thing."""
+"""Measures how often the scorer prefers the right text to one that is wrong in a single thing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BARS = {"colour": "≥ 0.97", "noun": "≥ 0.97", "count": "≥ 0.90", "relation
 
 
 def measure(scorer: OpenClipScorer, n: int, rates: dict[str, float]) -> list[Figure]:
-    """AUC over `n` pairs of each kind, with Hanley and McNeil's interval. Rates in pictures a second."""
+    """AUC over `n` pairs of each kind, with Hanley and McNeil's interval. Adds a rate per second to `rates`."""
     from underpaint.miniature.trainers.scorer import held_out, separation
 
     rng = HeldOut("evaluate/scorer")
@@ -39,6 +39,6 @@ def measure(scorer: OpenClipScorer, n: int, rates: dict[str, float]) -> list[Fig
 
 
 def _deviation(auc: float, n: int) -> float:
-    """Of an AUC over n right and n wrong scores (Hanley and McNeil 1982)."""
+    """The standard error of an AUC over n right and n wrong scores (Hanley and McNeil 1982)."""
     q1, q2 = auc / (2 - auc), 2 * auc * auc / (1 + auc)
     return math.sqrt(max(0.0, auc * (1 - auc) + (n - 1) * (q1 + q2 - 2 * auc * auc)) / (n * n))

@@ -1,4 +1,4 @@
-"""Shares of outcomes with their 95% intervals, and the bars that they are held against."""
+"""Shares of outcomes with their 95% intervals, and the bars that they must meet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from underpaint.schemas.interval import Share
 
-Outcomes = dict[str, list[float]]  # outcomes, 1 or 0, by what they measure
+Outcomes = dict[str, list[float]]  # by measure, the outcome (1 or 0) of each case
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Figure:
 
     @property
     def reached(self) -> bool:
-        """Whether the value meets the bar, where there is one."""
+        """Whether the value meets the bar; true where there is none."""
         return all(_meets(self.value, bound) for bound in self.bar.split(", ") if bound)
 
 
@@ -33,7 +33,7 @@ def _meets(value: float, bound: str) -> bool:
 
 
 def figures(model: str, found: Outcomes, bars: dict[str, str]) -> list[Figure]:
-    """The share of every measure, in the order in which they were found."""
+    """The share of every measure as a figure, in the order of `found`."""
     rows = []
     for measure, outcomes in found.items():
         right, n = sum(outcomes), len(outcomes)

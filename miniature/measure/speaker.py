@@ -1,4 +1,4 @@
-"""What the writer writes and the judge says, against the answers that are right by construction."""
+"""Measures the writer and the judge, by the answers that are right by construction."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import time
 from typing import Any
 
 from underpaint.miniature.dialogue_checks import described, grade
-from underpaint.miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, templates
+from underpaint.miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, one_by_one, templates
 from underpaint.miniature.edits import random_edit
 from underpaint.miniature.measure.painter import paint, read_looks
 from underpaint.miniature.measure.shares import Outcomes
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.steps import random_step
-from underpaint.miniature.world import CELLS, vocabulary
+from underpaint.miniature.world import vocabulary
 from underpaint.schemas.scenes.compare import Verdict, compare
 from underpaint.schemas.scenes.critique import CritiqueError, Judgement, parse_critique
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.inspection import inspect_picture
-from underpaint.schemas.scenes.scene import PLACE, SceneObject
+from underpaint.schemas.scenes.scene import PLACE
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.models.painter import DiffusersPainter
 from underpaint.stages.models.speaker import TransformersSpeaker
@@ -35,11 +35,12 @@ BARS = {
 
 
 def ask(speaker: TransformersSpeaker, cases: list[Dialogue]) -> list[str]:
+    """The greedy answers to the requests of dialogues."""
     return speaker.ask([AskRequest(c.task, c.request, i, c.picture) for i, c in enumerate(cases)])
 
 
 def measure(speaker: TransformersSpeaker, n: int, rates: dict[str, float]) -> Outcomes:
-    """Greedy answers to `n` requests of every task. Rates in answers a second."""
+    """Grade the greedy answers to `n` requests of every task. Adds rates in answers per second to `rates`."""
     rng = HeldOut("evaluate/speaker")
     found: Outcomes = {}
     for task, make in MAKERS.items():
@@ -52,7 +53,7 @@ def measure(speaker: TransformersSpeaker, n: int, rates: dict[str, float]) -> Ou
 
 
 def rollouts(speaker: TransformersSpeaker, n: int, temperature: float) -> Outcomes:
-    """The writer on its own, from a prompt to "done", reading its own descriptions; five steps at most."""
+    """Let the writer go from `n` prompts to "done" on its own, reading its own descriptions, in at most five steps."""
     rng = HeldOut("evaluate/rollout")
     prompts = [random_step(rng).prompt.without(PLACE) for _ in range(n)]
     so_far, finished = [BLANK] * n, [False] * n
@@ -80,7 +81,7 @@ def rollouts(speaker: TransformersSpeaker, n: int, temperature: float) -> Outcom
 
 
 def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n: int) -> Outcomes:
-    """The judge on painted pictures, where the independent reader's reading is taken for the truth."""
+    """Grade the judge on `n` painted pictures; what the independent reader reads counts as the truth."""
     rng = HeldOut("evaluate/painted")
     cases = [(random_edit(rng, rng.choice(("first", "add", "add"))), rng.randrange(1 << 30)) for _ in range(n)]
     pictures = paint(painter, cases)
@@ -91,16 +92,12 @@ def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n
         requests.append(AskRequest("critique_picture", text, 0, p))
     found: Outcomes = {}
     for (case, _), (cells, back), answer in zip(cases, read_looks(eye, pictures), speaker.ask(requests), strict=True):
-        shown = [
-            SceneObject(id=f"i{i}", noun=look[0], attributes={"colour": look[1], PLACE: place})
-            for i, (look, place) in enumerate(zip(cells, CELLS.values(), strict=True))
-            if look
-        ]
-        truth = inspect_picture(shown, back.replace("blank", ""), case.after, vocabulary())
+        shown = one_by_one(cells, "").objects
+        truth = inspect_picture(list(shown), back.replace("blank", ""), case.after, vocabulary())
         try:
             verdict = parse_critique(answer).verdict
         except CritiqueError:
-            verdict = Judgement.INCOMPLETE  # never right on this side
+            verdict = Judgement.INCOMPLETE  # counts as wrong, since it is never right on this side
         for name in ("painted/verdict as the reader's", f"painted/… where it is {truth.verdict.value}"):
             found.setdefault(name, []).append(float(verdict is truth.verdict))
     return found

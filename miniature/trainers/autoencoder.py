@@ -1,4 +1,4 @@
-"""The painter's autoencoder: 64×64 pictures ↔ 8×8 latents of 16 channels (diffusers.AutoencoderKL)."""
+"""Trains the painter's autoencoder: 64×64 pictures to 8×8 latents of 16 channels and back (diffusers.AutoencoderKL)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ BATCH = 32
 
 
 def build() -> AutoencoderKL:
+    """A new autoencoder, whose residual branches start at zero."""
     model = AutoencoderKL(
         block_out_channels=(24, 48, 64, 96), down_block_types=["DownEncoderBlock2D"] * 4,
         up_block_types=["UpDecoderBlock2D"] * 4, latent_channels=16, layers_per_block=1, norm_num_groups=1,
         sample_size=SIZE, force_upcast=False,
     )  # fmt: skip
     for name, module in model.named_modules():
-        if name.endswith("conv2"):  # residual branches start at nothing
+        if name.endswith("conv2"):  # residual branches start at zero
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
     return model
@@ -38,7 +39,7 @@ def pixels(picture: object) -> Tensor:
 
 
 def _batch(rng: random.Random, n: int) -> tuple[Tensor, Tensor]:
-    """Pictures and the weight of every pixel: objects count more than the background they cover."""
+    """Pictures (n, 3, H, W) and weights of pixels (n, 1, H, W): objects count more than the background."""
     pictures, weights = [], []
     for i in range(n):
         graph = random_scene(rng, relations=False) if i % 10 else SceneGraph(background=rng.choice(["", "sand"]))
@@ -50,6 +51,7 @@ def _batch(rng: random.Random, n: int) -> tuple[Tensor, Tensor]:
 
 
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    """Train the autoencoder for some hours and write it to `out` in 16 bit."""
     torch.manual_seed(seed)
     model = build().to(memory_format=torch.channels_last)
     run = Run("autoencoder", model, lr=2e-3, hours=hours, resume=resume, ema=0.998)
@@ -73,9 +75,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         if run.step % 200 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
             run.save()
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     model.eval()
     with torch.no_grad():
         z = torch.cat([model.encode(x).latent_dist.mode() for x in held_out.split(50)])

@@ -1,8 +1,8 @@
-"""The painter: an editor that conditions on the previous picture by channel concatenation.
+"""Trains the painter, an editor that gets the previous picture as additional channels.
 
-It is saved as a diffusers.StableDiffusionInstructPix2PixPipeline. Its first step edits the blank canvas, so one
-model generates and edits. Trained on latents encoded beforehand, to predict the clean picture. It starts as an exact
-copier of the previous picture (`copier`), so what it has to learn is the edit.
+It is saved as a diffusers.StableDiffusionInstructPix2PixPipeline. The first step edits the blank canvas, so one model
+both generates and edits. It learns to predict the clean picture, from latents that were encoded before. It starts as an
+exact copier of the previous picture (`copier`), so that it only has to learn the edit.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
 from underpaint.miniature.edits import EditCase, random_edit
 from underpaint.miniature.loop import Run
 from underpaint.miniature.scenes import HeldOut
+from underpaint.miniature.tokenizer import ids_of
 from underpaint.miniature.trainers import reader as independent
 from underpaint.miniature.trainers.autoencoder import pixels
 from underpaint.miniature.trainers.reader import COLOURS, NOUNS
@@ -28,23 +29,23 @@ from underpaint.miniature.world import blank, render
 from underpaint.schemas.scenes.scene import SceneGraph
 
 BATCH = 32
-POOL = 6_000  # pairs encoded before training starts
-FRESH = 150  # steps after which 500 of them are replaced: a painter learns edits by heart otherwise
+POOL = 6_000  # number of pairs encoded before training starts
+FRESH = 150  # after so many steps 500 pairs are replaced; otherwise a painter learns the edits by heart
 STEPS = 3
-SAMPLED = 0.75  # share of the training times that are those of a sampling; the others are drawn from all
-WORN = 0.15  # share of the previous pictures that went through the autoencoder before, as a painter's own drafts have
+SAMPLED = 0.75  # share of training times that occur in sampling; the others are drawn from all times
+WORN = 0.15  # share of previous pictures that went through the autoencoder before, as a painter's own drafts do
 STALE = 0.04  # noise on the previous picture's latents
 FINDING = 0.02  # weight of the auxiliary losses
-SHARP = 0.1  # weight of the absolute error beside the squared one: it asks for exact copies
-CONSTANT = 32.0  # what the copier's channels are normalised by, in standard deviations of the latents
+SHARP = 0.1  # weight of the absolute error, which favours exact copies, beside the squared one
+CONSTANT = 32.0  # a constant in the copier's channels, in standard deviations of the latents; see `copier`
 
 
 class Painter(nn.Module):
     """Denoiser and text encoder, trained together, and auxiliary heads, which are not saved.
 
-    On its way down the denoiser must say what each cell holds (`sees`), at its middle which cells change (`edits`) and
-    what they shall hold (`plans`): to find "the purple tree" in a picture is the hardest part of an edit, and the
-    painted error tells little about it.
+    From its down blocks the denoiser must tell what each cell holds (`sees`), from its middle block which cells change
+    (`edits`) and what they will hold (`plans`). The heads help because the hardest part of an edit is to find "the
+    purple tree" in the picture, about which the error of the painted picture says little.
     """
 
     def __init__(self, unet: UNet2DConditionModel, text: CLIPTextModel) -> None:
@@ -53,7 +54,7 @@ class Painter(nn.Module):
         width = unet.config.block_out_channels[-1]
         self.sees, self.plans = (nn.Linear(width, len(NOUNS) + len(COLOURS)) for _ in range(2))
         self.edits = nn.Linear(width, 1)
-        self.after: dict[str, Tensor] = {}  # what the blocks that the heads read from gave last
+        self.after: dict[str, Tensor] = {}  # the last outputs of the blocks that the heads read
         unet.down_blocks[-1].register_forward_hook(self._keep("down"))
         unet.mid_block.register_forward_hook(self._keep("mid"))
 
@@ -65,7 +66,7 @@ class Painter(nn.Module):
         return hook
 
     def finding(self, cells: Tensor) -> Tensor:
-        """Loss of the heads after a forward pass; `cells` as `_cells` gives them, (N, 2, 8)."""
+        """The loss of the heads after a forward pass; `cells` as from `_cells`, (N, 2, 8)."""
         before, after = cells.unbind(1)
         changed = (before[:, :4] != after[:, :4]) | (before[:, 4:] != after[:, 4:])
         found = self.edits(self.after["mid"]).squeeze(-1)
@@ -77,12 +78,14 @@ class Painter(nn.Module):
         return loss
 
     def forward(self, noisy: Tensor, t: Tensor, previous: Tensor, ids: Tensor) -> Tensor:
+        """The predicted clean latents; all latents are (N, 16, 8, 8), times (N,), token ids (N, L)."""
         hidden = self.text(ids).last_hidden_state
-        return self.unet(torch.cat([noisy, previous], 1), t, hidden).sample
+        painted: Tensor = self.unet(torch.cat([noisy, previous], 1), t, hidden).sample
+        return painted
 
 
 def build(width: int, scale: float) -> UNet2DConditionModel:
-    """`width` is the text encoder's, `scale` the autoencoder's scaling factor."""
+    """A new denoiser that copies. `width` is the text encoder's width, `scale` the autoencoder's scaling factor."""
     unet = UNet2DConditionModel(
         sample_size=8, in_channels=32, out_channels=16, layers_per_block=1, cross_attention_dim=width,
         block_out_channels=(128, 160), down_block_types=("CrossAttnDownBlock2D",) * 2,
@@ -94,10 +97,10 @@ def build(width: int, scale: float) -> UNet2DConditionModel:
 
 @torch.no_grad()
 def copier(unet: UNet2DConditionModel, scale: float) -> None:
-    """Set weights so that the output is the previous picture's latents times `scale`, within 0.2%, whatever the text.
+    """Set weights so that the output is the previous picture's latents times `scale`, within 0.2%, for any text.
 
-    The latents go along the outermost skip connection, as they are and negated: silu(x) - silu(-x) = x. A large
-    constant beside them in every group makes the last normalisation a fixed factor.
+    The latents pass through the outermost skip connection, both unchanged and negated, since silu(x) - silu(-x) = x. A
+    large constant beside them in every group turns the last normalisation into a fixed factor.
     """
     n, width, side = unet.config.out_channels, unet.conv_in.out_channels, unet.conv_in.kernel_size[0] // 2
     group = width // unet.conv_norm_out.num_groups
@@ -122,6 +125,7 @@ def copier(unet: UNet2DConditionModel, scale: float) -> None:
 
 
 def scheduler() -> DDIMScheduler:
+    """The noise schedule; the model predicts the clean sample."""
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2", prediction_type="sample", rescale_betas_zero_snr=True,
         timestep_spacing="trailing", clip_sample=False, set_alpha_to_one=True,
@@ -143,20 +147,20 @@ def _decode(vae: AutoencoderKL, z: Tensor) -> Tensor:
 def _pool(
     vae: AutoencoderKL, words: PreTrainedTokenizerBase, rng: random.Random, n: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Latents before and after, token ids, and cells of `n` edits; latents unscaled, as the pipeline hands them on."""
+    """Latents before and after, token ids and cells of `n` random edits; latents are unscaled, as in the pipeline."""
     before, after, texts, cells = [], [], [], []
     for start in range(0, n, 512):
         cases = [(random_edit(rng), rng.randrange(1 << 30)) for _ in range(min(512, n - start))]
         old = torch.stack([pixels(render(c.before, s) if c.before else blank()) for c, s in cases])
         new = torch.stack([pixels(render(c.after, s)) for c, s in cases])
-        for trips in range(3):  # a third of the worn ones made one trip, a third two, a third three
+        for trips in range(3):  # of the worn pictures, a third passes once, a third twice, a third three times
             worn = slice(0, int(len(cases) * WORN * (3 - trips) / 3))
             old[worn] = _decode(vae, _encode(vae, old[worn]))
         before.append(_encode(vae, old))
         after.append(_encode(vae, new))
         texts += [c.instruction for c, _ in cases]
         cells += [_cells(c) for c, _ in cases]
-    ids = words(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    ids = ids_of(words, texts)
     return torch.cat(before), torch.cat(after), ids, torch.tensor(cells)
 
 
@@ -168,6 +172,7 @@ def _cells(case: EditCase) -> list[list[int]]:
 def pipeline(
     unet: UNet2DConditionModel, text: CLIPTextModel, vae: AutoencoderKL, words: PreTrainedTokenizerBase
 ) -> StableDiffusionInstructPix2PixPipeline:
+    """The whole painter as a diffusers pipeline."""
     pipe = StableDiffusionInstructPix2PixPipeline(
         vae=vae, text_encoder=text, tokenizer=words, unet=unet, scheduler=scheduler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
@@ -193,7 +198,7 @@ def paint(pipe: StableDiffusionInstructPix2PixPipeline, cases: list[tuple[EditCa
 
 
 def measure(cases: list[tuple[EditCase, int]], pictures: Tensor, eye: independent.Reader) -> dict[str, float]:
-    """By the independent reader: share of edits wholly right, by kind; and of untouched cells left as they were."""
+    """By the independent reader: the share of edits that are wholly right, by kind, and of untouched cells kept."""
     seen = independent.read(eye, pictures)
     found: dict[str, list[float]] = {"kept": []}
     for (case, _), got in zip(cases, seen, strict=True):
@@ -209,22 +214,23 @@ def measure(cases: list[tuple[EditCase, int]], pictures: Tensor, eye: independen
 
 
 def _times(n: int) -> Tensor:
-    """Mostly the times that a sampling of STEPS steps visits: a small model has nothing to spare for others."""
+    """Random training times (n,), mostly those that sampling with STEPS steps uses, since the model is small."""
     plan = scheduler()
     plan.set_timesteps(STEPS)
     return torch.where(torch.rand(n) < SAMPLED, plan.timesteps[torch.randint(STEPS, (n,))], torch.randint(1000, (n,)))
 
 
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    """Train the painter for some hours and write it to `out` in 16 bit; needs autoencoder, wording and reader."""
     torch.manual_seed(seed)
     parts = out.parent
-    fresh = (parts / "autoencoder").exists()  # not kept in the repository: the painter holds both
+    fresh = (parts / "autoencoder").exists()  # the repository has them only inside the painter
     vae = AutoencoderKL.from_pretrained(parts / "autoencoder" if fresh else out / "vae").float().eval()
     vae.to(memory_format=torch.channels_last)
     words = AutoTokenizer.from_pretrained(parts / "wording" if fresh else out / "tokenizer")
     text = CLIPTextModel.from_pretrained(parts / "wording" if fresh else out / "text_encoder").float()
     unet = build(text.config.hidden_size, vae.config.scaling_factor)
-    if resume and (out / "unet").exists():  # the state on disk, where there is one, replaces these weights
+    if resume and (out / "unet").exists():  # a state on disk, if there is one, replaces these weights later
         unet = UNet2DConditionModel.from_pretrained(out / "unet").float()
     model = Painter(unet, text)
     run = Run("painter", model, lr=7e-4 if resume else 1e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
@@ -260,14 +266,12 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
             run.log(loss=float(loss), **run.averaged(evaluate))
             run.save()
             run.averaged(lambda: _save(model, vae, words, out))
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     _save(model.eval(), vae, words, out)
 
 
 def _save(model: Painter, vae: AutoencoderKL, words: PreTrainedTokenizerBase, out: Path) -> dict[str, float]:
-    """Write the pipeline in 16 bit, from copies: training goes on in 32."""
+    """Write copies of the parts as a pipeline in 16 bit; training goes on in 32 bit."""
     import copy
 
     parts = [copy.deepcopy(m).to(torch.float16) for m in (model.unet, model.text, vae)]

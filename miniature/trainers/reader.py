@@ -1,4 +1,7 @@
-"""The independent reader: what stands in each cell of a picture. Trained on renders only; it measures the rest."""
+"""Trains the independent reader, which tells what is in each cell of a picture and measures the other models.
+
+It is trained only on renders.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ BACKGROUNDS = [*vocabulary().backgrounds, "blank"]
 
 
 class Reader(nn.Module):
-    """(N, 3, 64, 64) in [-1, 1] → noun logits (N, 4, 9), colour logits (N, 4, 8), background logits (N, 5)."""
+    """A small convolutional net that classifies noun and colour of each cell, and the background."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,13 +41,14 @@ class Reader(nn.Module):
         self.back = nn.Linear(128, len(BACKGROUNDS))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, 3, 64, 64) in [-1, 1] → noun logits (N, 4, 9), colour logits (N, 4, 8), background logits (N, 5)."""
         h = self.body(x)
         cells = F.relu(self.cell(h)).flatten(2).transpose(1, 2)
         return self.noun(cells), self.colour(cells), self.back(h.mean((2, 3)))
 
 
 def labels(graph: SceneGraph) -> list[int]:
-    """Indices: four nouns, four colours, the background."""
+    """The right answer for a scene, as nine indices: four nouns, four colours, the background."""
     cells = cell_labels(graph)
     nouns = [NOUNS.index(c[0] if c else "nothing") for c in cells]
     colours = [COLOURS.index(c[1] if c else "none") for c in cells]
@@ -60,7 +64,7 @@ def _batch(rng: random.Random, n: int) -> tuple[Tensor, Tensor]:
 
 
 def _spoil(x: Tensor) -> Tensor:
-    """Blur, noise and brightness: generated pictures are softer than renders."""
+    """Pictures with random blur, noise and brightness, since generated pictures are softer than renders."""
     if random.random() < 0.6:
         x = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2, mode="bilinear") * 0.7 + x * 0.3
     x = x * (1 + 0.1 * torch.randn(len(x), 1, 1, 1)) + 0.06 * torch.randn(len(x), 1, 1, 1)
@@ -68,6 +72,7 @@ def _spoil(x: Tensor) -> Tensor:
 
 
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    """Train the reader for some hours and write it to `out` in 16 bit."""
     torch.manual_seed(seed)
     model = Reader()
     run = Run("reader", model, lr=2e-3, hours=hours, resume=resume, ema=0.995)
@@ -75,8 +80,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     held_out = _batch(HeldOut("reader/held out"), 1000)
 
     def evaluate() -> dict[str, float]:
-        noun, colour, back = model(held_out[0])
-        right = torch.cat([noun.argmax(2), colour.argmax(2), back.argmax(1, keepdim=True)], 1) == held_out[1]
+        right = read(model, held_out[0]) == held_out[1]
         return {
             "cell": float((right[:, :4] & right[:, 4:8]).float().mean()),
             "exact": float(right.all(1).float().mean()),
@@ -90,14 +94,14 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss, 64)
         if run.step % 200 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
-    run.save()
-    run.log(**run.averaged(evaluate))
+    run.finish(evaluate)
     out.mkdir(parents=True, exist_ok=True)
     save_file({k: v.to(torch.float16).contiguous() for k, v in run.average.items()}, out / "model.safetensors")
 
 
 @lru_cache
 def load(folder: Path) -> Reader:
+    """The reader of a checkpoint folder, ready to read."""
     model = Reader()
     model.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
     return model.eval()
@@ -105,6 +109,6 @@ def load(folder: Path) -> Reader:
 
 @torch.no_grad()
 def read(model: Reader, x: Tensor) -> Tensor:
-    """Indices as in `labels`, (N, 9)."""
+    """What the reader sees in pictures (N, 3, 64, 64) in [-1, 1], as indices like those of `labels`, (N, 9)."""
     noun, colour, back = model(x)
     return torch.cat([noun.argmax(2), colour.argmax(2), back.argmax(1, keepdim=True)], 1)

@@ -1,8 +1,8 @@
-"""The scorer: a small CLIP in open_clip's own format, with minimal edits of every scene among its negatives.
+"""Trains the scorer: a small CLIP in open_clip's format, with minimal edits of every scene among its negatives.
 
-One linear head reads the cells from picture and text embeddings alike, which gives both towers the same geometry long
-before the contrastive loss alone would. The text tower learns to read alone at first: which colour and noun belong to
-which place is what it takes to tell two objects exchanged, and a text costs a quarter of a picture beside its text.
+One linear head reads the cells from both picture and text embeddings. It gives both towers the same geometry far sooner
+than the contrastive loss alone. At first the text tower learns to read alone. It must know which colour and noun belong
+to which place in order to notice that two objects are exchanged, and a text alone costs a quarter of a pair.
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ from transformers import PreTrainedTokenizerFast
 from underpaint.miniature.loop import Run
 from underpaint.miniature.minimal_edits import KINDS, ScorerCase, minimal_edit, random_case
 from underpaint.miniature.scenes import HeldOut
-from underpaint.miniature.tokenizer import train_tokenizer
+from underpaint.miniature.tokenizer import ids_of, train_tokenizer
 from underpaint.miniature.trainers.autoencoder import pixels
 from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, labels
 from underpaint.miniature.trainers.speaker import Softener
 from underpaint.miniature.world import SIZE, render
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 
-WIDTH = 192  # of the embeddings
+WIDTH = 192  # width of the embeddings
 CONTEXT = 96
-SCENES = 24  # a batch, each with EDITS minimal edits
+SCENES = 24  # scenes per batch, each with EDITS minimal edits
 EDITS = 3
 SEEING = 1.0  # weight of the auxiliary loss
-TEXTS_ALONE = 0.45  # of the time
-TEXTS = 96  # a batch of texts alone
-OFTEN = (1, 1, 1, 1, 4, 1, 1)  # how often each of KINDS is drawn: two objects exchanged is by far the hardest
+TEXTS_ALONE = 0.45  # share of the time in which only texts are learnt
+TEXTS = 96  # size of a batch of texts alone
+OFTEN = (1, 1, 1, 1, 4, 1, 1)  # how often each of KINDS is drawn; "relation" (objects exchanged) is by far the hardest
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer trained on random scenes' descriptions."""
     rng = random.Random("scorer/tokenizer")
     return train_tokenizer([random_case(rng).text for _ in range(4000)], 420, (), CONTEXT, frame=True)
 
 
 def config(vocab: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """The model's settings, in the form of open_clip's `model_cfg`."""
     return {
         "embed_dim": WIDTH,
         "vision_cfg": {"image_size": SIZE, "patch_size": 16, "width": 160, "layers": 3, "head_width": 32},
@@ -57,6 +59,8 @@ def config(vocab: PreTrainedTokenizerFast) -> dict[str, Any]:
 
 
 class Scorer(nn.Module):
+    """The CLIP model, and an auxiliary head that reads cells, which is not saved."""
+
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__()
         self.clip = open_clip.model.CLIP(
@@ -68,14 +72,16 @@ class Scorer(nn.Module):
         self.cells = nn.Linear(WIDTH, sum(self.parts))
 
     def encode_text(self, ids: Tensor) -> Tensor:
-        """What open_clip's encode_text gives, for texts cut to the longest of them."""
+        """The same as open_clip's encode_text, but faster: the texts are cut to the length of the longest."""
         clip, n = self.clip, int((ids != 0).sum(1).max())
         x = clip.token_embedding(ids[:, :n]) + clip.positional_embedding[:n]
         x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask[:n, :n]))
-        return text_global_pool(x, ids[:, :n], "eos", eos_token_id=clip.text_eos_id) @ clip.text_projection
+        pooled = text_global_pool(x, ids[:, :n], "eos", eos_token_id=clip.text_eos_id)
+        projected: Tensor = pooled @ clip.text_projection
+        return projected
 
     def reading(self, embedded: Tensor, truth: Tensor) -> Tensor:
-        """Loss of reading the four cells and the background from embeddings."""
+        """The loss of reading four cells and background from embeddings (N, WIDTH); `truth` as `labels`, (N, 9)."""
         noun, colour, back = self.cells(embedded).float().split(self.parts, -1)
         loss = F.cross_entropy(noun.reshape(-1, len(NOUNS)), truth[:, :4].flatten())
         loss = loss + F.cross_entropy(colour.reshape(-1, len(COLOURS)), truth[:, 4:8].flatten())
@@ -83,7 +89,7 @@ class Scorer(nn.Module):
 
 
 def _batch(rng: random.Random) -> list[ScorerCase]:
-    """Scenes beside their minimal edits; equal texts only once."""
+    """Scenes together with their minimal edits, without equal texts."""
     cases: dict[str, ScorerCase] = {}
     while len(cases) < SCENES * (1 + EDITS):
         case = random_case(rng)
@@ -93,17 +99,18 @@ def _batch(rng: random.Random) -> list[ScorerCase]:
 
 
 def _told(graph: SceneGraph) -> bool:
-    """Whether the text fixes what stands in every cell."""
+    """Whether the text determines what is in every cell."""
     return all(PLACE in o.attributes for o in graph.objects) or sum(o.count for o in graph.objects) == 4
 
 
 def separation(right: Tensor, wrong: Tensor) -> dict[str, float]:
-    """AUC of the scores, and how often the right text beats its own edit on the same picture."""
+    """AUC of the scores (N,) of right and wrong texts, and how often a right text beats its own edit."""
     above = (right[:, None] > wrong[None]).float() + 0.5 * (right[:, None] == wrong[None]).float()
     return {"auc": float(above.mean()), "ranked right": float((right > wrong).float().mean())}
 
 
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    """Train the scorer for some hours and write it to `out` in 16 bit."""
     torch.manual_seed(seed)
     vocab = tokenizer()
     settings = config(vocab)
@@ -117,8 +124,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
 
     def encoded(cases: list[ScorerCase]) -> tuple[Tensor, Tensor]:
         x = torch.stack([pixels(render(c.graph, c.seed)) for c in cases])
-        texts = [c.text for c in cases]
-        return x, vocab(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        return x, ids_of(vocab, [c.text for c in cases])
 
     def evaluate() -> dict[str, float]:
         draw = HeldOut("scorer/held out")
@@ -133,10 +139,9 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         return found
 
     def texts_alone() -> None:
-        texts = [random_case(rng) for _ in range(TEXTS)]
-        texts = [c for c in texts if _told(c.graph)]
-        ids = vocab([c.text for c in texts], padding="max_length", truncation=True, return_tensors="pt").input_ids
-        loss = model.reading(model.encode_text(ids), torch.tensor([labels(c.graph) for c in texts]))
+        texts = [c for c in (random_case(rng) for _ in range(TEXTS)) if _told(c.graph)]
+        said = model.encode_text(ids_of(vocab, [c.text for c in texts]))
+        loss = model.reading(said, torch.tensor([labels(c.graph) for c in texts]))
         run.update(loss, len(texts))
         if run.step % 50 == 0:
             print(run.step, round(run.elapsed), "texts", round(float(loss), 3), flush=True)
@@ -154,7 +159,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         scale = model.clip.logit_scale.exp().clamp(max=100)
         logits = scale * F.normalize(seen, dim=-1) @ F.normalize(said, dim=-1).T
         same = (truth[:, None] == truth[None]).all(-1) & ~torch.eye(len(cases), dtype=torch.bool)
-        logits = logits.masked_fill(same, -1e4)  # another text for the same picture is not wrong
+        logits = logits.masked_fill(same, -1e4)  # another text that fits the same picture is no negative
         target = torch.arange(len(cases))
         loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
         run.update(loss + SEEING * aux, len(cases))
@@ -164,14 +169,12 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
             run.log(loss=float(loss), **run.averaged(evaluate))
             run.save()
             run.averaged(lambda: _save(model, vocab, settings, out))
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     _save(model, vocab, settings, out)
 
 
 def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, ScorerCase]]:
-    """Cases, each with a minimal edit of the kind."""
+    """`n` random cases, each with a minimal edit of the kind."""
     pairs: list[tuple[ScorerCase, ScorerCase]] = []
     while len(pairs) < n:
         case = random_case(rng)
@@ -182,7 +185,7 @@ def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, Sc
 
 
 def _save(model: Scorer, vocab: PreTrainedTokenizerFast, settings: dict[str, Any], out: Path) -> dict[str, float]:
-    """A folder that open_clip loads as ``local-dir:…``."""
+    """Write a folder that open_clip can load as ``local-dir:…``."""
     out.mkdir(parents=True, exist_ok=True)
     weights = {k: v.to(torch.float16).contiguous() for k, v in model.clip.state_dict().items()}
     save_file(weights, out / "open_clip_model.safetensors")

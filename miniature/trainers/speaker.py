@@ -1,7 +1,7 @@
-"""The speaker: one small vision-language model, writer and judge (LlavaForConditionalGeneration).
+"""Trains the speaker: one small vision-language model that is writer and judge (LlavaForConditionalGeneration).
 
-It learns to see first: its vision tower is taught to read the four cells before a word is spoken, and an
-auxiliary loss keeps it reading while it learns to answer.
+At first its vision tower learns to read the four cells of a picture. While the model then learns to answer, an
+auxiliary loss makes sure that it goes on reading.
 """
 
 from __future__ import annotations
@@ -42,26 +42,26 @@ from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 PATCH = 16
 SIGHT = 160  # width of the vision tower
 LENGTH = 512
-TEXTS, PICTURES = 48, 32  # a batch
-WRITERS = 0.36  # of the text-only requests
-RARE, RARELY = ("again", "background", "place", "count"), 0.25  # faults of texts, drawn oftener than they occur
+TEXTS, PICTURES = 48, 32  # sizes of a batch without and with pictures
+WRITERS = 0.36  # share of the writer's requests among those without pictures
+RARE, RARELY = ("again", "background", "place", "count"), 0.25  # rare faults of texts, and the share given to them
 DECISIVE = 8.0  # weight of the token that says whether there are findings
 WEIGHING = 4.0  # weight of the token that says whether an observed item is as asked
 SEEING, COMPARING = 0.5, 1.0  # weights of the auxiliary losses
-REWORDED = 0.2
-EASY = 0.6  # share of small scenes at first, down to none
+REWORDED = 0.2  # share of requests with a changed word
+EASY = 0.6  # share of small scenes at the start; it falls to 0
 VOCABULARY = 700
 
 SPOTS = [*vocabulary().attributes[PLACE], ""]
-# What a mark holds, each with the number of its values: its own and the wanted noun, colour, place and count, and the
+# The values of a mark, by how many values each may have: its own and the wanted noun, colour, place and count, and the
 # places of a relation's two ends.
 PAIRS = (len(NOUNS), len(COLOURS), len(SPOTS), 5)
 LOOKS = [size for size in (*PAIRS, len(SPOTS)) for _ in "ab"]
-Mark = tuple[int, ...]  # wrong or not, then a value for each of LOOKS; -1 where there is none
+Mark = tuple[int, ...]  # whether it is wrong, then a value for each of LOOKS; -1 where there is none
 Turn = tuple[list[int], list[float], list[Mark]]
 NO_MARK: Mark = (-1,) * (1 + len(LOOKS))
 
-# One turn: the picture, where there is one, the request, and the place for the answer.
+# The chat template of one turn: the picture (if any), the request, and the place for the answer.
 CHAT = (
     "{% for message in messages %}<{{ message['role'] }}>"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
@@ -76,10 +76,10 @@ CHAT = (
 class Speaker(nn.Module):
     """The model and auxiliary heads, which are not saved.
 
-    `eye` reads every patch: its cell's noun and colour, the background. Where an observed item is about to be weighed,
-    `looks` says after three layers what it is and what is wanted, and `doubt` after four whether the nouns, the
-    colours, the places, the counts differ, and whether the item is wrong. Whether two things are equal is hard to learn
-    from the verdict alone: neither of them tells anything by itself.
+    `eye` reads from every patch the noun and colour of its cell, and the background. At the end of an observed item's
+    name, `looks` tells after three layers what it is and what is wanted; `doubt` tells after four layers whether nouns,
+    colours, places and counts differ, and whether the item is wrong. The heads help because equality of two things is
+    hard to learn from the verdict alone: neither thing tells anything by itself.
     """
 
     def __init__(self, model: LlavaForConditionalGeneration) -> None:
@@ -89,7 +89,7 @@ class Speaker(nn.Module):
         self.eye = nn.Linear(SIGHT, sum(self.parts))
         width = model.config.text_config.hidden_size
         self.looks, self.doubt = nn.Linear(width, sum(LOOKS)), nn.Linear(width, len(PAIRS) + 1)
-        self.after: dict[str, Tensor] = {}  # what the layers that the heads read from gave last
+        self.after: dict[str, Tensor] = {}  # the last outputs of the layers that the heads read
         for name, layer in (("looks", 2), ("doubt", 3)):
             model.model.language_model.layers[layer].register_forward_hook(self._keep(name))
 
@@ -100,7 +100,7 @@ class Speaker(nn.Module):
         return hook
 
     def comparing(self, marks: Tensor) -> Tensor:
-        """Loss of the items' heads; `marks` as in `tokens`, after a forward pass."""
+        """The loss of `looks` and `doubt` after a forward pass; `marks` as from `tokens`."""
         here = marks[..., 0] >= 0
         if not here.any():
             return torch.zeros(())
@@ -116,7 +116,10 @@ class Speaker(nn.Module):
         return loss / 3  # so that more heads do not outweigh the answers
 
     def seeing(self, x: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of reading the patches, and how many pictures are read without an error."""
+        """The loss of reading the patches of pictures x, and the share of pictures read without an error.
+
+        `truth` has the indices of `labels`, (N, 9).
+        """
         hidden = self.llava.model.vision_tower(x, output_hidden_states=True).hidden_states[-1][:, 1:]
         noun, colour, back = self.eye(hidden.float()).split(self.parts, -1)
         side = SIZE // PATCH
@@ -132,6 +135,7 @@ class Speaker(nn.Module):
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer trained on random dialogues."""
     rng = random.Random("speaker/tokenizer")
     made = [make(rng) for make in MAKERS.values() for _ in range(1500)]
     texts = [d.request for d in made] + [d.answer for d in made]
@@ -141,6 +145,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def processor(vocab: PreTrainedTokenizerFast) -> LlavaProcessor:
+    """The processor that turns texts and pictures into the model's inputs."""
     pictures = CLIPImageProcessor(
         size={"height": SIZE, "width": SIZE}, crop_size={"height": SIZE, "width": SIZE},
         image_mean=[0.5] * 3, image_std=[0.5] * 3, do_center_crop=False,
@@ -152,6 +157,7 @@ def processor(vocab: PreTrainedTokenizerFast) -> LlavaProcessor:
 
 
 def build(vocab: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
+    """A new model for a vocabulary."""
     vision = CLIPVisionConfig(
         hidden_size=SIGHT, intermediate_size=4 * SIGHT, num_hidden_layers=3, num_attention_heads=5, image_size=SIZE,
         patch_size=PATCH, hidden_act="gelu", projection_dim=SIGHT,
@@ -179,7 +185,7 @@ def build(vocab: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
 
 
 class Softener:
-    """Makes renders look generated: blur, noise, and for some a trip through the painter's autoencoder."""
+    """Makes renders look like generated pictures: by blur and noise, or by passing them through the autoencoder."""
 
     def __init__(self, folder: Path, share: float = 0.3) -> None:
         there = (folder / "config.json").exists()
@@ -200,9 +206,9 @@ class Softener:
 
 
 def tokens(vocab: PreTrainedTokenizerFast, d: Dialogue, request: str) -> Turn:
-    """Ids of the whole turn, the weight of each in the loss (zero before the answer), and its mark.
+    """(ids, weights, marks) of all tokens of a turn. Weights are those in the loss, 0 before the answer.
 
-    Marks are those of `item_ends`, NO_MARK elsewhere.
+    Marks are those of `item_ends`; other tokens have NO_MARK.
     """
     seen = "<image>" * (SIZE // PATCH) ** 2 if d.picture is not None else ""
     asked = vocab.encode(f"<user>{seen}{request}<assistant>", add_special_tokens=False)
@@ -220,13 +226,13 @@ def tokens(vocab: PreTrainedTokenizerFast, d: Dialogue, request: str) -> Turn:
 
 
 def item_ends(d: Dialogue) -> list[tuple[int, Mark]]:
-    """For every observed item of a critique: where in the answer its name ends, and its mark."""
+    """(position in the answer where its name ends, mark) for every observed item of a critique."""
     if d.critique is None:
         return []
     ends, at = [], len('{"observed":[')
     for item, found in zip(d.critique.observed, weighed(d), strict=True):
         ends.append((at + 1 + len(item.rpartition(": ")[0]), _mark(found)))
-        at += len(item) + 3  # with its quotes and the comma
+        at += len(item) + 3  # the item with its quotes and comma
     return ends
 
 
@@ -244,7 +250,7 @@ Batch = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]  # ids, weig
 
 
 def small(rng: random.Random, make: Callable[[random.Random], Dialogue], easy: float) -> Dialogue:
-    """A dialogue; in a share `easy` of cases about one or two objects, where comparing is learnt first."""
+    """A dialogue; a share `easy` of them is about only one or two objects, with which comparing is learnt first."""
     d = make(rng)
     if rng.random() < easy:
         while sum(o.count for o in d.prompt.objects) > 2:
@@ -253,12 +259,12 @@ def small(rng: random.Random, make: Callable[[random.Random], Dialogue], easy: f
 
 
 def _taught_text(rng: random.Random) -> Dialogue:
-    """A text's critique, in a share `RARELY` of cases with one of the faults that are `RARE`."""
+    """A text judge's dialogue; a share RARELY has one of the faults in RARE, so that these are drawn more often."""
     return text_dialogue(rng, rng.choice(RARE) if rng.random() < RARELY else None)
 
 
 def batches(vocab: PreTrainedTokenizerFast, rng: random.Random, rounds: int, easy: float) -> list[Batch]:
-    """A few batches of either sort, each of requests of similar length."""
+    """Some batches without and some with pictures, each of requests of similar length."""
     makers = [write_dialogue if rng.random() < WRITERS else _taught_text for _ in range(TEXTS * rounds)]
     texts = [small(rng, make, easy) for make in makers]
     pictures = [small(rng, picture_dialogue, easy) for _ in range(PICTURES * rounds)]
@@ -268,15 +274,15 @@ def batches(vocab: PreTrainedTokenizerFast, rng: random.Random, rounds: int, eas
         for d in dialogues:
             request = reworded(rng, d.request) if rng.random() < REWORDED else d.request
             turns.append((tokens(vocab, d, request), d))
-        turns.sort(key=lambda turn: turn[0][1].count(0.0))  # the request alone: an answer's length tells its verdict
+        turns.sort(key=lambda turn: turn[0][1].count(0.0))  # not by the answer: its length tells the verdict
         made += [_batch(vocab, turns[i : i + size]) for i in range(0, len(turns), size)]
     rng.shuffle(made)
     return made
 
 
 def _batch(vocab: PreTrainedTokenizerFast, turns: list[tuple[Turn, Dialogue]]) -> Batch:
-    """Padded on the right: attention looks back only, so the padding is never seen."""
-    # Few different shapes: kernels are prepared once a shape.
+    """A batch of turns, padded on the right; attention only looks back, so it never sees the padding."""
+    # Lengths are rounded up to multiples of 16, since kernels are prepared once for each shape.
     longest = -(-max(len(turn[0]) for turn, _ in turns) // 16) * 16
     ids, weights, marks = (
         torch.tensor([list(turn[k]) + [empty] * (longest - len(turn[k])) for turn, _ in turns])
@@ -289,7 +295,7 @@ def _batch(vocab: PreTrainedTokenizerFast, turns: list[tuple[Turn, Dialogue]]) -
 
 
 def speaking(model: Speaker, batch: Batch, x: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The loss of the answers, and that of comparing the observed items."""
+    """(loss of the answers, loss of comparing the observed items) of a batch with pictures `x`."""
     ids, weights, marks = batch[:3]
     hidden = model.llava.model(input_ids=ids, pixel_values=x, use_cache=False).last_hidden_state
     here = weights[:, 1:] > 0
@@ -316,16 +322,17 @@ def _learn_to_see(model: Speaker, hours: float, soften: Softener, seed: int) -> 
 
 
 def keep_memory() -> None:
-    """Tell glibc to keep freed memory: giving it back and taking it again is a fifth of a step's time."""
+    """Tell glibc to keep freed memory; to give it back and take it again would take a fifth of a step's time."""
     try:
         libc = ctypes.CDLL("libc.so.6")
     except OSError:
         return
-    libc.mallopt(-4, 0)  # M_MMAP_MAX: large blocks come from the heap too
+    libc.mallopt(-4, 0)  # M_MMAP_MAX: take large blocks from the heap, too
     libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    """Train the speaker for some hours and write it to `out` in 16 bit."""
     keep_memory()
     torch.manual_seed(seed)
     vocab = PreTrainedTokenizerFast.from_pretrained(out) if resume else tokenizer()
@@ -337,12 +344,12 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         layer.forward = torch.compile(layer.forward, dynamic=True)  # twice as fast; hooks stay outside
     soften = Softener(out.parent / "painter" / "vae")
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(vocab)} tokens", flush=True)
-    if resume:  # the checkpoint's words and weights; the state on disk, where there is one, replaces the weights
+    if resume:  # start from the checkpoint; a state on disk, if there is one, replaces its weights later
         model.llava.load_state_dict(LlavaForConditionalGeneration.from_pretrained(out).state_dict())
     else:
         _learn_to_see(model, min(0.03, hours / 10), soften, seed)
     rng = random.Random(f"speaker/{seed}/{time.time() if resume else 0}")
-    for batch in batches(vocab, rng, 2, 0)[:3]:  # compiles before the clock starts
+    for batch in batches(vocab, rng, 2, 0)[:3]:  # to compile before the clock starts
         sum(speaking(model, batch, batch[3])).backward()  # type: ignore[union-attr]
     model.zero_grad()
     run = Run("speaker", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.996, warmup=100)
@@ -373,8 +380,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
                 run.log(loss=float(loss), **run.averaged(evaluate))
             if run.over():
                 break
-    run.save()
-    run.log(**run.averaged(evaluate))
+    run.finish(evaluate)
 
 
 def _save(model: LlavaForConditionalGeneration, vocab: PreTrainedTokenizerFast, out: Path) -> None:

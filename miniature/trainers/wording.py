@@ -1,7 +1,7 @@
-"""The painter's text encoder, taught to understand instructions before it sees a picture.
+"""Trains the painter's text encoder to understand instructions, before it sees any picture.
 
-Seven queries read the encoder's tokens as the painter's cross-attention will: what each cell shall hold, what
-is to be changed, into what, and on which background. It is text alone, so thousands of samples a second.
+Seven queries read the encoder's tokens, as the painter's cross-attention will: what each cell will hold, what is to be
+changed, into what, and on which background. It learns from texts alone, so at thousands of samples per second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 from underpaint.miniature.edits import EditCase, random_edit
 from underpaint.miniature.loop import Run
 from underpaint.miniature.scenes import HeldOut
-from underpaint.miniature.tokenizer import train_tokenizer
+from underpaint.miniature.tokenizer import ids_of, train_tokenizer
 from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS
 from underpaint.miniature.world import CELLS, lay_out, vocabulary
 from underpaint.schemas.scenes.edit import Op
@@ -30,6 +30,7 @@ OPS = list(Op)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer trained on random instructions and descriptions."""
     rng = random.Random("wording/tokenizer")
     cases = [random_edit(rng) for _ in range(6000)]
     texts = [c.instruction for c in cases] + [describe(c.after, vocabulary()) for c in cases]
@@ -37,6 +38,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def build(vocab: PreTrainedTokenizerFast) -> CLIPTextModel:
+    """A new text encoder for a vocabulary."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(vocab), hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=3,
@@ -47,7 +49,7 @@ def build(vocab: PreTrainedTokenizerFast) -> CLIPTextModel:
 
 
 class Probe(nn.Module):
-    """The encoder and the seven queries: four cells, the target, the new object, the whole."""
+    """The encoder and the seven queries: for four cells, the target, the new object, and the whole picture."""
 
     def __init__(self, encoder: CLIPTextModel) -> None:
         super().__init__()
@@ -58,6 +60,7 @@ class Probe(nn.Module):
         self.whole = nn.Linear(WIDTH, len(BACKGROUNDS) + len(OPS) + 5)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Token ids (N, L) → logits of nouns and colours (N, 6, ·), and of background, op and count (N, ·)."""
         tokens = self.encoder(ids).last_hidden_state
         h = self.queries + self.attention(self.queries.expand(len(ids), -1, -1), tokens, tokens)[0]
         whole = self.whole(h[:, 6]).split([len(BACKGROUNDS), len(OPS), 5], 1)
@@ -65,7 +68,10 @@ class Probe(nn.Module):
 
 
 def truth(case: EditCase) -> list[int]:
-    """Indices: six nouns, six colours, background, op, count; "nothing" where the text leaves a cell alone."""
+    """The right answer as indices: six nouns, six colours, background, op, count.
+
+    A cell that the text does not name has the noun "nothing".
+    """
     cells: list[SceneObject | None] = [None] * 6
     edit, named = case.edit, []
     if case.kind == "background":
@@ -90,6 +96,7 @@ def truth(case: EditCase) -> list[int]:
 
 
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
+    """Train the encoder for some hours and write it with its tokenizer to `out`."""
     torch.manual_seed(seed)
     words = tokenizer()
     model = Probe(build(words))
@@ -98,10 +105,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
 
     def batch(draw: random.Random, n: int) -> tuple[Tensor, Tensor]:
         cases = [random_edit(draw) for _ in range(n)]
-        ids = words(
-            [c.instruction for c in cases], padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids
-        return ids, torch.tensor([truth(c) for c in cases])
+        return ids_of(words, [c.instruction for c in cases]), torch.tensor([truth(c) for c in cases])
 
     held_out = batch(HeldOut("wording/held out"), 1000)
 
@@ -119,8 +123,6 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss, 128)
         if run.step % 200 == 0:
             run.log(loss=float(loss), **run.averaged(evaluate))
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     model.encoder.save_pretrained(out)
     words.save_pretrained(out)

@@ -1,6 +1,6 @@
-"""The writer fine-tuned on a corpus's multi-turn subset: the policy that is sampled for errors (the paper's loop).
+"""Fine-tunes the writer on a corpus' multi-turn subset: the policy that is sampled for errors (the paper's loop).
 
-It learns from shards alone, as a stranger would read them (shard_dialogues.py).
+It learns only from the shards, which it reads as any user would (shard_dialogues.py).
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from underpaint.miniature.trainers.speaker import (
 )
 
 RATE = 4e-4
-REPORT = 20  # steps between two lines of the curve
-HELD_OUT = 256  # dialogues of the validation shards
+REPORT = 20  # steps between two lines of the learning curve
+HELD_OUT = 256  # number of dialogues from the validation shards
 
 
 def writing_batches(vocab: PreTrainedTokenizerFast, dialogues: Sequence[Dialogue]) -> Iterator[Batch]:
-    """Batches of requests of similar length, in the order given but for that."""
+    """Batches of requests of similar length; apart from that, in the order given."""
     turns = [(tokens(vocab, d, d.request), d) for d in dialogues]
     for start in range(0, len(turns), 8 * TEXTS):
         window = sorted(turns[start : start + 8 * TEXTS], key=lambda turn: turn[0][1].count(0.0))
@@ -76,7 +76,5 @@ def train(corpus: Path, base: Path, out: Path, hours: float, resume: bool, seed:
                 run.log(loss=float(loss), **run.averaged(evaluate))
             if run.over():
                 break
-    run.save()
-    run.log(**run.averaged(evaluate))
-    model.load_state_dict(run.average)
+    run.finish(evaluate)
     _save(model.llava, vocab, out)

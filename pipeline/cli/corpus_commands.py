@@ -1,4 +1,4 @@
-"""``underpaint export | publish``: what is done with a corpus once it is built."""
+"""``underpaint export | publish``: commands for a corpus that is built."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Corpus = Annotated[Path, typer.Argument(help="A corpus folder, e.g. runs/miniatu
 
 
 class Shape(StrEnum):
-    """What a corpus can be exported to; each a module of `pipeline.corpus.exports`."""
+    """The formats for export; each is a module of `pipeline.corpus.exports`."""
 
     energon = "energon"
     parquet = "parquet"
@@ -33,7 +33,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; must not exist.")],
     json: AsJson = False,
 ) -> None:
-    """Write a corpus in the shape of a trainer that does not read its shards as they are.
+    """Write a corpus in the format of a trainer that does not read its shards.
 
     Example: [bold]underpaint export runs/miniature/corpus --to dpo --out runs/pairs[/bold]
     """
@@ -56,7 +56,7 @@ def publish(
     workers: Annotated[int, typer.Option(min=1, help="Processes that verify the corpus before.")] = 1,
     json: AsJson = False,
 ) -> None:
-    """Put a corpus on the Hugging Face hub: verified first, in one commit. Says what it would do unless told --yes.
+    """Verify a corpus and upload it to the Hugging Face hub in one commit. Without --yes only say what would be done.
 
     The token is huggingface_hub's: HF_TOKEN, or `hf auth login`.
 

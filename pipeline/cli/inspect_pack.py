@@ -1,4 +1,4 @@
-"""``underpaint inspect-pack``: how a corpus packs, before anyone trains on three quarters of it unknowingly."""
+"""``underpaint inspect-pack``: shows how a corpus packs, since a packer may silently drop a large part of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from underpaint.pipeline.errors import UserError
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 if TYPE_CHECKING:
     from underpaint.pipeline.training.survey import Lengths, Trial
@@ -35,7 +36,7 @@ def inspect_pack(
 ) -> None:
     """Show how long the train samples are when packed for BAGEL, what its packer would drop, and what we recommend.
 
-    The packer drops without a word: samples over its limit, and samples that its buffer has no place for.
+    The packer silently drops samples that are over its limit, and samples for which its buffer has no room.
 
     Example: [bold]underpaint inspect-pack runs/miniature/corpus --px 512 --vit 518[/bold]
     """
@@ -96,18 +97,19 @@ def _advice(best: Trial, weights: dict[str, int]) -> list[str]:
     if best.error:
         return [f"nothing to recommend: {best.error}; give a smaller --px or --vit, or --per-step"]
     p, shares = best.packing, ", ".join(f"{subset} {n}" for subset, n in weights.items())
+    mandatory = [name for name, subset in SUBSETS.items() if subset.whole_trajectory]
     return [
         "recommended:",
         f"  image_transform_args      image_stride 16, max_image_size {best.px}, min_image_size {best.px}",
         f"  vit_image_transform_args  image_stride 14, max_image_size {best.vit}, min_image_size {best.vit}",
-        f"  weight                    {shares}; is_mandatory for multi_turn",
+        f"  weight                    {shares}; is_mandatory for {' and '.join(mandatory)}",
         f"  --max_num_tokens_per_sample {p.max_num_tokens_per_sample} --max_num_tokens {p.max_num_tokens}"
         f" --expected_num_tokens {p.expected_num_tokens} --use_flex True --max_latent_size 64",
     ]
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Columns as wide as they must be; the first to the left, the others to the right. Errors may be any length."""
+    """Rows as aligned columns, the first to the left, the others to the right; shorter rows (errors) set no width."""
     widths = [max(len(row[i]) for row in rows if len(row) == len(rows[0])) for i in range(len(rows[0]))]
     return [
         "  ".join(

@@ -1,4 +1,4 @@
-"""The ``underpaint`` command line, and nothing but it; larger commands are in modules of their own."""
+"""The ``underpaint`` command line; larger commands are in the other modules of this folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 
 from underpaint.pipeline.cli.corpus_commands import corpus_app
+from underpaint.pipeline.cli.init import init
 from underpaint.pipeline.cli.inspect_pack import inspect_pack
+from underpaint.pipeline.cli.recipe_commands import recipe_app
 from underpaint.pipeline.cli.run_commands import store_app
 from underpaint.pipeline.cli.select_command import select
 from underpaint.pipeline.cli.template_commands import templates
@@ -25,6 +27,8 @@ app = typer.Typer(
 app.add_typer(corpus_app)
 app.add_typer(store_app)
 app.add_typer(templates, name="templates")
+app.add_typer(recipe_app, name="recipe")
+app.command(name="init")(init)
 app.command(name="inspect-pack")(inspect_pack)
 app.command(name="select")(select)
 
@@ -114,7 +118,7 @@ def verify(
     if not (corpus / "index.json").exists():
         raise UserError(f"{corpus} holds no corpus (no index.json); give the folder that `underpaint build` named")
     found = read_back(corpus)
-    lines = [": ".join(filter(None, [p.file, p.key, p.field, p.message])) for p in found.problems]
+    lines = list(map(str, found.problems))
     counts = ", ".join(f"{n} {what}" for what, n in found.counts.items())
     lines.append(f"{counts}; {len(found.problems)}{' or more' if found.cut else ''} problems")
     problems = [asdict(p) for p in found.problems]
@@ -146,7 +150,7 @@ def report(
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 something failed or does not check, 2 bad input; messages without a traceback."""
+    """Run the command line. Exit codes: 0 done, 1 failed or found problems, 2 bad input, 130 interrupted."""
     try:
         app()
     except UserError as e:

@@ -1,17 +1,45 @@
-"""``underpaint retry | trace | gc | review``: commands about what a run's folder holds."""
+"""``underpaint adopt | retry | trace | gc | review``: commands about what a run's folder holds."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, console, show
+from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, Workers, console, show
 from underpaint.pipeline.errors import UserError
 from underpaint.stages.common.suggest import did_you_mean
 
 store_app = typer.Typer()
+
+
+@store_app.command()
+def adopt(
+    recipe: RecipeFile,
+    out: Out = None,
+    sample: Annotated[int, typer.Option(min=1, help="Old lots of each stage that are made anew and compared.")] = 2,
+    workers: Workers = None,
+    json: AsJson = False,
+) -> None:
+    """After an upgrade: keep what is made where only code changed, if a sample of it comes out byte for byte the same.
+
+    Goes from stage to stage, upstream first. Where one lot differs it is named, none of its stage is taken over, and a
+    build makes them anew. Exits with 1 in that case.
+    Example: [bold]underpaint adopt recipes/miniature.yaml --sample 4[/bold]
+    """
+    from underpaint.pipeline.engine.adopt import adopt as take_over
+    from underpaint.pipeline.engine.adopt import adoption_lines
+    from underpaint.pipeline.engine.run_folder import claim, open_run
+    from underpaint.pipeline.engine.runner import pool
+
+    run = open_run(recipe, out)
+    with claim(run, building=False), pool(workers or run.recipe.run.workers, run.recipe.run.cpus) as actors:
+        found = take_over(run, actors, sample)
+    show([asdict(a) for a in found], json, adoption_lines(found))
+    if any(a.differs for a in found):
+        raise typer.Exit(1)
 
 
 @store_app.command()
@@ -21,12 +49,12 @@ def retry(
     stage: Annotated[str, typer.Option(help="Only rows that failed in this stage.")] = "",
     error: Annotated[str, typer.Option(help="Only rows that failed with this error class, as `status` names it.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked again.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Ray actors; the recipe's number unless given.")] = None,
+    workers: Workers = None,
 ) -> None:
     """Ask again for the rows in quarantine, then build.
 
-    Meant for what was the moment's fault: a server that was overloaded, a GPU out of memory. An answer that does not
-    parse comes out the same from a model that runs here; an endpoint may answer otherwise.
+    Meant for passing troubles, such as an overloaded server or a GPU out of memory. A model that runs here gives the
+    same answer again, even if it does not parse; an endpoint may give another one.
 
     Example: [bold]underpaint retry recipes/bagel_self_sampling.yaml --stage critique --error EndpointError[/bold]
     """
@@ -111,16 +139,16 @@ def review(
 ) -> None:
     """Accept or reject samples, on a page on 127.0.0.1 or by options; `underpaint select` then applies the decisions.
 
-    They are lines of decisions.jsonl in the run's folder, for what was seen: a repainted picture is decided anew.
+    Decisions are lines of decisions.jsonl in the run's folder. Each holds for what was seen, so not for a new picture.
 
     Example: [bold]underpaint review recipes/miniature.yaml --reject iia-00000003 --reason "blames the wrong cup"[/bold]
     """
     from underpaint.pipeline.engine.run_folder import open_run
     from underpaint.pipeline.report.review import Reviewed, serve
-    from underpaint.pipeline.selection.reference import SUBSETS
+    from underpaint.schemas.corpus.subsets import SAMPLE_KINDS
 
-    if kind and kind not in SUBSETS:
-        raise UserError(f"--kind {kind}: there is no such kind; {did_you_mean(kind, SUBSETS)}")
+    if kind and kind not in SAMPLE_KINDS:
+        raise UserError(f"--kind {kind}: there is no such kind; {did_you_mean(kind, SAMPLE_KINDS)}")
     reviewed = Reviewed(open_run(recipe, out))
     for ids, decision in ((accept, "accept"), (reject, "reject")):
         for id in ids or []:

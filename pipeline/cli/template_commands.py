@@ -1,4 +1,4 @@
-"""``underpaint templates list | lint | test | preview | compare``: a workbench for the words put to models."""
+"""``underpaint templates list | lint | test | preview | compare``: a workbench for templates."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def lint(sources: Sources = None, json: AsJson = False) -> None:
     """
     from dataclasses import asdict
 
-    from underpaint.pipeline.engine.graph import STAGES
     from underpaint.pipeline.workbench.lint import lint_files
+    from underpaint.stages.all_stages import STAGES
 
     files = _files(sources)
     stages = {name: stage.tasks for name, stage in STAGES.items()}
@@ -125,7 +125,7 @@ def preview(name: Id, run: RunOption, samples: Samples = 8, json: AsJson = False
     answered = ask(found, load_model(found, template), template, subjects)
     page = write_preview(found, template, answered)
     rows = [
-        {"unit": a.subject.unit, "request": a.request, "answers": a.answers, "parsed": a.parsed, "error": a.error}
+        {"unit": str(a.subject.unit), "request": a.request, "answers": a.answers, "parsed": a.parsed, "error": a.error}
         for a in answered
     ]
     show({"template": template.id, "page": str(page), "steps": rows}, json, [*preview_lines(answered), f"page: {page}"])
@@ -149,7 +149,7 @@ def compare(a: Id, b: Id, run: RunOption, samples: Samples = 64, json: AsJson = 
 
 
 def _named(recipe: Recipe, id: str) -> Template:
-    """The recipe's template of this id; that of a file, whether the recipe names it or not. Raises UserError."""
+    """The recipe's template of this id, or the template of a file (*.j2) in any folder. Raises UserError."""
     from underpaint.pipeline.workbench.listing import every_template
     from underpaint.stages.common.templating import TemplateError, load_template
     from underpaint.stages.prompting.tasks import unusable
@@ -169,7 +169,7 @@ def _named(recipe: Recipe, id: str) -> Template:
 
 
 def _files(sources: Sequence[Path] | None) -> list[Path]:
-    """The template files that files, folders and recipes stand for. Raises UserError where one is none of these."""
+    """The template files of these files, folders and recipes. Raises UserError where one is none of these."""
     from underpaint.pipeline.recipe.recipe import template_folders
     from underpaint.stages.common.templating import BUILT_IN
 

@@ -1,4 +1,4 @@
-"""What the commands share: their common options, and the one way to print for a person or for a script."""
+"""What the commands share: common options, and printing for a person or for a script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 
 
 def show(value: Any, as_json: bool, lines: list[str]) -> None:
-    """The value as JSON, or the lines."""
+    """Print the value as JSON, or else the lines."""
     if as_json:
         print(json.dumps(value, indent=1))
         return

@@ -1,72 +1,70 @@
-"""From a reference to the whole sample: texts, pictures, verdicts and provenance, read from the store.
+"""Assembles a whole sample from its reference: texts, pictures, verdicts and provenance, read from the store.
 
-What is a target and what is context follows `docs/format.md`: the prompt and a flawed draft never carry loss.
+`docs/format.md` says what is a target and what is context: the prompt and flawed drafts never carry loss.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from underpaint.pipeline.engine.graph import BRANCHES, YIELDS, Node, canonical
+from underpaint.pipeline.engine.graph import YIELDS, Node, canonical
 from underpaint.pipeline.engine.store import Store
+from underpaint.pipeline.installation import code_commit
 from underpaint.pipeline.recipe.benchmark_lists import list_digest
 from underpaint.pipeline.recipe.quotas import cell_name
 from underpaint.pipeline.recipe.recipe import Recipe
-from underpaint.pipeline.selection.reference import SUBSETS, Reference
+from underpaint.pipeline.selection.reference import Reference
 from underpaint.schemas.corpus.picture import decode_picture, encode_picture
 from underpaint.schemas.corpus.sample import OpName, Sample, Score, Segment
 from underpaint.schemas.corpus.sample_builder import NewPicture, build_sample, image_segment, text_segment
+from underpaint.schemas.corpus.subsets import ALIGNMENT, CONFLICT, MULTI_TURN
 from underpaint.schemas.markup import plan_text, refine_text
 from underpaint.schemas.scenes.critique import Critique
 from underpaint.schemas.scenes.edit import Op, read_instruction
 from underpaint.schemas.scenes.grammar import GrammarError
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.all_stages import BRANCHES
 from underpaint.stages.judgement.entailment import read_scene
 
 Row = dict[str, Any]
 Built = tuple[Sample, list[bytes]]
 STORED_AS = "webp-lossless"
-GRAMMAR = "grammar"  # the author of texts that no model wrote
-PAINTERS = ("painter", "sketcher")  # the roles that paint what is shipped
+GRAMMAR = "grammar"  # named as the author of texts that no model wrote
+PAINTERS = ("painter", "sketcher")  # the roles that paint shipped pictures
 
 
 class Assembler:
-    """Reads only the rows of the sample it is asked for."""
+    """Makes samples from references; it reads only the rows of the sample that it is asked for."""
 
     def __init__(self, recipe: Recipe, nodes: Mapping[str, Node], store: Store) -> None:
         self.recipe, self.nodes, self.store = recipe, nodes, store
         self.commit = code_commit()
         self.config = config_sha256(recipe, nodes)
-        self.read: dict[str, tuple[int, list[Row]]] = {}  # the rows of one sample, by stage: several parts need them
+        self.read: dict[str, tuple[int, list[Row]]] = {}  # by stage, the last sample read and its rows
         self.names = model_names(recipe) | {GRAMMAR: (GRAMMAR, "")}
-        self.settings = {role: _settings(recipe, role) for role in PAINTERS}  # once: an identity reads a checkpoint
+        self.settings = {role: _settings(recipe, role) for role in PAINTERS}  # cached: it reads checkpoints
         self.words = recipe.words()
-        self.checked: set[tuple[str, int]] = set()  # stage and lot of the tables found to be as they were written
+        self.checked: set[tuple[str, int]] = set()  # (stage, lot) of tables whose digest was checked
 
     def __call__(self, reference: Reference) -> Built:
-        """Raises SampleError where the parts make no valid sample, StoreError where a table has changed."""
-        make = {"multi_turn": self._multi_turn, "conflict": self._conflict, "alignment": self._alignment}
-        return make[reference.subset](reference)
+        """The sample and its pictures. Raises SampleError where it is not valid, StoreError where a table changed."""
+        make = {MULTI_TURN: self._multi_turn, CONFLICT: self._conflict, ALIGNMENT: self._alignment}
+        return make[reference.kind.subset](reference)
 
     def _rows(self, stage: str, reference: Reference, **where: int) -> list[Row]:
         sample, rows = self.read.get(stage, (-1, []))
         if sample != reference.sample:
             lot = reference.sample // self.recipe.lot_size
-            self._check(stage, lot)
+            if (stage, lot) not in self.checked:
+                self.store.check(self.nodes[stage], lot)
+                self.checked.add((stage, lot))
             rows = self.store.table(self.nodes[stage], lot, samples=[reference.sample]).to_pylist()
             self.read[stage] = reference.sample, rows
         return [r for r in rows if all(r[k] == v for k, v in where.items())]
-
-    def _check(self, stage: str, lot: int) -> None:
-        if (stage, lot) not in self.checked:
-            self.store.check(self.nodes[stage], lot)
-            self.checked.add((stage, lot))
 
     def _prompt(self, reference: Reference) -> tuple[Row, Segment]:
         row = self._rows("prompts", reference)[0]
@@ -95,13 +93,13 @@ class Assembler:
         return NewPicture(data, origin, model, revision, row["seed"], self.settings[painter], scores)  # type: ignore[arg-type]
 
     def _sketch(self, number: int, row: Row, origin: str) -> Segment:
-        """The policy's own drafts are context; what the painter made is a target."""
+        """A picture segment. The policy's own drafts are context; pictures of the painter are targets."""
         model, revision = self.names[painted_by(row, origin)]
         stage, loss = "repaint" if origin == "correction" else "sketch", int(origin != "self_sample")
         return image_segment(stage, row["step"], number, loss=loss, model=model, revision=revision, seed=row["seed"])  # type: ignore[arg-type]
 
     def _plan(self, row: Row, loss: int, verdict: str = "") -> Segment:
-        """A step the policy wrote."""
+        """The plan segment of a step that the policy wrote."""
         model, revision = self.names["writer"]
         text = plan_text(row["instruction"], row["description"])
         op = read_op(row["instruction"], row["so_far"], self.words)
@@ -131,7 +129,7 @@ class Assembler:
         return self._build(reference, True, segments, pictures, {}, extra)
 
     def _history(self, reference: Reference) -> tuple[list[Row], list[Segment], list[NewPicture]]:
-        """The rollout up to the examined step, and what came before it as context: plans and drafts."""
+        """The rollout's rows up to the judged step, and segments and pictures of the steps before it, as context."""
         steps = [r for r in self._rows("rollout", reference, rollout=reference.rollout) if r["step"] <= reference.step]
         segments, pictures = [], []
         for number, row in enumerate(steps[:-1]):
@@ -180,11 +178,10 @@ class Assembler:
         self, reference: Reference, complete: bool, segments: list[Segment], pictures: list[NewPicture],
         judged: Row, extra: dict[str, Any],
     ) -> Built:  # fmt: skip
-        subset, polarity = SUBSETS[reference.name]
         sample = build_sample(
-            id=reference.id, subset=subset, split=reference.split, polarity=polarity, complete=complete,  # type: ignore[arg-type]
-            category=reference.category, group=reference.group, parent=_trajectory(reference), segments=segments,
-            pictures=pictures, template=judged.get("template", ""),
+            id=reference.id, subset=reference.subset, split=reference.split,  # type: ignore[arg-type]
+            polarity=reference.kind.polarity, complete=complete, category=reference.category, group=reference.group,
+            parent=_trajectory(reference), segments=segments, pictures=pictures, template=judged.get("template", ""),
             template_sha256=judged.get("template_sha256", ""), pipeline_commit=self.commit,
             config_sha256=self.config, extra=extra,
         )  # fmt: skip
@@ -192,12 +189,12 @@ class Assembler:
 
 
 def painted_by(row: Row, origin: str) -> str:
-    """The role whose picture a row holds. A repair by a sibling is a draft of another rollout."""
+    """The role that painted a row's picture. A repair by a sibling is a draft of another rollout, so the sketcher's."""
     return "sketcher" if origin == "self_sample" or row.get("method") == "sibling" else "painter"
 
 
 def read_op(instruction: str, so_far: str, vocabulary: Vocabulary) -> OpName:
-    """What a step in the policy's words does to the picture so far; "" where the grammar cannot read it."""
+    """The op of a step that the policy wrote; "" where the grammar cannot read it."""
     try:
         return op_name(read_instruction(instruction, read_scene(so_far, vocabulary), vocabulary).op)
     except (GrammarError, LookupError):
@@ -205,23 +202,23 @@ def read_op(instruction: str, so_far: str, vocabulary: Vocabulary) -> OpName:
 
 
 def op_name(op: str) -> OpName:
-    """As samples call it: there the first picture adds to a blank canvas."""
+    """The name of an op in samples, where the first picture counts as adding to a blank canvas."""
     return "add" if op == Op.PAINT else Op(op).value  # type: ignore[return-value]
 
 
 def _settings(recipe: Recipe, role: str) -> Row:
-    """A model's identity without its checkpoint, which is the revision."""
+    """A model's identity without its checkpoint, which the sample's `revision` already covers."""
     return {k: v for k, v in recipe.model_for(role).identity().items() if k != "checkpoint"}
 
 
 def _trajectory(reference: Reference) -> str:
-    if reference.subset == "multi_turn":
+    if reference.kind.subset.whole_trajectory:
         return ""
     return f"sample-{reference.sample}-rollout-{reference.rollout}-step-{reference.step}"
 
 
 def model_names(recipe: Recipe) -> dict[str, tuple[str, str]]:
-    """By role, what samples call its model: the recipe's name for it, and the digest of its identity as revision."""
+    """By role, (name, revision) of its model in samples: the recipe's name, and the digest of the model's identity."""
     found = {}
     for role, name in recipe.cast(type(recipe.roles).model_fields).items():
         identity = canonical(recipe.models[name].identity())
@@ -230,7 +227,7 @@ def model_names(recipe: Recipe) -> dict[str, tuple[str, str]]:
 
 
 def config_sha256(recipe: Recipe, nodes: Mapping[str, Node]) -> str:
-    """The identity of the corpus: the stages its samples come from, the quotas, the thresholds, the shards."""
+    """The digest of all that defines the corpus: stages, quotas, thresholds, benchmark lists and shards."""
     rest = {k: getattr(recipe, k).model_dump(mode="json") for k in ("select", "shards")}
     quotas = {cell_name(cell): n for cell, n in recipe.quotas.cells().items()}
     lists = [list_digest(Path(p)) for p in recipe.decontaminate.lists]
@@ -238,14 +235,3 @@ def config_sha256(recipe: Recipe, nodes: Mapping[str, Node]) -> str:
     stages = {name: nodes[name].fingerprint for branch in YIELDS for name in BRANCHES[branch]}
     whole = {"stages": stages, **rest}
     return hashlib.sha256(canonical(whole).encode()).hexdigest()
-
-
-@lru_cache
-def code_commit() -> str:
-    """The commit of the code, 40 zeros outside a git checkout."""
-    try:
-        here = Path(__file__).parent
-        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "0" * 40

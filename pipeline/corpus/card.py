@@ -1,4 +1,4 @@
-"""The dataset card: README.md. Its front matter is for the hub and for `datasets`, its words are for people."""
+"""Writes the dataset card, README.md: front matter for the hub and for `datasets`, text for people."""
 
 from __future__ import annotations
 
@@ -12,17 +12,11 @@ import yaml
 
 from underpaint.schemas.corpus.fields import huggingface_features
 from underpaint.schemas.corpus.sample import SCHEMA
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 if TYPE_CHECKING:
     from underpaint.pipeline.corpus.card_facts import CardFacts
     from underpaint.pipeline.corpus.index import CorpusInfo, Index
-
-_TEACHES = {
-    "multi_turn": "Plan and Sketch: whole trajectories from a prompt to a picture",
-    "conflict": "Inspect, text side: does this step's text contradict the prompt?",
-    "alignment": "Inspect and Refine, picture side: does this draft show what the step asked?",
-}
 
 
 def card_text(index: Index, facts: CardFacts, suffix: str, info: CorpusInfo) -> str:
@@ -38,8 +32,8 @@ def card_text(index: Index, facts: CardFacts, suffix: str, info: CorpusInfo) -> 
         "dataset_info": dataset_info(parts, suffix),
     }
     body = _template().render(
-        info=info, schema=SCHEMA, teaches=_TEACHES, samples=index.samples, pictures=index.pictures,
-        subsets=subsets, splits=splits, shard=f"{subsets[0]}/{ABBREVIATIONS[subsets[0]]}-{splits[0]}-000000.tar",
+        info=info, schema=SCHEMA, registry=SUBSETS, samples=index.samples, pictures=index.pictures,
+        subsets=subsets, splits=splits, shard=f"{subsets[0]}/{SUBSETS[subsets[0]].abbreviation}-{splits[0]}-000000.tar",
         composition=_composition(index), categories=_categories(index), sizes=facts.sizes, counts=facts.counts,
         scores=facts.scores, faults=_faults(info),
     )  # fmt: skip
@@ -47,11 +41,13 @@ def card_text(index: Index, facts: CardFacts, suffix: str, info: CorpusInfo) -> 
 
 
 def configs(parts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """One config a subset, from the (subset, split) pairs there are; the first is the default."""
+    """One config per subset, from the (subset, split) pairs that have shards; the first is the default."""
     found: list[dict[str, Any]] = []
     for subset in _subsets(parts):
         # The glob ends in .tar: index files of other readers lie beside the shards and are no tars.
-        files = [{"split": s, "path": f"{subset}/{ABBREVIATIONS[subset]}-{s}-*.tar"} for s in _splits(parts, subset)]
+        files = [
+            {"split": s, "path": f"{subset}/{SUBSETS[subset].abbreviation}-{s}-*.tar"} for s in _splits(parts, subset)
+        ]
         found.append({"config_name": subset, **({} if found else {"default": True}), "data_files": files})
     return found
 
@@ -62,7 +58,7 @@ def dataset_info(parts: Sequence[tuple[str, str]], suffix: str) -> list[dict[str
 
 
 def _subsets(parts: Sequence[tuple[str, str]]) -> list[str]:
-    return [s for s in ABBREVIATIONS if any(subset == s for subset, _ in parts)]
+    return [s for s in SUBSETS if any(subset == s for subset, _ in parts)]
 
 
 def _splits(parts: Sequence[tuple[str, str]], subset: str) -> list[str]:
@@ -73,7 +69,7 @@ def _composition(index: Index) -> list[dict[str, Any]]:
     counts: Counter[tuple[str, str, str]] = Counter()
     for cell in index.cells:
         counts[cell.subset, cell.polarity, cell.split] += cell.samples
-    kinds = sorted({(s, p) for s, p, _ in counts}, key=lambda k: (list(ABBREVIATIONS).index(k[0]), k[1]))
+    kinds = sorted({(s, p) for s, p, _ in counts}, key=lambda k: (list(SUBSETS).index(k[0]), k[1]))
     return [
         {"subset": s, "polarity": p, "train": counts[s, p, "train"], "validation": counts[s, p, "validation"]}
         for s, p in kinds
@@ -103,5 +99,5 @@ def _template() -> jinja2.Template:
 
 
 def _reasons(counts: Mapping[str, int]) -> str:
-    """ "57 over quota, 3 a duplicate"; a bar in a reason would end the table's cell."""
+    """ "57 over quota, 3 a duplicate"; a bar becomes a slash, since it would end the table's cell."""
     return ", ".join(f"{n:,} {reason}" for reason, n in sorted(counts.items())).replace("|", "/")

@@ -1,4 +1,4 @@
-"""What the dataset card says that is not in the index: who made the corpus, how many made it, and what was measured."""
+"""Gathers what the dataset card says beyond the index: the models, and the sizes, counts and scores of pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelNote:
-    """A model of the recipe: `name` and `revision` are what samples call it."""
+    """A model of the recipe; `name` and `revision` are those in the samples."""
 
     roles: str
     name: str
@@ -27,7 +27,7 @@ class ModelNote:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """From the manifest: `sizes` and `counts` in words, `scores` as rows of a table."""
+    """Facts from the manifest: `sizes` and `counts` in words, `scores` as rows of a table."""
 
     sizes: str
     counts: str
@@ -35,7 +35,7 @@ class CardFacts:
 
 
 def model_notes(recipe: Recipe, names: dict[str, tuple[str, str]]) -> tuple[ModelNote, ...]:
-    """One note a model, with all its roles; `names` has (name, revision) by role, as samples carry them."""
+    """One note per model, with all its roles; `names` has (name, revision) by role, as in the samples."""
     roles: dict[tuple[str, str], list[str]] = defaultdict(list)
     for role, named in names.items():
         roles[named].append(role)
@@ -59,7 +59,7 @@ def _source(model: Any) -> str:
 
 
 def manifest_facts(manifest: Path) -> CardFacts:
-    """Sizes of pictures, pictures a sample, and the spread of every score, a row group at a time."""
+    """Read the sizes of pictures, the pictures per sample and the spread of every score, one row group at a time."""
     sizes: Counter[tuple[int, int]] = Counter()
     counts: Counter[int] = Counter()
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -74,10 +74,8 @@ def manifest_facts(manifest: Path) -> CardFacts:
     return CardFacts(
         sizes=", ".join(f"{w}×{h}" for (w, h), _ in sizes.most_common(4)) or "none",
         counts=", ".join(f"{n} in {samples:,}" for n, samples in sorted(counts.items())),
-        scores=[_score(name, subset, found) for (name, subset), found in sorted(values.items())],
+        scores=[
+            {"name": n, "subset": s, "pictures": len(v), "mean": float(np.mean(v)), "low": float(np.quantile(v, 0.05))}
+            for (n, s), v in sorted(values.items())
+        ],
     )
-
-
-def _score(name: str, subset: str, values: list[float]) -> dict[str, Any]:
-    mean, low = float(np.mean(values)), float(np.quantile(values, 0.05))
-    return {"name": name, "subset": subset, "pictures": len(values), "mean": mean, "low": low}

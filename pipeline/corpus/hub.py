@@ -1,4 +1,4 @@
-"""A corpus to the Hugging Face hub: what would be uploaded, and the upload. Tokens are left to huggingface_hub."""
+"""Uploads a corpus to the Hugging Face hub, or lists what would be uploaded. huggingface_hub handles the tokens."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from underpaint.pipeline.corpus.exports.folder import corpus_index
 from underpaint.pipeline.corpus.index import CARD, SUMS
 from underpaint.pipeline.corpus.verify import verify
 from underpaint.pipeline.errors import UserError
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file by its path in the corpus, which is its path in the repository too."""
+    """A file to upload; `path` is its path both in the corpus and in the repository."""
 
     path: str
     bytes: int
 
 
 def uploads(corpus: Path) -> list[Upload]:
-    """The card, SHA256SUMS and what it lists, and nothing else that may lie there: other readers' indexes, notes.
+    """The files to upload: the card, SHA256SUMS and what it lists. Other files in the folder stay out.
 
     Raises UserError where `corpus` is none or a file is missing.
     """
@@ -40,16 +40,16 @@ def uploads(corpus: Path) -> list[Upload]:
 
 
 def check_repository(repo: str) -> None:
-    """Raises UserError on anything but "owner/name"."""
+    """Raises UserError where `repo` is not "owner/name"."""
     if not _REPOSITORY.fullmatch(repo):
         raise UserError(f"--repo {repo}: write owner/name, e.g. my-lab/underpaint-62k")
 
 
 def publish(corpus: Path, repo: str, private: bool, workers: int = 1) -> str:
-    """Verify the corpus, then upload it as one commit to a dataset repository, made if it is not there. Gives its URL.
+    """Verify the corpus, then upload it as one commit to a dataset repository, created if missing. Returns its URL.
 
-    Shards of a former version that this one has not are deleted there: globs would read them. The endpoint and the
-    token are those of huggingface_hub (HF_ENDPOINT, HF_TOKEN or `hf auth login`). Raises UserError.
+    Shards in the repository that this version does not have are deleted, since globs would still read them. Endpoint
+    and token are those of huggingface_hub (HF_ENDPOINT, HF_TOKEN or `hf auth login`). Raises UserError.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
@@ -65,7 +65,7 @@ def publish(corpus: Path, repo: str, private: bool, workers: int = 1) -> str:
         api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
         commit = api.upload_folder(
             repo_id=repo, repo_type="dataset", folder_path=corpus, allow_patterns=[f.path for f in files],
-            delete_patterns=[f"{subset}/*" for subset in ABBREVIATIONS],
+            delete_patterns=[f"{subset}/*" for subset in SUBSETS],
             commit_message=f"{index.name}: {index.samples} samples of recipe {index.recipe_sha256[:12]}",
         )  # fmt: skip
     except LocalTokenNotFoundError:

@@ -26,9 +26,9 @@ CROISSANT = "croissant.json"
 
 @dataclass(frozen=True)
 class CorpusInfo:
-    """What the dataset card and the index say of the whole."""
+    """What the dataset card and the index say about the corpus as a whole."""
 
-    name: str  # of the dataset, e.g. "underpaint-62k"
+    name: str  # the dataset's name, e.g. "underpaint-62k"
     recipe_sha256: str
     pipeline_commit: str
     title: str = ""
@@ -36,9 +36,9 @@ class CorpusInfo:
     license: str = ""  # a hub identifier, e.g. "apache-2.0"
     models: tuple[ModelNote, ...] = ()
     funnel: tuple[dict[str, Any], ...] = ()  # ledgers summed by stage, as `underpaint status` has them
-    quotas: dict[str, Any] = field(default_factory=dict)  # by kind, likewise
-    facts: Facts | None = None  # the report's figures over the shards
-    repairs: Repairs | None = None  # and over all drafts that were judged wrong
+    quotas: dict[str, Any] = field(default_factory=dict)  # by kind, also as `underpaint status` has them
+    facts: Facts | None = None  # the report's figures about the shards
+    repairs: Repairs | None = None  # the report's figures about all drafts that were judged wrong
 
 
 class _Strict(BaseModel):
@@ -46,6 +46,8 @@ class _Strict(BaseModel):
 
 
 class ShardEntry(_Strict):
+    """One shard; `path` is relative to the corpus folder."""
+
     path: str
     subset: str
     split: str
@@ -56,7 +58,7 @@ class ShardEntry(_Strict):
 
 
 class Cell(_Strict):
-    """How many samples share these four."""
+    """How many samples have these four values."""
 
     subset: str
     split: str
@@ -81,12 +83,13 @@ class Index(_Strict):
 
 
 def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hex digits."""
     with path.open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def total(cells: Iterable[Cell]) -> dict[str, dict[str, int]]:
-    """Samples by subset, by split, by polarity and by category."""
+    """The number of samples by subset, by split, by polarity and by category."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("subset", "split", "polarity", "category")}
     for cell in cells:
         for name, counter in counts.items():

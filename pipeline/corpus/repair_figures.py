@@ -1,4 +1,4 @@
-"""How often a flawed draft is repaired, and at which try: a figure nobody has published."""
+"""Counts how often flawed drafts are repaired, at which try and by which method."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from underpaint.pipeline.engine.store import Store
 
 @dataclass(frozen=True)
 class Tries:
-    """The drafts that got a try of this number, or this method, and how many of them the judge then accepted."""
+    """How many drafts got a try of this number (or method), and how many of these tries the judge accepted."""
 
     name: str
     tried: int
@@ -21,12 +21,13 @@ class Tries:
 
     @property
     def share(self) -> float:
+        """The share of accepted tries, in [0, 1]; 0 where there were none."""
         return self.accepted / max(1, self.tried)
 
 
 @dataclass(frozen=True)
 class Repairs:
-    """Over all flawed drafts of some lots, shipped or not."""
+    """Repairs of all flawed drafts of some lots, shipped or not."""
 
     flawed: int  # drafts that got a try at all
     by_try: list[Tries]
@@ -34,11 +35,12 @@ class Repairs:
 
     @property
     def repaired(self) -> int:
+        """How many drafts were repaired."""
         return sum(t.accepted for t in self.by_try)
 
 
 def repairs(node: Node, store: Store, lots: int) -> Repairs:
-    """From the tables of the stage `repair`; no picture is read."""
+    """The figures of the first `lots` lots, read from the tables of the stage `repair` without their pictures."""
     columns = ["attempt", "method", "accepted"]
     parts = [store.table(node, lot, columns) for lot in range(lots)]
     table = pa.concat_tables(parts) if parts else node.stage.schema.empty_table().select(columns)

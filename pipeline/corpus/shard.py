@@ -1,35 +1,37 @@
-"""One shard: a tar whose bytes follow from its samples alone, and the order in which samples are dealt to shards.
+"""Deals samples to shards and writes one shard: a tar whose bytes depend only on its samples.
 
-Layout and reasons: docs/format.md. Shards are written independently of each other; see pipeline/corpus/write_corpus.py.
+docs/format.md gives layout and reasons. Shards are written independently of each other; pipeline/corpus/write_corpus.py
+writes the files around them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import webdataset
 
-from underpaint.schemas.corpus.fields import arrow_fields
+from underpaint.pipeline.atomic import whole_file
+from underpaint.pipeline.corpus.columns import arrow_fields
 from underpaint.schemas.corpus.sample import Sample, SampleError
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import SUBSETS
 from underpaint.schemas.corpus.webdataset import decode, encode
 
-HEAD = 5  # so many samples are looked at by readers that guess the columns
+HEAD = 5  # how many samples readers look at that guess the columns
 MANIFEST_SUFFIX = ".manifest.parquet"
 MANIFEST_SCHEMA = pa.schema(
     [
         pa.field("shard", pa.string(), nullable=False),  # path in the corpus
-        pa.field("position", pa.int64(), nullable=False),  # in the shard
+        pa.field("position", pa.int64(), nullable=False),  # in the shard, from 0
         *(f for f in arrow_fields(Sample) if f.name != "extra"),
     ]
 )
@@ -41,7 +43,7 @@ class ShardError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A sample without its pixels. `payload` is the loader's own, e.g. where the pictures are in the store."""
+    """A sample without its pictures. `payload` is for the loader, e.g. where the pictures are in the store."""
 
     id: str
     subset: str
@@ -50,7 +52,7 @@ class Ref:
     payload: Any = None
 
 
-# Gives the samples of these refs with their pictures, in the same order; may be lazy.
+# A loader: gives the samples of these refs with their pictures, in the same order; may be lazy.
 Load = Callable[[Sequence[Ref]], Iterable[tuple[Sample, Sequence[bytes]]]]
 
 
@@ -80,11 +82,11 @@ class ShardResult:
 
 def shard_path(subset: str, split: str, number: int) -> str:
     """ "multi_turn/mtg-train-000000.tar"."""
-    return f"{subset}/{ABBREVIATIONS[subset]}-{split}-{number:06d}.tar"
+    return f"{subset}/{SUBSETS[subset].abbreviation}-{split}-{number:06d}.tar"
 
 
 def plan_shards(refs: Iterable[Ref], shards: Mapping[tuple[str, str], int]) -> list[ShardPlan]:
-    """Deal the samples, in the order given, to `shards[subset, split]` shards each (fewer where samples are fewer).
+    """Deal the samples, in the order given, to `shards[subset, split]` shards each (fewer if there are fewer samples).
 
     Raises ShardError on an id that occurs twice and on a subset and split without a number of shards.
     """
@@ -106,10 +108,10 @@ def plan_shards(refs: Iterable[Ref], shards: Mapping[tuple[str, str], int]) -> l
 
 
 def deal(refs: Sequence[Ref], count: int) -> list[list[Ref]]:
-    """Round robin over at most `count` shards, none of them empty.
+    """Deal samples round robin to at most `count` shards, none of them empty.
 
     Exception: the first five samples of shard 0 are those with the most pictures (the earliest among equals), since
-    readers that guess the columns look at them alone.
+    readers that guess the columns look only at these.
     """
     count = min(count, len(refs))
     if not count:
@@ -123,40 +125,32 @@ def deal(refs: Sequence[Ref], count: int) -> list[list[Ref]]:
 
 
 def write_shard(root: Path, plan: ShardPlan, load: Load) -> ShardResult:
-    """Write `root`/`plan.path` and its part of the manifest beside it. Independent of all other shards.
+    """Write `root`/`plan.path`, and its part of the manifest beside it, independently of all other shards.
 
-    The shard appears whole or not at all. Raises SampleError where a sample breaks the format, ShardError where the
-    loader gives other samples than asked.
+    The shard appears whole or not at all. Raises SampleError where a sample breaks the format or differs from its ref,
+    ShardError where the loader gives too few or too many.
     """
     target = root / plan.path
-    target.parent.mkdir(parents=True, exist_ok=True)
     if not plan.refs:
         raise ShardError(f"{plan.path}: no samples; empty shards stop training runs")
-    part = target.with_name(target.name + ".tmp")
     rows: list[dict[str, Any]] = []
     suffixes: set[str] = set()
     cells: Counter[tuple[str, str]] = Counter()
-    try:
-        with part.open("wb") as raw:
-            sink = _Digesting(raw)
-            with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
-                for sample, pictures in _loaded(plan, load):
-                    for name, data in encode(sample, pictures):
-                        tar.addfile(_member(name, len(data)), io.BytesIO(data))
-                    fields = sample.to_dict()
-                    del fields["extra"]
-                    rows.append({"shard": plan.path, "position": len(rows), **fields})
-                    suffixes.update(p.name.rpartition(".")[2] for p in sample.images)
-                    cells[sample.polarity, sample.category] += 1
-            raw.flush()
-            os.fsync(raw.fileno())
+    with whole_file(target) as raw:
+        sink = _Digesting(raw)
+        with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:  # type: ignore[call-overload]
+            for sample, pictures in _loaded(plan, load):
+                for name, data in encode(sample, pictures):
+                    tar.addfile(_member(name, len(data)), io.BytesIO(data))
+                fields = sample.to_dict()
+                del fields["extra"]
+                rows.append({"shard": plan.path, "position": len(rows), **fields})
+                suffixes.update(p.name.rpartition(".")[2] for p in sample.images)
+                cells[sample.polarity, sample.category] += 1
         if len(suffixes) > 1:
             raise ShardError(f"{plan.path}: pictures are {' and '.join(sorted(suffixes))}; use one encoding")
         table = pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA)
         pq.write_table(table, manifest_part(target), compression="zstd")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return ShardResult(
         path=plan.path,
         subset=plan.refs[0].subset,
@@ -173,11 +167,32 @@ def write_shard(root: Path, plan: ShardPlan, load: Load) -> ShardResult:
 
 def read_shard(path: Path) -> Iterator[tuple[Sample, list[bytes]]]:
     """The samples of a shard with their pictures, one at a time, each checked. Raises SampleError."""
-    for raw in webdataset.WebDataset(str(path), shardshuffle=False):
-        yield decode({f"{raw['__key__']}.{name}": data for name, data in raw.items() if not name.startswith("__")})
+    for _, members in read_members(path):
+        yield decode({name: member.read() for name, member in members.items()})
+
+
+class Member(NamedTuple):
+    """A file of a shard: where its bytes begin, and how to get them while the shard is being read."""
+
+    offset: int
+    read: Callable[[], bytes]
+
+
+def read_members(path: Path) -> Iterator[tuple[str, dict[str, Member]]]:
+    """Every sample's key and its members by their full names; only what is asked for is read."""
+    with tarfile.open(path, "r:") as tar:
+        for key, found in groupby(tar, lambda info: info.name.partition(".")[0]):
+            yield key, {i.name: Member(i.offset_data, partial(_bytes, tar, i)) for i in found}
+
+
+def _bytes(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(info)
+    assert file is not None, info.name
+    return file.read()
 
 
 def manifest_part(shard: Path) -> Path:
+    """The path of a shard's part of the manifest."""
     return shard.with_name(PurePosixPath(shard.name).stem + MANIFEST_SUFFIX)
 
 
@@ -197,7 +212,7 @@ def _loaded(plan: ShardPlan, load: Load) -> Iterator[tuple[Sample, Sequence[byte
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:
-    """A header without time, owner or machine: equal samples give equal bytes."""
+    """A tar header without time, owner or machine, so that equal samples give equal bytes."""
     info = tarfile.TarInfo(name)
     info.size = size
     info.mode = 0o644
@@ -205,12 +220,12 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 class _Digesting:
-    """A file to write to, which knows the digests of what was written."""
+    """A file for writing that computes the digests of what was written."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
         self.sha256 = hashlib.sha256()
-        self.md5 = hashlib.md5(usedforsecurity=False)  # the one digest that wids has a field for
+        self.md5 = hashlib.md5(usedforsecurity=False)  # wids has a field for this digest only
 
     def write(self, data: bytes) -> int:
         self.sha256.update(data)

@@ -1,4 +1,4 @@
-"""Read a published corpus back and say everything that is wrong with it. Changes nothing."""
+"""Verifies a published corpus: reads all of it and says everything that is wrong. It changes nothing."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from underpaint.pipeline.corpus.verify_files import card_problems, croissant_pro
 from underpaint.pipeline.corpus.verify_shard import Problem, ShardFindings, check_shard
 from underpaint.schemas.corpus.fields import json_schema
 from underpaint.schemas.corpus.sample import SCHEMA
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import ABBREVIATION, SUBSETS
 
 __all__ = ["Problem", "Verification", "verify"]
 _SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-_SHARD = re.compile(r"(multi_turn|conflict|alignment)/(mtg|iic|iia)-(train|validation)-(\d{6})\.tar")
+_SHARD = re.compile(rf"({'|'.join(SUBSETS)})/({ABBREVIATION})-(train|validation)-(\d{{6}})\.tar")
 
 
 @dataclass
 class Verification:
-    """What was found. `counts` has shards, samples, pictures, bytes; `totals` is as in index.json.
+    """What was found. `counts` has shards, samples, pictures and bytes; `totals` is as in index.json.
 
-    At most `limit` problems are kept; `cut` says that there were more.
+    At most `limit` problems are kept; `cut` is true if there were more.
     """
 
     limit: int
@@ -43,12 +43,15 @@ class Verification:
 
     @property
     def ok(self) -> bool:
+        """Whether there is no problem."""
         return not self.problems
 
     def say(self, file: str, name: str, message: str, key: str = "") -> None:
+        """Add a problem with a file, or with the field `name` of the sample `key` in it."""
         self.add([Problem(file, key, name, message)])
 
     def add(self, problems: list[Problem]) -> None:
+        """Add problems, up to the limit."""
         room = self.limit - len(self.problems)
         self.problems += problems[:room]
         self.cut = self.cut or len(problems) > room
@@ -57,8 +60,8 @@ class Verification:
 def verify(folder: Path, workers: int = 1, limit: int = 1000) -> Verification:
     """Check digests, names, members, samples, pictures and counts of a corpus, and every file about the shards.
 
-    Memory: the texts of one shard a worker, and the ids and groups of all. Raises FileNotFoundError where there is no
-    folder.
+    Memory holds the texts of one shard per worker, and the ids and groups of all samples. Raises FileNotFoundError
+    where there is no folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder; give the corpus that `underpaint build` wrote")
@@ -145,7 +148,7 @@ def _read_sums(folder: Path, out: Verification) -> dict[str, str]:
 
 
 def _read_schema(folder: Path, out: Verification) -> dict[str, Any]:
-    """The schema of this program; the corpus must carry the same."""
+    """This program's schema. Adds a problem where the corpus has another one."""
     ours = json_schema()
     text = _read(folder, "SCHEMA.json", out)
     try:
@@ -157,16 +160,16 @@ def _read_schema(folder: Path, out: Verification) -> dict[str, Any]:
 
 
 def _check_names(folder: Path, index: Index | None, out: Verification) -> list[str]:
-    """The shards there are, in order; every subset and split without a gap, and as the index has them."""
+    """The paths of all shards, in order. Adds problems for wrong names, gaps, and differences from the index."""
     paths: list[str] = []
     numbers: dict[tuple[str, str], list[int]] = {}
     for file in sorted(folder.glob("*/*.tar*")):
         path = file.relative_to(folder).as_posix()
         match = _SHARD.fullmatch(path)
-        if match and ABBREVIATIONS[match[1]] == match[2]:
+        if match and SUBSETS[match[1]].abbreviation == match[2]:
             paths.append(path)
             numbers.setdefault((match[1], match[3]), []).append(int(match[4]))
-        elif file.suffix == ".tmp":
+        elif file.suffix in (".part", ".tmp"):
             out.say(path, "", "is left from an interrupted run")
         elif file.suffix == ".tar":
             out.say(path, "", "is not named <subset>/<abbreviation>-<split>-<6 digits>.tar")
@@ -184,7 +187,7 @@ def _check_names(folder: Path, index: Index | None, out: Verification) -> list[s
 
 
 def _check_sums(folder: Path, sums: dict[str, str], paths: list[str], out: Verification) -> None:
-    """All but the digests of shards, which are taken where the shards are read."""
+    """Check SHA256SUMS and the digests of all files but the shards, whose digests are computed when they are read."""
     wids = {path.rpartition("-")[0] + ".wids.json" for path in paths}
     expected = {*paths, *wids, "index.json", "manifest.parquet", "SCHEMA.json", CROISSANT}
     for name in sorted(expected - sums.keys()):

@@ -1,4 +1,4 @@
-"""Check the files about the shards: card, wids indexes, croissant.json, and the manifest's columns and splits."""
+"""Verifies the files beside the shards: card, wids indexes, croissant.json, and the manifest's columns and splits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from huggingface_hub import metadata_load
 
 from underpaint.pipeline.corpus.card import configs, dataset_info
 from underpaint.pipeline.corpus.index import CARD, CROISSANT, file_sha256
@@ -19,17 +20,16 @@ from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, distributi
 
 
 def card_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Problem]:
-    """README.md may say what it likes but for what readers go by: the configs and the declared features."""
+    """Check the parts of README.md that readers depend on: configs and declared features. Its text is free."""
     try:
-        text = (folder / CARD).read_text("utf-8")
-        front = yaml.safe_load(text.split("---\n")[1]) if text.startswith("---\n") else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
+        front = metadata_load(folder / CARD)
+    except (OSError, ValueError, yaml.YAMLError) as e:
         yield Problem(CARD, "", "", _unreadable(e))
         return
     if not isinstance(front, dict):
         yield Problem(CARD, "", "configs", "is missing: the card begins with no front matter; restore the build's")
         return
-    parts = [(subset, split) for subset, split in dict.fromkeys(_part(s.path) for s in shards)]
+    parts = list(dict.fromkeys((s.path.partition("/")[0], s.path.split("-")[1]) for s in shards))
     suffixes = {suffix for s in shards for suffix in s.suffixes} or {"webp"}
     expected = {"configs": configs(parts), "dataset_info": dataset_info(parts, min(suffixes))}
     for name, value in expected.items():
@@ -38,7 +38,7 @@ def card_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Pro
 
 
 def wids_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Problem]:
-    """One file a subset and split, with relative urls in order, and the true sizes and digests."""
+    """Check the wids files: one per subset and split, with relative urls in order and the right sizes and digests."""
     for stem in sorted({s.path.rpartition("-")[0] for s in shards}):
         name = f"{stem}.wids.json"
         mine = [s for s in shards if s.path.rpartition("-")[0] == stem]
@@ -60,12 +60,12 @@ def wids_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Pro
 
 
 def croissant_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Problem]:
-    """The files with their digests, and the fields of a record; name, description and licence are free."""
+    """Check croissant.json: the files with their digests, and the fields of a record. The rest is free."""
     try:
         stated = json.loads((folder / CROISSANT).read_text("utf-8"))
         manifest = file_sha256(folder / MANIFEST)
     except (OSError, ValueError) as e:
-        if not (isinstance(e, FileNotFoundError) and str(e.filename).endswith(MANIFEST)):  # said elsewhere
+        if not (isinstance(e, FileNotFoundError) and str(e.filename).endswith(MANIFEST)):  # `manifest_problems` says so
             yield Problem(CROISSANT, "", "", _unreadable(e))
         return
     listed = [ListedFile(s.path, s.bytes, s.sha256) for s in shards]
@@ -76,7 +76,10 @@ def croissant_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterato
 
 
 def manifest_problems(folder: Path, samples: int) -> Iterator[Problem]:
-    """Columns, number of rows, and that no group is in two splits. Rows are compared where the shards are read."""
+    """Check the manifest's columns and number of rows, and that no group is in two splits.
+
+    `check_shard` compares the rows with the samples.
+    """
     try:
         file = pq.ParquetFile(folder / MANIFEST)
         if file.schema_arrow != MANIFEST_SCHEMA:
@@ -94,12 +97,6 @@ def manifest_problems(folder: Path, samples: int) -> Iterator[Problem]:
                     yield Problem(MANIFEST, row["id"], "group", message)
     except (OSError, pa.ArrowException) as e:
         yield Problem(MANIFEST, "", "", _unreadable(e))
-
-
-def _part(path: str) -> tuple[str, str]:
-    """ "multi_turn/mtg-train-000000.tar" → ("multi_turn", "train")."""
-    subset, _, name = path.partition("/")
-    return subset, name.split("-")[1]
 
 
 def _unreadable(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Read one shard back and say what is wrong with it. Holds one sample at a time."""
+"""Verifies one shard: reads it and says what is wrong, with the pictures of one sample in memory at a time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, shard_path
 from underpaint.schemas.corpus.croissant import MANIFEST
 from underpaint.schemas.corpus.picture import PictureError, decode_picture, probe_picture
 from underpaint.schemas.corpus.sample import Sample, SampleError
-from underpaint.schemas.corpus.webdataset import SUBSET_OF, decode, load_json, split_member
+from underpaint.schemas.corpus.webdataset import decode, load_json, split_member
 
-MAX_MEMBER = 256 * 2**20  # bytes; no picture or JSON of ours comes near it
+MAX_MEMBER = 256 * 2**20  # bytes; pictures and JSON of ours are far smaller
 _BLOCK = tarfile.BLOCKSIZE
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault: the file in the corpus, the sample's key and the field, "" where there is none."""
+    """One problem: the file in the corpus, the sample's key and the field; "" for what does not apply."""
 
     file: str
     key: str
@@ -39,21 +39,21 @@ class Problem:
 
 @dataclass
 class ShardFindings:
-    """What reading a shard gave. `cells` counts by (subset, split, polarity, category)."""
+    """What was found in a shard. `cells` counts samples by (subset, split, polarity, category)."""
 
     path: str
     bytes: int = 0
     sha256: str = ""
     md5: str = ""
     pictures: int = 0
-    suffixes: set[str] = field(default_factory=set)  # of its pictures
+    suffixes: set[str] = field(default_factory=set)  # of its pictures, e.g. "webp"
     keys: list[str] = field(default_factory=list)
     cells: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
 
 
 def check_shard(folder: Path, path: str, schema: Mapping[str, Any], limit: int) -> ShardFindings:
-    """Check `folder`/`path`, against its rows of the manifest too.
+    """Check the shard `folder`/`path`, also against its rows of the manifest.
 
     `schema` is the JSON Schema of the samples; at most `limit` problems are kept.
     """
@@ -83,7 +83,7 @@ def check_shard(folder: Path, path: str, schema: Mapping[str, Any], limit: int) 
 
 
 def _digests(file: Path) -> tuple[str, str]:
-    """SHA-256, and the MD5 that wids has a field for."""
+    """SHA-256 and MD5 of a file; wids needs the MD5."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with file.open("rb") as f:
         while chunk := f.read(2**20):
@@ -98,7 +98,7 @@ def _say(found: ShardFindings, limit: int, key: str, name: str, message: str) ->
 
 
 def _samples(file: Path, found: ShardFindings) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """(key, members by name) of each run of members with one key. Damage becomes a problem and ends the reading."""
+    """(key, members by name) of each run of members with one key. Damage adds a problem and ends the reading."""
     key, end = "", 0
     members: dict[str, bytes] = {}
     try:
@@ -145,7 +145,7 @@ def _end(info: tarfile.TarInfo) -> int:
 
 
 def _tail_fault(file: Path, end: int) -> str:
-    """After its last member a whole tar has two blocks of zeros or more, and nothing else."""
+    """What is wrong after the last member, where a whole tar has two or more blocks of zeros; "" if nothing."""
     with file.open("rb") as f:
         f.seek(end)
         size = 0
@@ -159,7 +159,7 @@ def _tail_fault(file: Path, end: int) -> str:
 def _check_sample(
     path: str, key: str, members: dict[str, bytes], validator: Any, found: ShardFindings, limit: int
 ) -> Sample | None:
-    """The sample, or None with a problem noted."""
+    """The sample, or None where it cannot be decoded. Adds problems to `found`."""
     order = sorted(members, key=lambda name: (name.endswith(".json"), name))
     if list(members) != order:
         _say(found, limit, key, "member", f"members stand as {list(members)}; write pictures in order, the JSON last")
@@ -171,7 +171,7 @@ def _check_sample(
         return None
     for error in validator.iter_errors(fields):
         _say(found, limit, key, ".".join(map(str, error.absolute_path)), f"JSON Schema: {error.message[:200]}")
-    if (subset := PurePosixPath(path).parts[0]) != SUBSET_OF[key[:3]]:
+    if (subset := PurePosixPath(path).parts[0]) != sample.subset:
         _say(found, limit, key, "subset", f"is {sample.subset!r} in a shard of {subset!r}")
     if not path.startswith(shard_path(sample.subset, sample.split, 0).removesuffix("000000.tar")):
         _say(found, limit, key, "split", f"is {sample.split!r} in {path}")
@@ -191,11 +191,11 @@ def _check_sample(
 
 
 def _row_problems(folder: Path, path: str, samples: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
-    """The manifest's rows of one shard against its samples by key: the same in the same order, field by field."""
+    """Compare the manifest's rows of one shard with its samples (by key): the same rows, positions and fields."""
     try:
         rows = pq.read_table(folder / MANIFEST, schema=MANIFEST_SCHEMA, filters=[("shard", "=", path)]).to_pylist()
     except (OSError, pa.ArrowException, KeyError):
-        return  # said by `pipeline.corpus.verify_files.manifest_problems`
+        return  # `pipeline.corpus.verify_files.manifest_problems` says so
     listed = {row["id"] for row in rows}
     for key in samples:
         if key not in listed:
@@ -204,7 +204,7 @@ def _row_problems(folder: Path, path: str, samples: Mapping[str, Mapping[str, An
         key = row["id"]
         if key not in samples:
             yield Problem(MANIFEST, key, "id", f"is listed, but is not in {path}")
-        elif fields := samples[key]:  # empty where the sample breaks the format, which is said already
+        elif fields := samples[key]:  # empty where the sample breaks the format, which is a problem already
             wanted = {"shard": path, "position": position, **fields}
             for name in MANIFEST_SCHEMA.names:
                 if row[name] != wanted[name]:

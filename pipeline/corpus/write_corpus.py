@@ -1,22 +1,20 @@
-"""The corpus around the shards: index, manifest, digests, wids files and card; published by one rename.
+"""Writes the files around the shards (index, manifest, digests, wids files, card) and publishes them by one rename.
 
-`write_corpus` does all of it in one process. With many workers: `begin_corpus`, then `write_shard` for every plan
-wherever one likes, then `finish_corpus` with the results.
+Call `begin_corpus`, then `write_shard` for every plan in any process, then `finish_corpus` with the results.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow.parquet as pq
 
+from underpaint.pipeline.atomic import atomic_write, publish, staging_folder, whole_file
 from underpaint.pipeline.corpus.card import card_text
 from underpaint.pipeline.corpus.card_facts import manifest_facts
 from underpaint.pipeline.corpus.index import (
@@ -31,50 +29,27 @@ from underpaint.pipeline.corpus.index import (
     file_sha256,
     total,
 )
-from underpaint.pipeline.corpus.shard import (
-    MANIFEST_SCHEMA,
-    Load,
-    Ref,
-    ShardError,
-    ShardResult,
-    manifest_part,
-    plan_shards,
-    write_shard,
-)
+from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, ShardError, ShardResult, manifest_part
 from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, croissant
 from underpaint.schemas.corpus.fields import json_schema
 from underpaint.schemas.corpus.sample import SCHEMA
 
-if TYPE_CHECKING:
-    pass
-
-
-def write_corpus(
-    out: Path, refs: Iterable[Ref], load: Load, shards: Mapping[tuple[str, str], int], info: CorpusInfo
-) -> Index:
-    """Write the whole corpus in this process, holding the pictures of one sample at a time.
-
-    The order of `refs` is final but for the first five of each first shard; shuffling and splits are the caller's.
-    Raises ShardError or SampleError, and then leaves `out` as it was.
-    """
-    staging = begin_corpus(out)
-    results = [write_shard(staging, plan, load) for plan in plan_shards(refs, shards)]
-    return finish_corpus(staging, out, results, info)
-
 
 def begin_corpus(out: Path) -> Path:
-    """A fresh staging folder beside `out`; what an interrupted run left there is deleted."""
+    """Make an empty staging folder beside `out`, and delete what an interrupted run left there.
+
+    Raises ShardError where `out` exists.
+    """
     if out.exists():
         raise ShardError(f"{out}: exists already; choose another name or delete it")
-    staging = out.with_name(out.name + ".tmp")
-    if staging.exists():
-        shutil.rmtree(staging)
-    staging.mkdir(parents=True)
-    return staging
+    return staging_folder(out)
 
 
 def finish_corpus(staging: Path, out: Path, results: Sequence[ShardResult], info: CorpusInfo) -> Index:
-    """Write the files about the shards and publish the folder as `out`."""
+    """Write the files around the shards and publish the folder as `out`.
+
+    Raises ShardError where there is no shard, or where their pictures have different encodings.
+    """
     if not results:
         raise ShardError(f"{out}: no shards; the selection is empty")
     results = sorted(results, key=lambda r: r.path)
@@ -91,8 +66,9 @@ def finish_corpus(staging: Path, out: Path, results: Sequence[ShardResult], info
     _write(staging / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
     suffix = suffixes.pop() if suffixes else "webp"
     _write(staging / CARD, card_text(index, manifest_facts(staging / MANIFEST), suffix, info))
-    staging.rename(out)
-    _sync_folder(out.parent)
+    for broken_off in staging.rglob(".*.part"):  # of workers that were killed
+        broken_off.unlink()
+    publish(staging, out)
     return index
 
 
@@ -121,14 +97,10 @@ def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
 
 
 def _write_manifest(staging: Path, results: Sequence[ShardResult]) -> None:
-    """One row a sample, one row group a shard; the shards' own parts are dropped."""
-    target = staging / MANIFEST
-    with target.open("wb") as f:
-        with pq.ParquetWriter(f, MANIFEST_SCHEMA, compression="zstd") as writer:
-            for r in results:
-                writer.write_table(pq.read_table(manifest_part(staging / r.path), schema=MANIFEST_SCHEMA))
-        f.flush()
-        os.fsync(f.fileno())
+    """Join the shards' parts of the manifest, one row group per shard, and delete the parts."""
+    with whole_file(staging / MANIFEST) as f, pq.ParquetWriter(f, MANIFEST_SCHEMA, compression="zstd") as writer:
+        for r in results:
+            writer.write_table(pq.read_table(manifest_part(staging / r.path), schema=MANIFEST_SCHEMA))
     for r in results:
         manifest_part(staging / r.path).unlink()
 
@@ -140,7 +112,7 @@ def _croissant(staging: Path, results: Sequence[ShardResult], info: CorpusInfo) 
 
 
 def _write_wids(staging: Path, results: Sequence[ShardResult]) -> list[str]:
-    """One index a subset and split for wids, with urls relative to it. Their paths in the corpus."""
+    """Write an index for wids per subset and split, with relative urls. Returns their paths in the corpus."""
     written = []
     for subset, split in sorted({(r.subset, r.split) for r in results}):
         mine = [r for r in results if (r.subset, r.split) == (subset, split)]
@@ -161,15 +133,4 @@ def _write_wids(staging: Path, results: Sequence[ShardResult]) -> list[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic_write(path, text.encode("utf-8"))

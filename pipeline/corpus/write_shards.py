@@ -1,6 +1,6 @@
-"""From the selection to the corpus: shards written in parallel, then the whole folder swapped in by rename.
+"""Turns the selection into the corpus: writes shards in parallel, then puts the whole folder in place by a rename.
 
-``selection.jsonl`` lists the samples of the corpus that is there, so it is swapped in with it.
+``selection.jsonl`` lists the samples of the published corpus, so it is replaced together with it.
 """
 
 from __future__ import annotations
@@ -15,35 +15,38 @@ from typing import Any
 
 from rich.console import Console
 
-from underpaint.pipeline.corpus.assemble import Assembler, Built, code_commit, config_sha256, model_names
+from underpaint.pipeline.atomic import atomic_write, publish
+from underpaint.pipeline.corpus.assemble import Assembler, Built, config_sha256, model_names
 from underpaint.pipeline.corpus.card_facts import model_notes
 from underpaint.pipeline.corpus.figures import read_facts
 from underpaint.pipeline.corpus.index import CorpusInfo
 from underpaint.pipeline.corpus.repair_figures import repairs
 from underpaint.pipeline.corpus.shard import Ref, ShardPlan, ShardResult, plan_shards, write_shard
 from underpaint.pipeline.corpus.write_corpus import begin_corpus, finish_corpus
-from underpaint.pipeline.engine.graph import BRANCHES, YIELDS, build_graph
+from underpaint.pipeline.engine.graph import YIELDS, build_graph
 from underpaint.pipeline.engine.progress import stage_bar
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.engine.runner import Pool
-from underpaint.pipeline.engine.store import Store, atomic_write
+from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.errors import BuildError, UserError, disk_full
+from underpaint.pipeline.installation import code_commit
 from underpaint.pipeline.recipe.quotas import shard_numbers
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.pipeline.selection.judge_gate import read_calibration, shortfalls
 from underpaint.pipeline.selection.reference import Reference, to_json
 from underpaint.pipeline.selection.select import Selection
+from underpaint.stages.all_stages import BRANCHES
 from underpaint.stages.common.code_digest import PROJECT, code_digest
 
 SELECTION = "selection.jsonl"
-CHOSEN = f".{SELECTION}.part"  # the same for a corpus that is not there yet; the name is one that `gc` clears away
+CHOSEN = f".{SELECTION}.part"  # the selection of a corpus not published yet; `gc` deletes files of such a name
 WRITERS = (*PROJECT, "underpaint.pipeline.corpus", "underpaint.pipeline.recipe.quotas")  # whose code makes the shards
 
 
 def write_shards(run: Run, selection: Selection, console: Console, actors: Pool) -> None:
-    """Write ``corpus/`` and its selection. A corpus that is there stays readable until the new one is whole.
+    """Write ``corpus/`` and its selection. The old corpus stays readable until the new one is complete.
 
-    Nothing is written where the corpus there is the one this selection makes.
+    If the old corpus is the one that this selection makes, only ``selection.jsonl`` is written.
     """
     info = _info(run, selection)
     if not selection.chosen:
@@ -63,18 +66,20 @@ def write_shards(run: Run, selection: Selection, console: Console, actors: Pool)
         report = actors.run(shard_worker, arguments, range(len(plans)), on_done=lambda *_: advance())
     for number, error in sorted(report.errors.items()):
         raise disk_full(run.root, error) or BuildError(f"{plans[number].path}: {type(error).__name__}: {error}")
-    finish_corpus(staging, fresh, list(report.results.values()), _with_figures(info, run, staging))
+    made = repairs(run.nodes["repair"], run.store, run.lots_done()["sampled"])
+    info = replace(info, facts=read_facts(staging), repairs=made)
+    finish_corpus(staging, fresh, list(report.results.values()), info)
     former = run.root / "corpus.old"
     shutil.rmtree(former, ignore_errors=True)
     if run.corpus.exists():
         run.corpus.rename(former)
-    fresh.rename(run.corpus)
-    (run.root / CHOSEN).replace(run.root / SELECTION)
+    publish(fresh, run.corpus)
+    publish(run.root / CHOSEN, run.root / SELECTION)
     shutil.rmtree(former, ignore_errors=True)
 
 
 def shard_worker(recipe: Recipe, root: str, staging: str) -> Callable[[int], ShardResult]:
-    """Runs in an actor: reads the new selection from the run's folder; the function returned writes shard number n."""
+    """Runs in an actor: reads the new selection from the run's folder. The returned function writes shard number n."""
     lines = (Path(root) / CHOSEN).read_text().splitlines()
     plans = shard_plans(recipe, [Reference(**json.loads(line)) for line in lines])
     assembler = Assembler(recipe, build_graph(recipe), Store(Path(root)))
@@ -86,13 +91,13 @@ def shard_worker(recipe: Recipe, root: str, staging: str) -> Callable[[int], Sha
 
 
 def shard_plans(recipe: Recipe, chosen: Sequence[Reference]) -> list[ShardPlan]:
-    """Which sample goes into which shard; the same wherever it is computed."""
+    """Which sample goes into which shard; every process computes the same."""
     numbers = shard_numbers(recipe.quotas.numbers(), recipe.shards.model_dump(exclude={"encoding"}, exclude_none=True))
     return plan_shards((Ref(r.id, r.subset, r.split, r.pictures, r) for r in chosen), numbers)
 
 
 def _info(run: Run, selection: Selection) -> CorpusInfo:
-    from underpaint.pipeline.selection.quota_status import status  # which imports pipeline.build, which imports this
+    from underpaint.pipeline.selection.quota_status import status
 
     recipe, found = run.recipe, status(run, selection)
     models = model_notes(recipe, model_names(recipe))
@@ -100,7 +105,7 @@ def _info(run: Run, selection: Selection) -> CorpusInfo:
     short = "".join(f" {s}." for s in shortfalls(recipe, read_calibration(recipe, run.nodes, run.store)))
     licenses = " ".join([recipe.license, *(m.license for m in models)])
     tables = "".join(sorted(_tables(run, selection.chosen)))
-    code = code_digest(__name__, WRITERS)  # a commit does not tell of uncommitted edits
+    code = code_digest(__name__, packages=WRITERS)  # a commit does not tell of uncommitted edits
     code += (Path(__file__).parent / "card.md.j2").read_text()
     whole = config_sha256(recipe, run.nodes) + chosen + tables + licenses + short + code
     identity = hashlib.sha256(whole.encode()).hexdigest()
@@ -114,15 +119,9 @@ def _info(run: Run, selection: Selection) -> CorpusInfo:
 
 
 def _tables(run: Run, chosen: Sequence[Reference]) -> set[str]:
-    """The digests of all tables that chosen samples are made from: an endpoint may give other ones for the same lot."""
+    """The digests of all tables from which samples are made; a remote model may give other tables for the same lot."""
     branches = {(b, r.sample // run.recipe.lot_size) for r in chosen for b, kinds in YIELDS.items() if r.name in kinds}
     return {run.store.manifest(run.nodes[s], lot)["sha256"] for branch, lot in branches for s in BRANCHES[branch]}
-
-
-def _with_figures(info: CorpusInfo, run: Run, staging: Path) -> CorpusInfo:
-    """The report's figures for the card, from the shards as written and from the store."""
-    made = repairs(run.nodes["repair"], run.store, run.lots_done()["sampled"])
-    return replace(info, facts=read_facts(staging), repairs=made)
 
 
 def _published(corpus: Path) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""The candidates of a run, read lot by lot and kept: each round of a build reads only what is new."""
+"""Reads the candidates of a run and keeps them in memory, so that each round of a build reads only new lots."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from underpaint.pipeline.engine.graph import Node
+from underpaint.pipeline.engine.graph import LAST, Node
 from underpaint.pipeline.engine.store import Store
-from underpaint.schemas import tables
-
-LAST = {"painted": "candidates_painted", "sampled": "candidates_sampled"}  # a branch's last stage
+from underpaint.stages.candidates import CandidateRow
+from underpaint.stages.common.rows import schema_of
 
 
 class Candidates:
-    """Candidates in stream order, one branch after the other."""
+    """The candidates of a run, in stream order, one branch after the other."""
 
     def __init__(self, nodes: Mapping[str, Node], store: Store) -> None:
         self._nodes, self._store = nodes, store
         self._read: dict[str, list[pa.Table]] = {branch: [] for branch in LAST}
 
     def table(self, lots: Mapping[str, int]) -> pa.Table:
-        """All candidates of the first `lots[branch]` lots (schema: `tables.CANDIDATES` and `lot`).
+        """All candidates of the first `lots[branch]` lots (the columns of `stages.candidates.CandidateRow`, and `lot`).
 
         Raises pipeline.engine.store.StoreError where a lot is not done.
         """
@@ -34,4 +33,4 @@ class Candidates:
         return pa.concat_tables(parts) if parts else EMPTY
 
 
-EMPTY = tables.CANDIDATES.append(pa.field("lot", pa.int64())).empty_table()
+EMPTY = schema_of(CandidateRow).append(pa.field("lot", pa.int64())).empty_table()

@@ -1,4 +1,4 @@
-"""What a lot yields by category: the units a stage kept, counted by what their prompts ask for."""
+"""Counts the units that a stage kept by the categories of their prompts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 from underpaint.stages.common.stage import Stage
 
 
-def kept_by_category(stage: Stage, table: pa.Table, prompts: pa.Table) -> dict[str, int]:
-    """Units of a stage's table by category, apart by polarity where the table has one ("counting, negative").
+def kept_by_category(stage: Stage[Any], table: pa.Table, prompts: pa.Table) -> dict[str, int]:
+    """How many units a stage's table has of each category; with polarity, if it has one ("counting, negative").
 
     `prompts` is the lot's table of prompts (columns sample, category). A unit is named by the stage's `key`.
     """
@@ -25,7 +25,7 @@ def kept_by_category(stage: Stage, table: pa.Table, prompts: pa.Table) -> dict[s
 
 
 def category_lines(stages: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A table: units a lot keeps of every category, by stage; the subsets that are judged apart by polarity.
+    """A table as text: units kept per lot, by category and stage; judged subsets also by polarity.
 
     `stages` are those of `pipeline.selection.quota_status.status`.
     """
@@ -35,10 +35,9 @@ def category_lines(stages: Sequence[Mapping[str, Any]]) -> list[str]:
             category, _, polarity = name.partition(", ")
             column = s["stage"] + {"positive": " +", "negative": " -"}.get(polarity, "")
             columns.setdefault(column, {})[category] = kept / max(1, s["lots"])
-    shown = {name: kept for name, kept in columns.items() if name not in ("check", "critique")}  # pictures, sides
-    if not shown:
+    if not columns:
         return []
-    lines = ["", f"{'kept a lot':<20}" + "".join(f"{name:>13}" for name in shown)]
-    for category in sorted({c for kept in shown.values() for c in kept}):
-        lines.append(f"{category:<20}" + "".join(f"{kept.get(category, 0):>13.1f}" for kept in shown.values()))
+    lines = ["", f"{'kept a lot':<20}" + "".join(f"{name:>13}" for name in columns)]
+    for category in sorted({c for kept in columns.values() for c in kept}):
+        lines.append(f"{category:<20}" + "".join(f"{kept.get(category, 0):>13.1f}" for kept in columns.values()))
     return lines

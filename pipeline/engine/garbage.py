@@ -1,4 +1,4 @@
-"""What a run's folder holds that the recipe no longer makes: stages as they were before a change, broken-off writes."""
+"""Finds what a run's folder holds but the recipe does not use: stages of former recipes, and unfinished writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Leftover:
 
 
 def leftovers(run: Run) -> list[Leftover]:
-    """Ordered by path. Call it with no build at work: it writes to some of these."""
+    """All leftovers, ordered by path. No build may be running, since it writes to some of these."""
     current = {node.folder for node in run.nodes.values()}
     found = [
         _leftover(path, "a former state of the stage")
@@ -37,6 +37,7 @@ def leftovers(run: Run) -> list[Leftover]:
 
 
 def delete(found: list[Leftover]) -> None:
+    """Delete these files and folders."""
     for leftover in found:
         if leftover.path.is_dir():
             shutil.rmtree(leftover.path)

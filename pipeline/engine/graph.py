@@ -1,103 +1,97 @@
-"""The stage graph, and the fingerprint of every stage in it: the hash of all that its tables depend on."""
+"""The stage graph, and the fingerprint of every stage in it: a hash of all that the stage's tables depend on."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from underpaint.pipeline.recipe.recipe import Recipe, templates_for
-from underpaint.stages import (  # fmt: skip
-    alignment,
-    calibration,
-    candidates,
-    check,
-    conflict,
-    critique,
-    draft,
-    plan,
-    prompts,
-    repair,
-    rollout,
-    score,
-)
-from underpaint.stages.common.code_digest import code_digest
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
+from underpaint.stages.all_stages import BRANCHES, STAGES
+from underpaint.stages.common.code_digest import code_parts, total
 from underpaint.stages.common.stage import Stage
-from underpaint.stages.models.kinds import ModelConfig
 
-STAGES: dict[str, Stage] = {
-    s.name: s
-    for s in (
-        prompts.STAGE, plan.STAGE, draft.STAGE, check.STAGE, score.DRAFTS, candidates.PAINTED,
-        rollout.STAGE, critique.STAGE, conflict.STAGE, repair.STAGE, alignment.STAGE, score.ALIGNMENT,
-        candidates.SAMPLED, calibration.STAGE,
-    )
-}  # fmt: skip
-
-# Each branch has lots of its own. Those that yield samples grow until the quotas are met; the calibration has as many
-# lots as the recipe says.
-BRANCHES: dict[str, tuple[str, ...]] = {
-    "calibrated": ("calibration",),
-    "painted": ("prompts", "plan", "draft", "check", "score_drafts", "candidates_painted"),
-    "sampled": (
-        "prompts", "rollout", "critique", "conflict", "repair", "alignment", "score_alignment", "candidates_sampled",
-    ),
-}  # fmt: skip
+# The kinds of sample that a branch yields.
 YIELDS: dict[str, tuple[str, ...]] = {
-    "painted": ("multi_turn",),
-    "sampled": ("conflict_positive", "conflict_negative", "alignment_positive", "alignment_negative"),
+    branch: tuple(name for name, kind in SAMPLE_KINDS.items() if kind.subset.branch == branch)
+    for branch in dict.fromkeys(subset.branch for subset in SUBSETS.values())
 }
+LAST = {branch: BRANCHES[branch][-1] for branch in YIELDS}  # the stage of a branch that makes its candidates
+CODE = "code"  # how the parts of a fingerprint begin that are code; `underpaint adopt` looks behind these alone
 
 
 @dataclass(frozen=True)
 class Node:
-    """A stage as a recipe has it. `parts` are what its fingerprint hashes, so that a change can be named."""
+    """A stage under a recipe. `parts` are what its fingerprint hashes, kept so that a change can be named."""
 
-    stage: Stage
+    stage: Stage[Any]
     fingerprint: str  # 16 hex digits
     parts: Mapping[str, str]
     upstream: Mapping[str, str]  # input stage → its fingerprint
+    # For the parts that are code: the digest of what is reached of each module.
+    modules: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
+        """The stage's."""
         return self.stage.name
 
     @property
     def folder(self) -> str:
+        """Where its lots lie in the store."""
         return f"{self.name}-{self.fingerprint}"
 
 
 def build_graph(recipe: Recipe) -> dict[str, Node]:
-    """Every stage with its fingerprint, upstream first. `run` settings are in no fingerprint: they are speed."""
+    """Every stage with its fingerprint, upstream first. The recipe's `run` changes speed only, so it is in none."""
     by_task = recipe.all_templates()
-    cast = recipe.cast(type(recipe.roles).model_fields)
-    identity = {role: _model_identity(recipe.models[name]) for role, name in cast.items()}
     words = canonical(recipe.words().identity())
     nodes: dict[str, Node] = {}
     for declared in STAGES.values():
-        params = recipe.params_of(declared.name)
+        params = recipe.params(declared)
         stage = declared.narrowed(params)
+        cast = recipe.cast(stage.roles)
+        # What `run` gets from the recipe it does not reach by name: its parameters' class, and the models' code.
+        code = {CODE: code_parts(stage.run.__module__, (stage.run.__name__, stage.params.__name__))}
+        code |= {f"{CODE} of the {role}": recipe.models[name].code(role) for role, name in cast.items()}
         parts = {
-            "code": code_digest(stage.run.__module__),
+            "table": str(stage.schema),
             "parameters": canonical(params.identity()),
             "seed": str(recipe.seed),
             "lot size": str(recipe.lot_size),
             "vocabulary": words,
         }
-        parts |= {f"model of the {role}": identity[role] for role in stage.roles if role in identity}
+        parts |= {part: total(modules) for part, modules in code.items() if modules}
+        parts |= {f"model of the {role}": canonical(recipe.models[name].settings()) for role, name in cast.items()}
         for templates in templates_for(stage, by_task).values():
             parts |= {f"template {t.id}": f"{t.digest} weight {t.weight}" for t in templates}
-        parts = {k: _short(v) for k, v in parts.items()}
+        parts = {k: _short(v) for k, v in sorted(parts.items())}
         upstream = {name: nodes[name].fingerprint for name in stage.inputs}
         whole = canonical({"stage": stage.name, "parts": parts, "upstream": upstream})
-        nodes[stage.name] = Node(stage, _short(whole), parts, upstream)
+        modules = {part: {m: _short(d) for m, d in found.items()} for part, found in code.items() if found}
+        nodes[stage.name] = Node(stage, _short(whole), parts, upstream, modules)
     return nodes
 
 
+def ancestors(nodes: Mapping[str, Node], stage: str) -> list[str]:
+    """The stages whose tables a stage's table comes from, at first or second hand, in the order of the graph."""
+    found = {stage}
+    for name in reversed([*nodes]):
+        if name in found:
+            found |= set(nodes[name].stage.inputs)
+    return [name for name in nodes if name in found - {stage}]
+
+
+def descendants(nodes: Mapping[str, Node], stage: str) -> list[str]:
+    """The stages whose tables come from a stage's table, in the order of the graph."""
+    return [name for name in nodes if stage in ancestors(nodes, name)]
+
+
 def stage_lots(lots: Mapping[str, int]) -> dict[str, int]:
-    """How many lots each stage needs, in the order in which they run; prompts serve both branches."""
+    """How many lots each stage needs, in the order in which the stages run. Both branches share the stage prompts."""
     needed: dict[str, int] = {}
     for branch, stages in BRANCHES.items():
         for stage in stages:
@@ -105,12 +99,8 @@ def stage_lots(lots: Mapping[str, int]) -> dict[str, int]:
     return needed
 
 
-def _model_identity(model: ModelConfig) -> str:
-    return canonical({"settings": model.identity(), "code": code_digest(model.module) if model.module else ""})
-
-
 def canonical(value: Any) -> str:
-    """JSON that is the same for equal values. Raises TypeError on a value without a stable identity."""
+    """JSON text that is equal for equal values. Raises TypeError on a value without a stable identity."""
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as e:

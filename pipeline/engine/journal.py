@@ -1,20 +1,20 @@
-"""What a remote model has answered for a lot, so that a lot begun again (killed, retried) asks only for the rest.
+"""Keeps a remote model's answers for a lot, so that a lot that is begun again (killed, retried) asks only the rest.
 
-It lies beside the lot's table and goes with it: what was paid for is kept.
+The file lies beside the lot's table and is deleted only with it, so that answers that were paid for are kept.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Collection, Iterator, MutableMapping
 from pathlib import Path
 
-from underpaint.pipeline.engine.store import atomic_write
+from underpaint.pipeline.atomic import atomic_write
 
 
 class Journal(MutableMapping[str, str]):
-    """Answers by request, in a file of JSON lines that grows by one with every answer."""
+    """Answers by the digest of their request, in a file of JSON lines that grows by one with every answer."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,7 +32,7 @@ class Journal(MutableMapping[str, str]):
                 f.write(json.dumps([request, answer]) + "\n")
 
     def __delitem__(self, request: str) -> None:
-        self.forget(lambda r: r == request)
+        self.forget({request})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._answers)
@@ -40,10 +40,10 @@ class Journal(MutableMapping[str, str]):
     def __len__(self) -> int:
         return len(self._answers)
 
-    def forget(self, which: Callable[[str], bool]) -> int:
-        """Drop the answers to these requests; gives how many."""
+    def forget(self, requests: Collection[str]) -> int:
+        """Drop the answers to the requests for which `which` is true. Returns how many there were."""
         with self._lock:
-            kept = {r: a for r, a in self._answers.items() if not which(r)}
+            kept = {r: a for r, a in self._answers.items() if r not in requests}
             dropped = len(self._answers) - len(kept)
             if dropped:
                 self._answers = kept
@@ -52,7 +52,7 @@ class Journal(MutableMapping[str, str]):
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """A last line that a killed process left in half is skipped; so the next one begins anew."""
+    """(request, answer) of every line. A half-written last line, left by a killed process, is cut off."""
     text = path.read_text(encoding="utf-8")
     if text and not text.endswith("\n"):
         atomic_write(path, text[: text.rfind("\n") + 1].encode())

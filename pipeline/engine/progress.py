@@ -1,4 +1,4 @@
-"""What a person sees while a build runs: a bar a stage with rate and time left; plain lines where no one watches."""
+"""Shows the progress of a build: a bar per stage on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Advance(Protocol):
+    """Counts `count` more lots as done."""
+
     def __call__(self, count: int = 1) -> None: ...
 
 
 @contextmanager
 def stage_bar(console: Console, stage: str, total: int, reused: int, what: str = "lots") -> Iterator[Advance]:
-    """A bar for `total` lots still to do; afterwards one line that stays, with the time it took."""
+    """Show a bar for `total` lots that are still to do; at the end print one line with the time they took."""
     start, done = time.monotonic(), 0
     columns: tuple[Any, ...] = (
         TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn(what),

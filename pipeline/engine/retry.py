@@ -1,25 +1,21 @@
-"""Ask again for rows that failed: their lots, and what was made from those, count as not done; a build does the rest.
+"""Retries failed rows: marks their lots, and the lots made from them, as not done; the next build makes them again.
 
-What a remote model answered in such a lot is in its journal, so that only the failed rows are asked. A model that runs
-here makes the whole lot anew, with the same bytes but for what had failed, and for what follows from it: a prompt that
-comes back takes its part of the lot's picture counts and detours, so later plans of the lot may be others.
+The answers of a remote model are in the lot's journal, so only failed rows are asked again. A model that runs here
+makes the whole lot again. Only failed rows, and what follows from them, can then change: a prompt that succeeds now
+takes its share of the lot's picture counts and detours, so plans of later prompts of the lot may change.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from underpaint.pipeline.engine.graph import Node
+from underpaint.pipeline.engine.graph import Node, descendants
 from underpaint.pipeline.engine.journal import Journal
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.errors import UserError
 from underpaint.stages.common.suggest import did_you_mean
-
-UNANSWERED = ("EndpointError",)  # such a row has no answer in the journal
 
 
 @dataclass(frozen=True)
@@ -32,9 +28,9 @@ class FailedLot:
 
 
 def failed_lots(run: Run, stage: str = "", error: str = "") -> list[FailedLot]:
-    """Lots of a stage (of all, if "") with rows that failed with an error class (with any, if "").
+    """Lots with failed rows, of one stage (or of all, if "") and with one class of error (or any, if "").
 
-    Raises UserError for a stage or an error that there is not.
+    Raises UserError for an unknown stage, or an error with which no row failed.
     """
     if stage and stage not in run.nodes:
         raise UserError(f"--stage {stage}: there is no such stage; {did_you_mean(stage, run.nodes)}")
@@ -53,28 +49,9 @@ def failed_lots(run: Run, stage: str = "", error: str = "") -> list[FailedLot]:
 
 
 def undo(run: Run, lots: Sequence[FailedLot]) -> None:
-    """Let these lots count as not done, with what was made from them; the last made goes first, should it be killed."""
+    """Mark these lots, and the lots made from them, as not done; downstream stages first, in case it is interrupted."""
     for failed in lots:
-        journal = Journal(run.store.journal(failed.node, failed.lot))
-        journal.forget(partial(_is_at_fault, failed.failures, journal))
-        for name in reversed([failed.node.name, *_descendants(run, failed.node.name)]):
+        at_fault = {digest for failure in failed.failures for digest in failure["requests"]}
+        Journal(run.store.journal(failed.node, failed.lot)).forget(at_fault)
+        for name in reversed([failed.node.name, *descendants(run.nodes, failed.node.name)]):
             run.store.undo(run.nodes[name], failed.lot)
-
-
-def _is_at_fault(failures: Sequence[Mapping[str, Any]], journal: Mapping[str, str], request: str) -> bool:
-    """Whether a request's answer is one that failed a row; other rows may have asked in the same words.
-
-    A failure keeps all answers of its row, a line each; that of a picture keeps none, so there the words decide.
-    """
-    mine = [f for f in failures if f["request"] == json.loads(request)["text"]]
-    answer = f"\n{journal[request]}\n"
-    return any(answer in f"\n{f['response']}\n" or not (f["response"] or f["error"] in UNANSWERED) for f in mine)
-
-
-def _descendants(run: Run, stage: str) -> list[str]:
-    """The stages that read its tables, and those that read theirs, in the order of the graph."""
-    found = {stage}
-    for name, node in run.nodes.items():
-        if found & set(node.stage.inputs):
-            found.add(name)
-    return [name for name in run.nodes if name in found - {stage}]

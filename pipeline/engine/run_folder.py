@@ -1,4 +1,4 @@
-"""A run's folder: what belongs to it, and what a newly opened run must agree with."""
+"""A run's folder: opens, finds and claims it, and checks that the disk has room."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from underpaint.pipeline.engine.candidate_tables import LAST, Candidates
-from underpaint.pipeline.engine.graph import Node, build_graph
-from underpaint.pipeline.engine.store import Store, atomic_write
+from underpaint.pipeline.atomic import atomic_write
+from underpaint.pipeline.engine.candidate_tables import Candidates
+from underpaint.pipeline.engine.graph import LAST, Node, build_graph
+from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
 
-# Bytes a picture takes in the store and in the shards together, for each pixel: lossless WebP, measured generously.
+# Bytes per pixel that a picture takes in store and shards together, as lossless WebP; a generous measurement.
 BYTES_A_PIXEL = 3.0
 SPARE = 200 * 2**20
 
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe opened on a folder. `file` is where it was read."""
+    """A recipe opened on a folder. `file` is the path of the recipe."""
 
     recipe: Recipe
     root: Path
@@ -34,35 +35,44 @@ class Run:
 
     @property
     def store(self) -> Store:
+        """The store in the folder."""
         return Store(self.root)
 
     @property
     def corpus(self) -> Path:
+        """The folder of the published corpus."""
         return self.root / "corpus"
 
+    def gpus(self, node: Node) -> float:
+        """How many GPUs a worker of the stage needs: none where no model of it computes here, or may use one."""
+        settings, models = self.recipe.run, self.recipe.models
+        here = {role for role, name in self.recipe.cast(node.stage.roles).items() if not models[name].remote}
+        return settings.gpus if here & set(settings.gpu_roles) else 0
+
     def candidates(self) -> Candidates:
+        """A reader of the run's candidates."""
         return Candidates(self.nodes, self.store)
 
     def lots_done(self) -> dict[str, int]:
-        """By branch: how many of the last build's lots, from the first on, have candidates under this recipe."""
+        """By branch: how many of the last build's lots have candidates under this recipe, up to the first gap."""
         asked = self.state().get("lots", {})
         done = {branch: self.store.done(self.nodes[stage]) for branch, stage in LAST.items()}
         return {branch: leading(done[branch], asked.get(branch, 0)) for branch in LAST}
 
     def state(self) -> dict[str, Any]:
-        """What the last build has come to: lots by branch and rounds, and all `builds`; empty before the first."""
+        """The content of build.json: lots by branch and rounds of the last build, and all `builds`; {} before any."""
         file = self.root / "build.json"
         found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
         return found
 
     def builds(self) -> list[dict[str, Any]]:
-        """The builds that came to their end, the oldest first: workers, lots made and reused, seconds, by stage too."""
+        """The finished builds, oldest first: workers, lots made and reused, seconds in all and by stage."""
         found: list[dict[str, Any]] = self.state().get("builds", [])
         return found
 
 
 def leading(done: Sequence[int], most: int) -> int:
-    """How many of the lots 0, 1, … `most` - 1 are done without a gap."""
+    """How many of the lots 0, 1, … `most` - 1 are done before the first one that is not."""
     there = set(done)
     return next((i for i in range(most) if i not in there), most)
 
@@ -70,7 +80,7 @@ def leading(done: Sequence[int], most: int) -> int:
 def open_run(recipe_path: Path, out: Path | None, changes: Sequence[tuple[str, str]] = ()) -> Run:
     """Load the recipe and open its folder, ``runs/<name>`` unless told otherwise.
 
-    `changes` are fields set otherwise than in the file, e.g. ("select.min_margin", "0.05").
+    `changes` are fields to set differently from the file, e.g. ("select.min_margin", "0.05").
     Raises UserError where the recipe is wrong, or the folder holds the run of another recipe.
     """
     recipe = load_recipe(recipe_path, changes)
@@ -88,9 +98,9 @@ def open_run(recipe_path: Path, out: Path | None, changes: Sequence[tuple[str, s
 
 
 def find_run(place: Path) -> Run:
-    """The run of a recipe, in ``runs/<name>``, or that of a run's folder, under the recipe as its file is now.
+    """The run of a recipe file (in ``runs/<name>``), or of a run's folder (with its recipe file as it is now).
 
-    Raises UserError.
+    Raises UserError where there is none.
     """
     mark = place / "run.json"
     if not place.is_dir():
@@ -109,10 +119,10 @@ def find_run(place: Path) -> Run:
 
 @contextlib.contextmanager
 def claim(run: Run, building: bool = True) -> Iterator[None]:
-    """The folder is the recipe's (`mark_run`), and no other process changes what is in it meanwhile.
+    """Claim the folder for the recipe (`mark_run`), and lock it against other processes while the block runs.
 
-    Raises UserError where one does, and where one that is `building` has no room. A process that was killed holds
-    nothing.
+    Raises UserError where another process holds the lock, or, for one that is `building`, where the disk has no room.
+    The lock ends with its process, even one that is killed.
     """
     mark_run(run)
     if building:
@@ -135,7 +145,7 @@ def mark_run(run: Run) -> None:
 
 
 def check_room(run: Run) -> None:
-    """Raises UserError where the disk has no room for what the build has yet to write."""
+    """Raises UserError where the disk has no room for what the build still has to write."""
     wanted = bytes_wanted(run.recipe) - bytes_held(run)
     free = shutil.disk_usage(run.root).free
     if free < wanted:
@@ -146,12 +156,12 @@ def check_room(run: Run) -> None:
 
 
 def bytes_held(run: Run) -> int:
-    """What the folder holds of this recipe already; what former recipes left in it makes nothing smaller."""
+    """How many bytes the folder already holds of this recipe; leftovers of former recipes are not counted."""
     folders = [run.corpus, *(run.root / "lots" / node.folder for node in run.nodes.values())]
     return sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
 
 
 def bytes_wanted(recipe: Recipe) -> int:
-    """A generous estimate of what a build writes: four pictures a sample, twice (candidates are discarded too)."""
+    """A generous estimate of the bytes that a build writes: four pictures per sample, doubled for lost candidates."""
     side = getattr(recipe.model_for("painter"), "size", 64)
     return int(sum(recipe.quotas.numbers().values()) * 4 * 2 * side * side * BYTES_A_PIXEL) + SPARE

@@ -1,8 +1,8 @@
-"""Ray, all of it: one stage at a time over its pending lots, through a pool of actors that load their models once.
+"""Runs stages on Ray, one at a time, through a pool of actors that load their models once. No other file uses Ray.
 
-The driver owns retries; only READY actors are fed, and ready means that its models are loaded; a lot is always
-pending, in flight or accounted for. Lots travel as numbers, pictures never enter the object store. (The loop measured
-best of three designs.)
+The driver owns retries. Only ready actors get lots, and an actor is ready when its models are loaded. A lot is always
+pending, in flight or accounted for. Lots are passed as numbers; pictures never enter the object store. (This loop was
+the fastest of three designs.)
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -36,16 +35,16 @@ MACHINE_TROUBLE = (
     RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError, RaySystemError,
 )  # fmt: skip
 IN_FLIGHT = 2  # lots handed to an actor at a time, so that it never waits for the driver
-ATTEMPTS = 2  # of a lot whose stage raises
-REQUEUES = 20  # of a lot whose machine fails
-START_FAILURES = 3  # of actors in a row: the models do not load
-UNAVAILABLE = 3  # actors in a row whose model gives no answers at all, no lot done between them
-POLL = 5.0  # seconds without news, after which the nodes are looked at
-NOTICE = 60.0  # seconds without any worker, after which a person is told
+ATTEMPTS = 2  # how often a lot is tried whose stage raises
+REQUEUES = 20  # how often a lot is tried again whose machine failed
+START_FAILURES = 3  # after so many failed starts in a row the build ends: the models do not load
+UNAVAILABLE = 3  # after so many actors in a row whose model answers nothing, with no lot done, the build ends
+POLL = 5.0  # after so many seconds without news the nodes are checked
+NOTICE = 60.0  # after so many seconds without any worker a person is told
 
 
 class StartError(BuildError):
-    """No actor is of use: the models do not load or give no answers, or there is no node left to run on."""
+    """No actor can work: the models do not load or give no answers, or there is no node left to run on."""
 
 
 Say = Callable[[str], None]
@@ -53,7 +52,7 @@ Say = Callable[[str], None]
 
 @contextlib.contextmanager
 def pool(workers: int, cpus: float, say: Say = print) -> Iterator[Pool]:
-    """A pool on a Ray of our own on this machine, or on the cluster that RAY_ADDRESS names.
+    """A pool of actors, on the cluster that RAY_ADDRESS names, else on a local Ray that is started for it.
 
     Raises UserError where that cluster does not answer.
     """
@@ -83,7 +82,7 @@ def pool(workers: int, cpus: float, say: Say = print) -> Iterator[Pool]:
 
 @dataclass
 class Report:
-    """What became of the jobs: results, the error of every job given up, and how many were redone after a crash."""
+    """What became of the jobs: results, the errors of jobs given up, and how many were redone after a crash."""
 
     results: dict[int, Any] = field(default_factory=dict)
     errors: dict[int, Exception] = field(default_factory=dict)
@@ -95,33 +94,34 @@ Factory = Callable[..., Callable[[int], Any]]
 
 @ray.remote
 class Worker:
-    """Keeps what a factory made (models loaded once) and calls it with one job after another."""
+    """The actor: calls a factory once, which loads the models, and then what it returned for one job after another."""
 
     def __init__(self) -> None:
         self.work: Callable[[int], Any] | None = None
 
     def prepare(self, factory: Factory, arguments: tuple[Any, ...]) -> None:
-        """Turn to a stage; the former stage's models are dropped before the new ones load."""
+        """Switch to a stage. The former stage's models are dropped before the new ones load."""
         self.work = None
         gc.collect()
         self.work = factory(*arguments)
 
     def run(self, job: int) -> Any:
+        """Do one job."""
         assert self.work is not None
         return self.work(job)
 
 
 class Pool:
-    """Actors that live as long as the build, so that a stage costs no process start; see `run`.
+    """Actors that live as long as the build, so that a new stage starts no process; see `run`.
 
-    An actor is idle (alive, no stage's), starting (a stage's models are loading) or ready (counted in `load`).
-    `elastic`: nodes may yet come, so that nothing but waiting helps where none is there.
+    An actor is idle (it has no stage), starting (a stage's models are loading) or ready (a key of `load`). In an
+    `elastic` pool nodes may still join, so that it waits where none is there.
     """
 
     def __init__(self, workers: int, cpus: float, say: Say = print, elastic: bool = False) -> None:
         self.workers, self.cpus, self.gpus, self.say, self.elastic = workers, cpus, 0.0, say, elastic
         self.idle: list[Any] = []
-        self.starting: dict[Any, Any] = {}  # by the reference that tells when it is ready
+        self.starting: dict[Any, Any] = {}  # by the reference to the result of `prepare`
         self.load: dict[Any, int] = {}  # jobs in flight, by actor
         self.last_news = time.monotonic()
 
@@ -131,50 +131,46 @@ class Pool:
     ) -> Report:  # fmt: skip
         """Call ``factory(*arguments)(job)`` for every job, in any order.
 
-        Raises StartError where no actor is of use, UserError where this machine has no such GPUs.
+        Raises StartError where no actor can work, UserError where this machine has too few GPUs.
         """
         self._turn(gpus)
         pending, flying, report = deque(jobs), dict[Any, tuple[Any, int]](), Report()
-        raised, crashed = Counter[int](), Counter[int]()
-        failed_starts, unavailable = Counter[bool](), 0
+        failures, failed_starts, unavailable = Counter[tuple[int, bool]](), Counter[bool](), 0
         while flying or pending:
             self._prepare(factory, arguments, len(flying) + len(pending))
             self._feed(pending, flying)
             for ref in self._news([*flying, *self.starting]):
                 if ref in self.starting:
-                    self._count_start(self._started(ref), failed_starts)
+                    self._started(ref, failed_starts)
                     continue
                 actor, job = flying.pop(ref)
                 if actor in self.load:
                     self.load[actor] -= 1
-                try:
-                    report.results[job] = ray.get(ref)
-                    unavailable = 0
+                result, error = _got(ref)
+                if error is None:
+                    report.results[job], unavailable = result, 0
                     if on_done:
-                        on_done(job, report.results[job])
-                except RayTaskError as e:  # the stage's own exception: bounded attempts
-                    error = _cause(e)
-                    if isinstance(error, ModelUnavailable) and self._dismiss(actor):
-                        unavailable += 1
-                        if unavailable >= UNAVAILABLE:
-                            raise StartError(f"no worker's model answers: {error}") from error
-                    raised[job] += 1
-                    if raised[job] >= ATTEMPTS:
-                        report.errors[job] = error
-                    else:
-                        pending.append(job)
-                except MACHINE_TROUBLE as e:  # requeued at the front; the actor is forgotten
-                    crashed[job] += 1
-                    report.redone += 1
+                        on_done(job, result)
+                    continue
+                machine = isinstance(error, MACHINE_TROUBLE)
+                if machine:
                     self.load.pop(actor, None)
-                    if crashed[job] > REQUEUES:
-                        report.errors[job] = e
-                    else:
-                        pending.appendleft(job)
+                    report.redone += 1
+                elif isinstance(error, ModelUnavailable) and self._dismiss(actor):
+                    unavailable += 1
+                    if unavailable >= UNAVAILABLE:
+                        raise StartError(f"no worker's model answers: {error}") from error
+                failures[job, machine] += 1
+                if failures[job, machine] >= (REQUEUES + 1 if machine else ATTEMPTS):
+                    report.errors[job] = error
+                elif machine:
+                    pending.appendleft(job)
+                else:
+                    pending.append(job)
         return report
 
     def _turn(self, gpus: float) -> None:
-        """Nobody is ready for a new stage; one with other needs gets actors of its own."""
+        """Prepare for a new stage: all actors become idle, or are ended if the stage needs another number of GPUs."""
         self.idle += [*self.load, *self.starting.values()]
         self.load, self.starting = {}, {}
         if gpus != self.gpus:
@@ -190,34 +186,26 @@ class Pool:
             actor = self.idle.pop() if self.idle else self._start()
             self.starting[actor.prepare.remote(factory, arguments)] = actor
 
-    def _started(self, ref: Any) -> Exception | None:
-        """Why the actor did not become ready; None where it did."""
-        actor = self.starting.pop(ref)
-        try:
-            ray.get(ref)
-            self.load[actor] = 0
-            return None
-        except RayTaskError as e:
-            ray.kill(actor)
-            return _cause(e)
-        except MACHINE_TROUBLE as e:
-            return e
-
-    def _count_start(self, error: Exception | None, failed: Counter[bool]) -> None:
+    def _started(self, ref: Any, failed: Counter[bool]) -> None:
         """Raises StartError after too many failures in a row; `failed` counts them by whether the machine was at fault.
 
-        Where nodes come and go, actors that die with theirs say nothing about the models, so many more may.
+        In an elastic pool, actors that die with their node say nothing about the models, so far more are allowed.
         """
+        actor = self.starting.pop(ref)
+        _, error = _got(ref)
         if error is None:
+            self.load[actor] = 0
             failed.clear()
             return
         machine = isinstance(error, MACHINE_TROUBLE)
+        if not machine:
+            ray.kill(actor)
         failed[machine] += 1
         if failed[machine] >= (REQUEUES * self.workers if machine and self.elastic else START_FAILURES):
             raise StartError(f"no worker could start: {type(error).__name__}: {error}") from error
 
     def _dismiss(self, actor: Any) -> bool:
-        """End an actor whose model gives no answers; whether it was not ended yet. Its other lots are redone."""
+        """End an actor whose model gives no answers; False where it was ended before. Its other lots are redone."""
         if self.load.pop(actor, None) is None:
             return False
         ray.kill(actor)
@@ -226,7 +214,7 @@ class Pool:
     def _feed(self, pending: deque[int], flying: dict[Any, tuple[Any, int]]) -> None:
         while pending and self.load:
             actor = min(self.load, key=lambda a: self.load[a])
-            # Those that are about to be ready find a job each.
+            # Leave one job for each actor that is still starting.
             if self.load[actor] >= IN_FLIGHT or (self.load[actor] and len(pending) <= len(self.starting)):
                 return
             job = pending.popleft()
@@ -234,13 +222,13 @@ class Pool:
             self.load[actor] += 1
 
     def _news(self, refs: list[Any]) -> list[Any]:
-        """What has finished, waited for a while. Raises StartError where no node is left on which anything could."""
+        """The references that have finished, after a short wait. Raises StartError where no node is left to run on."""
         ready, _ = ray.wait(refs, num_returns=1, timeout=POLL)
         now = time.monotonic()
         if ready or self.load:
             self.last_news = now
         elif not self.elastic and not any(node["Alive"] for node in ray.nodes()):
-            # Ray goes on waiting for a node that will never come.
+            # Without this error Ray would wait for ever for a node.
             raise StartError("Ray's own processes on this machine died; what is done is kept, build again")
         elif now - self.last_news > NOTICE:
             self.last_news = now
@@ -248,23 +236,26 @@ class Pool:
         return list(ready)
 
     def _start(self) -> Any:
-        threads = {"OMP_NUM_THREADS": str(max(1, int(self.cpus))), "TOKENIZERS_PARALLELISM": "false"}
+        variables = {"OMP_NUM_THREADS": str(max(1, int(self.cpus))), "TOKENIZERS_PARALLELISM": "false"}
+        if own := os.environ.get("PYTHONPATH"):  # a recipe's own python models; behind what the worker's node has
+            variables["PYTHONPATH"] = os.pathsep.join(["${PYTHONPATH}", own])
         return Worker.options(  # type: ignore[attr-defined]
             num_cpus=self.cpus, num_gpus=self.gpus, max_restarts=0, max_task_retries=0,
-            runtime_env={"env_vars": {**threads, "PYTHONPATH": _python_path()}},
+            runtime_env={"env_vars": variables},
         ).remote()  # fmt: skip
 
     def close(self) -> None:
-        """End the actors."""
+        """End all actors."""
         for actor in [*self.idle, *self.load, *self.starting.values()]:
             ray.kill(actor)
         self.idle, self.load, self.starting = [], {}, {}
 
 
-def _cause(error: RayTaskError) -> Exception:
-    return error.cause if isinstance(error.cause, Exception) else error
-
-
-def _python_path() -> str:
-    """Workers see the modules the driver sees, a recipe's own python models included."""
-    return os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(Path.cwd())]))
+def _got(ref: Any) -> tuple[Any, Exception | None]:
+    """What a call gave, or why it gave nothing: the exception of the stage itself, or one of MACHINE_TROUBLE."""
+    try:
+        return ray.get(ref), None
+    except RayTaskError as e:
+        return None, e.cause if isinstance(e.cause, Exception) else e
+    except MACHINE_TROUBLE as e:
+        return None, e

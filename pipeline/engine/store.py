@@ -1,15 +1,13 @@
-"""The store: each (stage fingerprint, lot) once. The only place that decides whether something is done.
+"""The store keeps each (stage fingerprint, lot) once, and alone decides whether something is done.
 
-``lots/<stage>-<fingerprint>/lot-00000012.parquet`` and, written last, its manifest ``lot-00000012.json``. A
-manifest that exists means done; nothing else does. Failed rows lie beside, under ``quarantine/``.
+A lot's table is ``lots/<stage>-<fingerprint>/lot-00000012.parquet``; its manifest ``lot-00000012.json`` is written
+last. A lot is done if and only if its manifest exists. Failed rows are kept under ``quarantine/``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from underpaint.pipeline.atomic import atomic_write, link
 from underpaint.pipeline.engine.graph import Node
 from underpaint.stages.common.stage import Outcome
 
-PICTURES_A_GROUP = 16  # so that a sample's pictures can be read without its lot's
+PICTURES_A_GROUP = 16  # rows per group, so that one sample's pictures can be read without those of the whole lot
 
 
 class StoreError(Exception):
@@ -30,12 +29,13 @@ class StoreError(Exception):
 
 
 class Store:
-    """A run's folder. Safe for many writers: equal bytes under equal names, each put there by one rename."""
+    """The store in a run's folder. Many may write at once: equal names get equal bytes, each file by one rename."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def is_done(self, node: Node, lot: int) -> bool:
+        """Whether the lot's manifest exists."""
         return self._manifest(node, lot).exists()
 
     def done(self, node: Node) -> list[int]:
@@ -46,44 +46,56 @@ class Store:
     def put(
         self, node: Node, lot: int, outcome: Outcome, categories: Mapping[str, int] | None = None
     ) -> dict[str, Any]:
-        """Write a lot's table, its quarantine and, last, its manifest; gives the manifest.
+        """Write a lot's table, its quarantine and, last, its manifest. Returns the manifest.
 
-        `categories` says how many of the units kept belong to which category of prompts.
+        `categories` says how many of the kept units belong to each category of prompts.
         """
-        sink = pa.BufferOutputStream()
-        pq.write_table(outcome.table, sink, compression="zstd", row_group_size=_rows_a_group(outcome.table))
-        data = sink.getvalue().to_pybytes()
+        data = table_bytes(outcome.table)
         failures = [asdict(f) for f in outcome.ledger.failures]
         quarantine = self._quarantine(node, lot)
         if failures:
             atomic_write(quarantine, "".join(json.dumps(f) + "\n" for f in failures).encode())
         else:
-            quarantine.unlink(missing_ok=True)  # of the time before `undo`
+            quarantine.unlink(missing_ok=True)  # left from before an `undo`
         atomic_write(self._table(node, lot), data)
         manifest = {
             "stage": node.name,
-            "fingerprint": node.fingerprint,
             "lot": lot,
             "rows": outcome.table.num_rows,
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "sha256": self.digest_of(data),
             "ledger": outcome.ledger.summary(),
             "categories": dict(categories or {}),
-            "parts": dict(node.parts),
-            "upstream": dict(node.upstream),
+            **_identity(node),
         }
         atomic_write(self._manifest(node, lot), json.dumps(manifest, indent=1, sort_keys=True).encode())
         return manifest
 
+    def adopt(self, node: Node, former: Node, lot: int, compared: Sequence[int]) -> None:
+        """Take over a lot that another fingerprint of the stage made; its manifest says so, and which were compared."""
+        names = (self._quarantine, self._table, self.journal)
+        for old, new in [(name(former, lot), name(node, lot)) for name in names]:
+            if old.exists() and not new.exists():
+                new.parent.mkdir(parents=True, exist_ok=True)
+                link(old, new)
+        adopted = {"from": former.fingerprint, "compared": list(compared)}
+        manifest = {**self.manifest(former, lot), **_identity(node), "adopted": adopted}
+        atomic_write(self._manifest(node, lot), json.dumps(manifest, indent=1, sort_keys=True).encode())
+
+    @staticmethod
+    def digest_of(data: bytes) -> str:
+        """SHA-256 of a table's file, as manifests have it."""
+        return hashlib.sha256(data).hexdigest()
+
     def undo(self, node: Node, lot: int) -> None:
-        """From now on the lot is not done; its table stays until it is made again."""
+        """Mark the lot as not done. Its table stays until it is made again."""
         self._manifest(node, lot).unlink(missing_ok=True)
 
     def table_file(self, node: Node, lot: int) -> Path:
-        """Where a lot's table lies, for people; read it with `table`."""
+        """The path of a lot's table, to show to people; to read it, use `table`."""
         return self._table(node, lot)
 
     def manifest(self, node: Node, lot: int) -> dict[str, Any]:
-        """Raises FileNotFoundError where the lot is not done."""
+        """The manifest of a lot. Raises FileNotFoundError where the lot is not done."""
         found: dict[str, Any] = json.loads(self._manifest(node, lot).read_text())
         return found
 
@@ -101,7 +113,7 @@ class Store:
         return found.filter(pc.is_in(found["sample"], pa.array(samples, pa.int64())))
 
     def check(self, node: Node, lot: int) -> None:
-        """Raises StoreError where a table's bytes are not those its manifest was written for."""
+        """Raises StoreError where a table's bytes are not those whose digest is in its manifest."""
         with self._table(node, lot).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != self.manifest(node, lot)["sha256"]:
@@ -113,25 +125,22 @@ class Store:
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def newest(self, node: Node) -> Node | None:
-        """The node itself where any of its lots is done, else as it was last made; None where it never was."""
+        """The node itself if any of its lots is done, else the stage as it was last made; None if it never was."""
         if self.done(node):
             return node
-        return next((Node(node.stage, m["fingerprint"], m["parts"], m["upstream"]) for m in self._others(node)), None)
+        return next(self.others(node), None)
 
-    def other_fingerprints(self, node: Node) -> Iterator[Mapping[str, str]]:
-        """The parts of every other fingerprint of the same stage in this store, newest first."""
-        return (manifest["parts"] for manifest in self._others(node))
-
-    def _others(self, node: Node) -> Iterator[dict[str, Any]]:
-        """A manifest of every other fingerprint."""
+    def others(self, node: Node) -> Iterator[Node]:
+        """The stage under every other fingerprint that this store has lots of, newest first."""
         folders = [p for p in (self.root / "lots").glob(f"{node.name}-*") if p.name != node.folder]
         for folder in sorted(folders, key=lambda p: p.stat().st_mtime, reverse=True):
             manifest = next(iter(sorted(folder.glob("lot-*.json"))), None)
             if manifest and folder.name.removeprefix(node.name + "-").isalnum():
-                yield json.loads(manifest.read_text())
+                m = json.loads(manifest.read_text())
+                yield Node(node.stage, m["fingerprint"], m["parts"], m["upstream"], m.get("modules", {}))
 
     def journal(self, node: Node, lot: int) -> Path:
-        """Where the answers of remote models are kept while the lot is under way (pipeline/engine/journal.py)."""
+        """The file that keeps the answers of remote models for the lot (pipeline/engine/journal.py)."""
         return self.root / "lots" / node.folder / f"lot-{lot:08d}.answers.jsonl"
 
     def _table(self, node: Node, lot: int) -> Path:
@@ -144,27 +153,27 @@ class Store:
         return self.root / "quarantine" / node.folder / f"lot-{lot:08d}.jsonl"
 
 
+def _identity(node: Node) -> dict[str, Any]:
+    modules = {part: dict(found) for part, found in node.modules.items()}
+    known = {"parts": dict(node.parts), "upstream": dict(node.upstream), "modules": modules}
+    return {"fingerprint": node.fingerprint, **known}
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    """A table as the Parquet file that the store keeps."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=_rows_a_group(table))
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
 def _rows_a_group(table: pa.Table) -> int:
-    """Tables without pictures are small: one group is read fastest."""
+    """Rows per group: few with pictures; tables without pictures are small and read fastest as one group."""
     pictures = any(pa.types.is_binary(field.type) for field in table.schema)
     return PICTURES_A_GROUP if pictures else max(1, table.num_rows)
 
 
 def _may_hold(group: pq.RowGroupMetaData, samples: Sequence[int]) -> bool:
-    """By the statistics of the first column, which is `sample` in every table."""
+    """Whether a row group may hold one of these samples, by the statistics of its first column, always `sample`."""
     known = group.column(0).statistics
     return known is None or not known.has_min_max or any(known.min <= s <= known.max for s in samples)
-
-
-def atomic_write(path: Path, data: bytes) -> None:
-    """The file appears whole or not at all: a temporary name beside it, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with part.open("wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

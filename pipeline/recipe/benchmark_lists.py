@@ -1,7 +1,8 @@
-"""Prompts that a benchmark asks for must not be in the corpus: its prompt lists, read and compared.
+"""Reads the prompt lists of benchmarks and finds prompts that are in them, which must not be in the corpus.
 
-A line that the grammar reads is compared as a scene, whatever its words; any other by its words: `words` of them in
-a row in both, or the whole line where it is shorter (the n-gram rule of the GPT-3 paper, appendix C).
+A line that the grammar can read is compared as a scene, whatever its words. Any other line is compared by its words: a
+prompt hits it if both share `words` words in a row, or the whole line if it is shorter (the n-gram rule of the GPT-3
+paper, appendix C).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class ListError(ValueError):
 
 @dataclass(frozen=True)
 class Line:
-    """A benchmark's prompt: where it stands, and the key of its scene ("" where the grammar cannot read it)."""
+    """A benchmark's prompt: where it is, and the key of its scene ("" where the grammar cannot read it)."""
 
     file: str  # the file's name, without its folder
     number: int
@@ -36,14 +37,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Hit:
-    """A prompt of ours that a benchmark asks for too."""
+    """The benchmark's line that matches a prompt of ours, and how."""
 
     line: Line
     by: str  # "scene" or "words"
 
 
 def read_list(path: Path) -> list[tuple[int, str]]:
-    """The prompts of a file with their line (or their place in a JSON list), from 1.
+    """(line, prompt) of every prompt of a file; lines, or places in a JSON list, count from 1.
 
     ``*.jsonl`` (GenEval's evaluation_metadata.jsonl) and ``*.json`` (WISE) hold objects with a field `prompt` or
     `Prompt`, or bare strings; anything else is text, one prompt a line. Raises ListError.
@@ -92,10 +93,10 @@ def scene_key(prompt: str, vocabulary: Vocabulary) -> str:
 
 
 class Benchmarks:
-    """All lists of a recipe, ready to be asked."""
+    """All benchmark lists of a recipe, ready for look-ups."""
 
     def __init__(self, paths: Sequence[Path], words: int, vocabulary: Vocabulary) -> None:
-        """Raises ListError."""
+        """Read the lists. Raises ListError."""
         self.words = words
         self.lines = [
             Line(path.name, number, prompt, scene_key(prompt, vocabulary))
@@ -116,7 +117,7 @@ class Benchmarks:
         return sum(bool(line.scene) for line in self.lines)
 
     def find(self, scene: str, *prompts: str) -> Hit | None:
-        """Which line, if any, asks for this scene or has words of these prompts."""
+        """The line that asks for this scene (a key) or shares words with one of these prompts; None if none does."""
         if line := self._scenes.get(scene):
             return Hit(line, "scene")
         for length in sorted(self._lengths):
@@ -127,7 +128,7 @@ class Benchmarks:
 
 
 def _grams(text: str, length: int, whole: bool = True) -> Iterator[tuple[str, ...]]:
-    """Every `length` words in a row, in lower case without punctuation; a shorter text as it is, if `whole`."""
+    """Every `length` words in a row, in lower case without punctuation; of a shorter text all words, if `whole`."""
     words = re.findall(r"[\w']+", text.lower())
     if len(words) < length:
         if whole and words:
@@ -138,5 +139,5 @@ def _grams(text: str, length: int, whole: bool = True) -> Iterator[tuple[str, ..
 
 
 def list_digest(path: Path) -> str:
-    """SHA-256 of a list: what it holds counts, not where it lies."""
+    """SHA-256 of a list's content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

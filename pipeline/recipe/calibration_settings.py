@@ -1,4 +1,4 @@
-"""The recipe's `calibration`: how many cases of known truth the judge is asked about, and the least it must reach."""
+"""The recipe's field `calibration`: the number of cases of known truth, and the floor that the judge must reach."""
 
 from __future__ import annotations
 
@@ -10,39 +10,51 @@ from pydantic import Field, model_validator
 from underpaint.pipeline.recipe.settings import Strict
 from underpaint.schemas.scenes.critique import Side
 
-At = Field(default=None, ge=0, le=1)
-
 
 class SideFloor(Strict):
-    """The least shares on one side; what is not given is not asked for. See `pipeline.selection.judge_gate.FIGURES`."""
+    """The least shares on one side; what is not given is not asked for. Of all figures
+    (`pipeline.selection.judge_gate.FIGURES`) these may have a floor."""
 
-    precision: float | None = At
-    recall: float | None = At
-    incomplete_accepted: float | None = At
-    answered: float | None = At
-    own_verdicts: float | None = At
+    precision: float | None = Field(
+        default=None, ge=0, le=1, description="of the cases called wrong, those that are wrong"
+    )
+    recall: float | None = Field(default=None, ge=0, le=1, description="of the wrong cases, those called wrong")
+    incomplete_accepted: float | None = Field(
+        default=None, ge=0, le=1, description="of the right but unfinished cases, those not called wrong"
+    )
+    answered: float | None = Field(
+        default=None, ge=0, le=1, description="of all cases, those with an answer that counts"
+    )
+    own_verdicts: float | None = Field(
+        default=None, ge=0, le=1,
+        description="of the judge's single answers, those right by themselves, before observations are weighed",
+    )  # fmt: skip
 
 
 class Floor(Strict):
-    text: SideFloor = SideFloor()
-    picture: SideFloor = SideFloor()
+    """The least that the judge must reach, by what it is shown."""
+
+    text: SideFloor = Field(default=SideFloor(), description="the step's texts: what the conflict subset rests on")
+    picture: SideFloor = Field(
+        default=SideFloor(), description="the step's picture: what the multi-turn and alignment subsets rest on"
+    )
 
     def of(self, side: Side) -> Iterator[tuple[str, float]]:
-        """The figures that a side must reach, by name."""
+        """(name, least share) of every figure that has a floor on this side."""
         for name, least in getattr(self, side.value):
             if least is not None:
                 yield name, least
 
 
 class CalibrationSettings(Strict):
-    """`cases` of each side, rounded up to whole lots; 0 is no calibration.
+    """The judge against known truth. A build ships no subset whose judge stays under the floor (docs/judging.md)."""
 
-    A build ships no subset whose judge stays under the `floor`, unless it is told to `ship_anyway`.
-    """
-
-    cases: int = Field(default=0, ge=0, le=1_000_000)
-    floor: Floor = Floor()
-    ship_anyway: bool = False
+    cases: int = Field(
+        default=0, ge=0, le=1_000_000,
+        description="asked about on each side, rounded up to whole lots; 0 is no calibration",
+    )  # fmt: skip
+    floor: Floor = Field(default=Floor(), description="what the judge must reach")
+    ship_anyway: bool = Field(default=False, description="builds the corpus even where the judge stays under the floor")
 
     @model_validator(mode="after")
     def _measured(self) -> CalibrationSettings:
@@ -51,4 +63,5 @@ class CalibrationSettings(Strict):
         return self
 
     def lots(self, size: int) -> int:
+        """How many lots of `size` cases the calibration takes."""
         return math.ceil(self.cases / size)

@@ -1,31 +1,24 @@
-"""How many samples of each kind and category a corpus holds, how many lots that takes, how many shards it fills."""
+"""Computes quotas: samples by kind and category, the lots that they take, and the shards that they fill."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS, kinds_of
+
 Quota = dict[str, int]  # by kind: subset and polarity
 Cell = tuple[str, str]  # a kind and a category; "" is any category
 Cells = dict[Cell, int]
 
-# The paper's corpus: 32,012 + (6,905 + 8,296) + (5,000 + 10,000) samples.
-PAPER: Quota = {
-    "multi_turn": 32_012,
-    "conflict_positive": 6_905,
-    "conflict_negative": 8_296,
-    "alignment_positive": 5_000,
-    "alignment_negative": 10_000,
-}
-# Shards of that corpus for training and, of every subset, for validation: some 250 samples each, in numbers that eight
-# ranks of eight workers share evenly. Loaders floor when they divide: of 60 shards those 64 workers would read none.
-PAPER_SHARDS = {"multi_turn": 128, "conflict": 64, "alignment": 64}
-PAPER_VALIDATION_SHARDS = 8
+PAPER: Quota = {name: kind.paper for name, kind in SAMPLE_KINDS.items()}
+VALIDATION_SHARDS = 8  # of every subset of the paper's corpus
+SHARD_SAMPLES = 250  # about as many as a shard of the paper's corpus has
 GROWTH = 3  # a round makes a branch at most this many times as long: yields of few lots say little
 
 
 def largest_remainder(total: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """`total` in proportion to the shares, exact in sum (ties to the earlier name)."""
+    """Split `total` in proportion to the shares, by largest remainder; parts sum to `total`. Earlier names win ties."""
     whole = sum(shares.values())
     exact = {n: total * share / whole for n, share in shares.items()}
     parts = {n: math.floor(x) for n, x in exact.items()}
@@ -36,16 +29,16 @@ def largest_remainder(total: int, shares: Mapping[str, float]) -> dict[str, int]
 
 
 def proportional(total: int) -> Quota:
-    """`total` samples in the paper's proportions."""
+    """The quota of `total` samples in the paper's proportions."""
     return largest_remainder(total, PAPER)
 
 
 def lots_wanted(quota: Cells, accepted: Cells, recent: Cells, done: int, pilot: int, most: int) -> int:
     """How many lots a branch should have run in all; `done` where its quotas are met.
 
-    `accepted` counts all candidates so far, `recent` those of lots ``done // 2`` and later: duplicates become more
-    frequent, so the latest lots say best what the next ones yield. A first round runs `pilot` lots. A cell that
-    yielded nothing lately doubles what was run. A tenth is added, so that a slightly lower yield costs no round.
+    `accepted` counts all accepted candidates so far, `recent` those of lots ``done // 2`` and later. The estimate uses
+    the latter, since duplicates become more frequent with time. The first round runs `pilot` lots. A cell without any
+    recent yield doubles the lots. A tenth is added, so that a slightly lower yield needs no further round.
     """
     if done == 0:
         return min(pilot, most) if any(quota.values()) else 0
@@ -61,34 +54,34 @@ def lots_wanted(quota: Cells, accepted: Cells, recent: Cells, done: int, pilot: 
 
 
 def shard_numbers(quota: Quota, given: Mapping[str, int]) -> dict[tuple[str, str], int]:
-    """Shards by (subset, split): those `given` for the subset or for "validation", else in proportion to the paper.
+    """The number of shards by (subset, split): as `given` for the subset or "validation", else as in the paper.
 
-    Those in proportion are powers of two, two or more for training, so that two workers have a shard each.
+    The latter are scaled to the quota and rounded to powers of two; for training at least two, for two workers.
     """
     numbers = {}
-    for subset, full in PAPER_SHARDS.items():
-        names = [n for n in PAPER if n.startswith(subset)]
-        share = sum(quota[n] for n in names) / sum(PAPER[n] for n in names)
+    for subset, full in ((s.name, s.shards) for s in SUBSETS.values()):
+        paper = sum(PAPER[n] for n in kinds_of(subset)) or SHARD_SAMPLES * full
+        share = sum(quota[n] for n in kinds_of(subset)) / paper
         numbers[subset, "train"] = given.get(subset) or _power_of_two(full * share, 2, full)
         numbers[subset, "validation"] = given.get("validation") or _power_of_two(
-            PAPER_VALIDATION_SHARDS * share, 1, PAPER_VALIDATION_SHARDS
+            VALIDATION_SHARDS * share, 1, VALIDATION_SHARDS
         )
     return numbers
 
 
 def _power_of_two(wanted: float, least: int, most: int) -> int:
-    """The nearest one within the limits, themselves powers of two."""
+    """The power of two nearest to `wanted`, within limits that are powers of two."""
     return min(most, max(least, 2 ** round(math.log2(wanted)) if wanted > 1 else 1))
 
 
 def of_kinds(cells: Cells, kinds: Iterable[str]) -> Cells:
-    """The cells of some kinds."""
+    """The cells whose kind is among these."""
     names = set(kinds)
     return {cell: n for cell, n in cells.items() if cell[0] in names}
 
 
 def by_kind(cells: Cells) -> Quota:
-    """Summed over categories."""
+    """The numbers of every kind, summed over categories."""
     return {kind: sum(n for (k, _), n in cells.items() if k == kind) for kind in PAPER}
 
 

@@ -1,127 +1,106 @@
-"""A recipe: one strict YAML file that says what a corpus is. Nothing is loaded before all of it is checked."""
+"""A recipe: one strict YAML file that defines a corpus. All of it is checked before any model is loaded."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.installation import ROOT
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, ListError
 from underpaint.pipeline.recipe.calibration_settings import CalibrationSettings
-from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Select, Strict
+from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Select, Strict, SubsetShards
 from underpaint.pipeline.recipe.strict_yaml import load_yaml
 from underpaint.schemas.corpus.picture import Encoding
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.alignment import AlignmentParams
-from underpaint.stages.calibration import CalibrationParams
-from underpaint.stages.candidates import CandidatesParams
-from underpaint.stages.check import CheckParams
-from underpaint.stages.common.stage import Stage
+from underpaint.stages.all_stages import STAGES
+from underpaint.stages.common.recipe_paths import OF_PACKAGE, RecipePath
+from underpaint.stages.common.stage import P, Stage
 from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import BUILT_IN, Template, TemplateError, load_templates
-from underpaint.stages.conflict import ConflictParams
-from underpaint.stages.critique import CritiqueParams
-from underpaint.stages.draft import DraftParams
 from underpaint.stages.judgement.panel import JudgeParams
-from underpaint.stages.models.checkpoint import is_folder
-from underpaint.stages.models.kinds import KINDS, AnyModel
-from underpaint.stages.plan import PlanParams
+from underpaint.stages.models.kinds import KINDS, PLAYED_BY, AnyModel
 from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
 from underpaint.stages.prompting.tasks import unusable
-from underpaint.stages.prompts import PromptParams
-from underpaint.stages.repair import RepairParams
-from underpaint.stages.rollout import RolloutParams
-from underpaint.stages.score import ScoreParams
+from underpaint.stages.prompts import STAGE as PROMPTS
 
 Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "renderer"]
 
 
 class Roles(Strict):
-    """Which model plays which role; each a name from `models`. One model may play several.
+    """Which model plays which role, by its name in `models`. One model may play several roles.
 
-    The sketcher paints the rollouts, the painter where none is named: in the paper the drafts that are judged are the
-    policy's own and the targets are FLUX's. The arbiter is asked where the judge's answers disagree, if there is one.
-    The renderer (a model of the kind `drawn`) shows the scenes on which the judge is calibrated; without one there is
-    no calibration of the picture side.
+    In the paper the drafts that are judged are the policy's own (writer and sketcher) and the targets are FLUX's.
     """
 
-    painter: str
-    writer: str
-    judge: str
-    scorer: str
-    sketcher: str | None = None
-    arbiter: str | None = None
-    renderer: str | None = None
+    painter: str = Field(description="paints the multi-turn trajectories and the corrections")
+    writer: str = Field(description="writes the steps of the rollouts, reads prompts and makes them long")
+    judge: str = Field(description="writes the critiques, and decides which pictures pass")
+    scorer: str = Field(description="embeds pictures and texts, for CLIP scores")
+    sketcher: str | None = Field(default=None, description="paints the rollouts; the painter does where none is named")
+    arbiter: str | None = Field(default=None, description="is asked where the judge's answers disagree")
+    renderer: str | None = Field(
+        default=None,
+        description="shows the scenes on which the judge is calibrated (a model of the kind `drawn`); without one there"
+        " is no calibration of the picture side",
+    )
 
 
-# What a model must be able to be in order to play an optional role.
-PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
+StageParams = create_model(
+    "StageParams",
+    __base__=Strict,
+    __doc__="Every stage's own parameters.",
+    **{name: (stage.params, stage.params()) for name, stage in STAGES.items()},
+)  # type: ignore[call-overload]
 
 
-class StageParams(Strict):
-    """Every stage's own parameters; see the params class in the stage's file."""
+class Shards(SubsetShards):
+    """How many shards each subset is dealt to.
 
-    prompts: PromptParams = PromptParams()
-    plan: PlanParams = PlanParams()
-    draft: DraftParams = DraftParams()
-    check: CheckParams = CheckParams()
-    score_drafts: ScoreParams = ScoreParams()
-    candidates_painted: CandidatesParams = CandidatesParams()
-    rollout: RolloutParams = RolloutParams()
-    critique: CritiqueParams = CritiqueParams()
-    conflict: ConflictParams = ConflictParams()
-    repair: RepairParams = RepairParams()
-    alignment: AlignmentParams = AlignmentParams()
-    score_alignment: ScoreParams = ScoreParams()
-    candidates_sampled: CandidatesParams = CandidatesParams()
-    calibration: CalibrationParams = CalibrationParams()
-
-
-class Shards(Strict):
-    """How many shards each subset is dealt to: train shards by subset, validation shards of every subset.
-
-    Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Those left out follow from the
+    Numbers are fixed, since trainers deal shards, not samples, to ranks and workers. Numbers left out follow from the
     quotas (`pipeline.recipe.quotas.shard_numbers`): 128, 64, 64 and 8 for the full corpus, fewer for smaller ones.
-    `encoding` is of the pictures in the shards; the store keeps them lossless.
     """
 
-    encoding: Encoding = "webp-lossless"
-    multi_turn: int | None = Field(default=None, ge=1, le=100_000)
-    conflict: int | None = Field(default=None, ge=1, le=100_000)
-    alignment: int | None = Field(default=None, ge=1, le=100_000)
-    validation: int | None = Field(default=None, ge=1, le=100_000)
+    encoding: Encoding = Field(
+        default="webp-lossless", description="of the pictures in the shards; the store keeps them lossless"
+    )
 
 
 class RunConfig(Strict):
-    """Speed only; no fingerprint contains any of it. `cpus` and `gpus` are for each worker."""
+    """Speed only; no fingerprint contains any of it."""
 
-    workers: int = Field(default=2, ge=1)
-    cpus: float = Field(default=1, gt=0)
-    gpus: float = Field(default=0, ge=0)
-    gpu_roles: tuple[Role, ...] = get_args(Role)
+    workers: int = Field(default=2, ge=1, description="processes (Ray actors) that run stages at the same time")
+    cpus: float = Field(default=1, gt=0, description="CPUs of each worker")
+    gpus: float = Field(default=0, ge=0, description="GPUs of each worker; 0.5 puts two workers on one")
+    gpu_roles: tuple[Role, ...] = Field(default=get_args(Role), description="only stages with one of these need a GPU")
 
 
 class Recipe(Strict):
     """The whole recipe. Paths are relative to the recipe's file and absolute once loaded."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    seed: int = Field(ge=0, lt=2**63)
-    license: str = Field(default="other", min_length=1)  # of the corpus, for its card: a hub identifier
-    vocabulary: str
-    lot_size: int = Field(default=128, ge=1, le=65536)
-    models: dict[str, AnyModel] = Field(min_length=1)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="of the corpus, and of its folder under runs/")
+    seed: int = Field(ge=0, lt=2**63, description="all random choices follow from it")
+    license: str = Field(
+        default="other", min_length=1, description='of the corpus, for its card: a hub identifier such as "cc-by-4.0"'
+    )
+    vocabulary: RecipePath = Field(description="a YAML file of words, whose order counts (docs/prompts.md)")
+    lot_size: int = Field(default=128, ge=1, le=65536, description="prompts a lot: what a worker makes at a time")
+    models: dict[str, AnyModel] = Field(min_length=1, description="by a name of your own; each has a kind")
     roles: Roles
-    templates: tuple[str, ...] = Field(default=(), description="folders; a template's id adds it, or replaces another")
+    templates: tuple[RecipePath, ...] = Field(
+        default=(), description="folders; a template's id adds it, or replaces another"
+    )
     template_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="by template id, in place of the file's own; 0 switches it off"
     )
-    stages: StageParams = StageParams()
+    stages: StageParams = StageParams()  # type: ignore[valid-type]  # made of the list of stages
     quotas: Quotas = Quotas()
     calibration: CalibrationSettings = CalibrationSettings()
     rounds: Rounds = Rounds()
@@ -137,27 +116,32 @@ class Recipe(Strict):
             named["sketcher"] = named["sketcher"] or self.roles.painter
         return {role: name for role, name in named.items() if name is not None}
 
-    def params_of(self, stage: str) -> Any:
-        """A stage's parameters. The judge is calibrated as the critiques ask it, in all that is not said otherwise."""
-        params = getattr(self.stages, stage)
-        if stage == "calibration":
-            asked = {n: getattr(self.stages.critique, n) for n in JudgeParams.model_fields}
-            params = params.model_copy(update={n: v for n, v in asked.items() if n not in params.model_fields_set})
+    def params(self, stage: Stage[P]) -> P:
+        """A stage's parameters; in what they do not say otherwise, its judge is asked as that of `asks_like`."""
+        params: P = getattr(self.stages, stage.name)
+        if stage.asks_like:
+            other = getattr(self.stages, stage.asks_like)
+            asked = {n: getattr(other, n) for n in JudgeParams.model_fields if n not in params.model_fields_set}
+            params = params.model_copy(update=asked)
         return params
 
     def model_for(self, role: str) -> Any:
-        """Raises KeyError for an optional role that nobody plays."""
+        """The settings of the model that plays a role. Raises KeyError for an optional role that nobody plays."""
         return self.models[self.cast([role])[role]]
 
     def words(self) -> Vocabulary:
+        """The vocabulary. Raises ValueError where its file is missing or wrong."""
         return _load_vocabulary(Path(self.vocabulary))
 
     def benchmarks(self) -> Benchmarks:
-        """Raises pipeline.recipe.benchmark_lists.ListError."""
+        """The benchmark lists of `decontaminate`. Raises pipeline.recipe.benchmark_lists.ListError."""
         return Benchmarks([Path(p) for p in self.decontaminate.lists], self.decontaminate.words, self.words())
 
     def all_templates(self) -> dict[str, list[Template]]:
-        """By task, with the recipe's weights. Raises TemplateError; ValueError where a weight names no template."""
+        """All templates by task, with the recipe's weights; those of weight 0 are left out.
+
+        Raises TemplateError; ValueError where a weight names no template.
+        """
         found = load_templates([BUILT_IN, *map(Path, self.templates)])
         ids = [t.id for templates in found.values() for t in templates]
         for id in self.template_weights:
@@ -176,12 +160,9 @@ class Recipe(Strict):
         }
 
 
-def templates_for(stage: Stage, by_task: Mapping[str, list[Template]]) -> dict[str, list[Template]]:
-    """What a stage renders, by task. Raises UserError where a task is left without a template.
-
-    The judge is calibrated in the very words in which it is asked for critiques.
-    """
-    name = "critique" if stage.name == "calibration" else stage.name
+def templates_for(stage: Stage[Any], by_task: Mapping[str, list[Template]]) -> dict[str, list[Template]]:
+    """What a stage renders, by task. Raises UserError where a task is left without a template."""
+    name = stage.asks_like or stage.name
     mine = {task: [t for t in by_task.get(task, []) if not t.stages or name in t.stages] for task in stage.tasks}
     for task, templates in mine.items():
         if not templates:
@@ -193,10 +174,10 @@ def templates_for(stage: Stage, by_task: Mapping[str, list[Template]]) -> dict[s
 
 
 def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
-    """Read and check a recipe with all that it names, after these changes to its fields. Raises UserError."""
+    """Read a recipe, change these fields, and check it with all files that it names. Raises UserError."""
     raw = _read(path, changes)
     try:
-        recipe = Recipe.model_validate(raw)
+        recipe = Recipe.model_validate(raw, context={"resolve": partial(resolve, path.parent)})
     except ValidationError as e:
         raise UserError("\n".join(f"{path}: {_explain(error, raw)}" for error in e.errors())) from None
     _check_named(recipe, path)
@@ -204,13 +185,22 @@ def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
 
 
 def template_folders(path: Path) -> list[Path]:
-    """The folders whose templates a recipe uses, in order; neither they nor the rest of the recipe are checked."""
+    """The folders whose templates a recipe uses, in order. Neither folders nor the rest of the recipe are checked."""
     named = _read(path).get("templates")
-    return [BUILT_IN, *map(Path, named if isinstance(named, list) else [])]
+    return [BUILT_IN, *(Path(resolve(path.parent, str(t))) for t in (named if isinstance(named, list) else []))]
+
+
+def resolve(folder: Path, value: str) -> str:
+    """A path of a recipe that lies in `folder`, made absolute.
+
+    "underpaint:miniature/vocabulary.yaml" is a file of this package, wherever each machine has it installed.
+    """
+    inside = value.removeprefix(OF_PACKAGE)
+    return str(((folder.resolve() if inside == value else ROOT) / inside).resolve())
 
 
 def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
-    """The recipe's fields as written, changes made, paths absolute. Raises UserError."""
+    """The recipe's fields as written, with changes made. Raises UserError."""
     try:
         raw = load_yaml(path)
     except FileNotFoundError:
@@ -223,11 +213,11 @@ def _read(path: Path, changes: Sequence[tuple[str, str]] = ()) -> dict[str, Any]
         raise UserError(f"{path}: a recipe is a mapping of fields, this is a {type(raw).__name__}")
     for field, value in changes:
         _set(raw, field, value)
-    return _absolute(raw, path.parent.resolve())
+    return raw
 
 
 def _set(raw: dict[str, Any], field: str, value: str) -> None:
-    """Set "select.min_margin" to a value as YAML writes it."""
+    """Set a field, such as "select.min_margin", to a value written as in YAML."""
     *folders, last = field.split(".")
     for name in folders:
         inner = raw.get(name)
@@ -240,7 +230,7 @@ def _set(raw: dict[str, Any], field: str, value: str) -> None:
 
 
 def _check_named(recipe: Recipe, path: Path) -> None:
-    """Roles name models that can play them; checkpoints, vocabulary and templates are there and sound."""
+    """Check that models can play their roles, and that checkpoints, vocabulary, templates and lists can be used."""
     for role, name in recipe.cast(Roles.model_fields).items():
         if name not in recipe.models:
             hint = _suggest(name, list(recipe.models))
@@ -273,8 +263,8 @@ def _check_named(recipe: Recipe, path: Path) -> None:
 
 
 def _check_categories(recipe: Recipe, words: Vocabulary, path: Path) -> None:
-    """Every category can be composed of the vocabulary, and every quota can be met by one that is."""
-    prompts = recipe.stages.prompts
+    """Check that the vocabulary suffices for every category, and that no quota names a category without prompts."""
+    prompts = recipe.params(PROMPTS)
     asked = list(CATEGORIES) if prompts.source else [c for c, share in prompts.shares.items() if share]
     for category in [] if prompts.source else asked:
         try:
@@ -300,39 +290,8 @@ def _load_vocabulary(path: Path) -> Vocabulary:
         raise ValueError(f"{path}: {e}") from None
 
 
-def _absolute(raw: dict[str, Any], root: Path) -> dict[str, Any]:
-    """Paths relative to the recipe become absolute. A checkpoint is one where it begins with a dot, else a hub id."""
-
-    def path(value: Any) -> Any:
-        return str((root / value).resolve()) if isinstance(value, str) else value
-
-    def folder(value: Any) -> Any:
-        return path(value) if isinstance(value, str) and is_folder(value) else value
-
-    new = dict(raw)
-    if "vocabulary" in raw:
-        new["vocabulary"] = path(raw["vocabulary"])
-    if isinstance(raw.get("templates"), list):
-        new["templates"] = [path(t) for t in raw["templates"]]
-    if isinstance(raw.get("decontaminate"), dict) and isinstance(raw["decontaminate"].get("lists"), list):
-        lists = [str((root / p).resolve()) for p in map(str, raw["decontaminate"]["lists"])]
-        new["decontaminate"] = {**raw["decontaminate"], "lists": lists}
-    if isinstance(raw.get("models"), dict):
-        new["models"] = {
-            name: {**m, "checkpoint": folder(m["checkpoint"])} if isinstance(m, dict) and "checkpoint" in m else m
-            for name, m in raw["models"].items()
-        }
-    source: Any = raw
-    for part in ("stages", "prompts", "source"):
-        source = source.get(part) if isinstance(source, dict) else None
-    if isinstance(source, dict) and "path" in source:
-        prompts = {**raw["stages"]["prompts"], "source": {**source, "path": path(source["path"])}}
-        new["stages"] = {**raw["stages"], "prompts": prompts}
-    return new
-
-
 def _explain(error: Any, raw: dict[str, Any]) -> str:
-    """One of pydantic's errors as a sentence: the field as it is written, what is wrong, what was meant."""
+    """One of pydantic's errors as a sentence: the field as written, what is wrong, and what was probably meant."""
     loc = [p for p in error["loc"] if not (isinstance(p, str) and p in (*KINDS, "number", "by rank"))]
     field = ".".join(map(str, loc)) or "the whole"
     if error["type"] == "extra_forbidden":
@@ -348,7 +307,7 @@ def _explain(error: Any, raw: dict[str, Any]) -> str:
 
 
 def _in_words(error: Any) -> str:
-    """What pydantic says, without its own vocabulary."""
+    """The message of one of pydantic's errors in plain words."""
     given = type(error["input"]).__name__
     if error["type"] in ("dict_type", "model_type", "model_attributes_type"):
         return f"should be a mapping of fields, is a {given}"

@@ -1,4 +1,4 @@
-"""YAML as a recipe needs it: safe, and a field given twice is refused instead of the last one silently counting."""
+"""Loads YAML strictly: safe, and a field given twice is an error, instead of the last one silently counting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def load_yaml(path: Path) -> Any:
-    """Raises OSError where the file cannot be read, ValueError with the line where it is no YAML in UTF-8."""
+    """Load a YAML file. Raises OSError where it cannot be read, ValueError naming the line where it is no YAML."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)  # a SafeLoader
     except yaml.MarkedYAMLError as e:

@@ -1,4 +1,4 @@
-"""The static pages: one look (style.css.j2), everything inside one file, nothing fetched."""
+"""Renders static HTML pages from templates: all share style.css.j2, and each is one file that fetches nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _environment = jinja2.Environment(
 
 
 def render_page(page: str, /, **values: Any) -> bytes:
-    """A page from a template of this folder; whatever comes from samples and models is escaped."""
+    """The page of a template in this folder; all values are escaped."""
     return _environment.get_template(page).render(**values).encode()
 
 

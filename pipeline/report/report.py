@@ -1,14 +1,14 @@
-"""The report: one static page that shows the funnel, the quotas, and samples as a trainer will get them."""
+"""Writes the report: one static page with the funnel, the quotas, and samples as a trainer gets them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from underpaint.pipeline.atomic import atomic_write
 from underpaint.pipeline.corpus.figures import Facts, read_facts
 from underpaint.pipeline.corpus.repair_figures import repairs
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.engine.store import atomic_write
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.report.pages import picture_source, render_page
@@ -19,22 +19,17 @@ from underpaint.pipeline.selection.quota_status import status
 from underpaint.pipeline.selection.select import select
 from underpaint.pipeline.selection.threshold_grid import yields
 from underpaint.schemas.corpus.sample import Sample
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS
 from underpaint.schemas.interval import Share
 from underpaint.schemas.markup import parse_plan
-
-TITLES = {
-    "multi_turn": "Multi-turn generation",
-    "conflict_positive": "Conflict, positive: the step's text agrees with the prompt",
-    "conflict_negative": "Conflict, negative: the step's text contradicts the prompt",
-    "alignment_positive": "Alignment, positive: the draft shows what the step asks for",
-    "alignment_negative": "Alignment, negative: the draft does not; analysis, correction, corrected picture",
-}
+from underpaint.stages import calibration as calibration_stage
+from underpaint.stages import plan
 
 
 def write_report(run: Run, each: int, against: Path | None = None) -> Path:
-    """Write ``report.html`` into the run's folder, with up to `each` samples of every kind; gives its path.
+    """Write ``report.html`` into the run's folder, with up to `each` samples of every kind. Returns its path.
 
-    `against` is another run or its recipe, whose kinds of error stand beside this one's. Raises UserError.
+    `against` is another run or its recipe; its kinds of fault are shown beside this run's. Raises UserError.
     """
     facts = read_facts(run.corpus, each)
     calibration = read_calibration(run.recipe, run.nodes, run.store)
@@ -43,19 +38,20 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
     pool, contaminated = open_pool(candidates.table(lots), benchmarks, load_decisions(run.root))
     page = render_page(
         "report.html.j2", recipe=run.recipe.name, seed=run.recipe.seed, state=run.state(), builds=run.builds(),
-        plan=run.recipe.stages.plan, status=status(run, selection), titles=TITLES, facts=facts,
+        plan=run.recipe.params(plan.STAGE), status=status(run, selection), facts=facts,
+        titles={name: kind.title for name, kind in SAMPLE_KINDS.items()},
         samples={kind: [view_sample(*whole) for whole in shown] for kind, shown in facts.shown.items()},
         repairs=repairs(run.nodes["repair"], run.store, lots["sampled"]), grid=yields(pool, run.recipe.select),
         contaminated=contaminated, benchmarks=benchmarks, errors=_errors(run.recipe.name, facts, against),
         calibration=calibration, shortfalls=shortfalls(run.recipe, calibration), figure_names=FIGURES,
-        observations=run.recipe.params_of("calibration").observations,
+        observations=run.recipe.params(calibration_stage.STAGE).observations,
     )  # fmt: skip
     atomic_write(run.root / "report.html", page)
     return run.root / "report.html"
 
 
 def corpus_of(place: Path) -> Path:
-    """The corpus of a run's folder, of a recipe (in ``runs/<name>``), or the folder itself. Raises UserError."""
+    """The corpus folder of a run's folder, of a recipe (in ``runs/<name>``), or of a corpus. Raises UserError."""
     folder = Path("runs") / load_recipe(place).name if place.is_file() else place
     found = folder if (folder / "index.json").exists() else folder / "corpus"
     if not (found / "index.json").exists():
@@ -64,7 +60,7 @@ def corpus_of(place: Path) -> Path:
 
 
 def _errors(name: str, facts: Facts, against: Path | None) -> list[dict[str, Any]]:
-    """For each side: the corpora with their negatives, and for each kind of fault the Shares that name it."""
+    """For each side: the number of negatives of each corpus, and by kind of fault the share of those that name it."""
     corpora = {name: facts}
     if against is not None:
         corpora[against.stem if against.stem != name else str(against)] = read_facts(corpus_of(against))
@@ -82,7 +78,7 @@ def _errors(name: str, facts: Facts, against: Path | None) -> list[dict[str, Any
 
 
 def view_sample(sample: Sample, files: list[bytes]) -> dict[str, Any]:
-    """What strip.html.j2 shows: the segments in order, pictures with their source and scores."""
+    """The values for strip.html.j2: the segments in order, pictures with their source and scores."""
     data = {p.name: (p, f) for p, f in zip(sample.images, files, strict=True)}
     parts = []
     for segment in sample.segments[1:]:

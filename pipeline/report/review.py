@@ -1,6 +1,6 @@
-"""A person in the loop: one page on this machine with a corpus' samples, whose buttons write decisions.
+"""Lets a person review a corpus: serves a page on this machine with samples and buttons that write decisions.
 
-The server listens on 127.0.0.1 alone, answers only under a path nobody can guess, and only to its own host name.
+The server listens only on 127.0.0.1, and answers only under a secret path and its own host name.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from underpaint.pipeline.report.report import view_sample
 from underpaint.pipeline.selection.decisions import Decision, Decisions, add_decision, load_decisions
 from underpaint.pipeline.selection.reference import Reference
 
-MOST = 10_000  # bytes of a posted decision
+MOST = 10_000  # a posted decision has at most so many bytes
 
 
 class Reviewed:
     """The chosen samples of a run's corpus, and what was decided about them."""
 
     def __init__(self, run: Run) -> None:
-        """Raises UserError where nothing was selected yet."""
+        """Read a run's selection and decisions. Raises UserError where there is no corpus yet."""
         chosen = run.root / "selection.jsonl"
         if not chosen.exists() or not (run.corpus / "index.json").exists():
             raise UserError(f"{run.root} holds no corpus yet; build it first")
@@ -40,17 +40,18 @@ class Reviewed:
         self.decisions: Decisions = load_decisions(run.root)
 
     def views(self, chosen: Sequence[Reference]) -> dict[str, Any]:
-        """By id, what the page shows of each."""
+        """By id, the values that the page shows of each sample."""
         if not chosen:
             return {}
         assemble = Assembler(self.run.recipe, self.run.nodes, self.run.store)
         return {r.id: view_sample(*assemble(r)) for r in chosen}
 
     def about(self, id: str) -> Decision | None:
+        """The decision about a sample, if there is one. Raises UserError for an unknown sample."""
         return self.decisions.get(self._key(id))
 
     def decide(self, id: str, decision: str, reason: str, prompt: str = "") -> Decision:
-        """Raises UserError for an unknown sample, and for a decision that is neither accept nor reject."""
+        """Write a decision. Raises UserError for an unknown sample, or a decision that is neither accept nor reject."""
         kind, content = self._key(id)
         try:
             made = Decision(kind=kind, content=content, decision=decision, reason=reason, id=id, prompt=prompt)  # type: ignore[arg-type]
@@ -69,7 +70,7 @@ class Reviewed:
 
 
 def serve(reviewed: Reviewed, port: int, kind: str, limit: int) -> tuple[ThreadingHTTPServer, str]:
-    """A server, and the address of its page with up to `limit` samples of a kind ("" is all), undecided ones first."""
+    """A server and its address; the page has up to `limit` samples of a kind ("" is all), undecided ones first."""
     chosen = [r for r in reviewed.references.values() if kind in ("", r.name)]
     chosen.sort(key=lambda r: reviewed.about(r.id) is not None)
     shown = reviewed.views(chosen[:limit])
@@ -85,7 +86,7 @@ def serve(reviewed: Reviewed, port: int, kind: str, limit: int) -> tuple[Threadi
 
         def do_POST(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
-            json_sent = self.headers.get("Content-Type") == "application/json"  # which no foreign form can send
+            json_sent = self.headers.get("Content-Type") == "application/json"  # other sites' forms cannot send it
             if not self._welcome(f"/{token}/decide") or not json_sent or size > MOST:
                 return self._reply(404, b"not found", "text/plain")
             try:

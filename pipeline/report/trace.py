@@ -1,31 +1,31 @@
-"""Everything about one shipped sample: where its bytes lie, what it says, and every row of the store it came from."""
+"""Traces one shipped sample: where its bytes are, what it says, and all rows of the store it was made from."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from underpaint.pipeline.engine.graph import BRANCHES
+from underpaint.pipeline.corpus.shard import read_members
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.selection.reference import Reference
 from underpaint.schemas.corpus.webdataset import decode
+from underpaint.stages.all_stages import BRANCHES
 
 
 def trace(run: Run, id: str) -> dict[str, Any]:
-    """The sample `id` of the published corpus. Raises UserError where there is no corpus, or no such sample."""
+    """All about the sample `id` of the published corpus. Raises UserError where corpus or sample does not exist."""
     listed = run.corpus / "manifest.parquet"
     if not listed.exists():
         raise UserError(f"{run.root} holds no corpus yet; build it first")
     rows = pq.read_table(listed, columns=["shard", "position"], filters=[("id", "=", id)]).to_pylist()
     if not rows:
         raise UserError(f"{run.corpus} has no sample {id!r}; its ids are in {listed}, column id")
-    members = _members(run.corpus / rows[0]["shard"], id)
+    samples = read_members(run.corpus / rows[0]["shard"])
+    members = next(({n: (m.offset, m.read()) for n, m in found.items()} for key, found in samples if key == id), {})
     sample, _ = decode({name: data for name, (_, data) in members.items()})
     reference = _reference(run, id)
     return {
@@ -39,16 +39,6 @@ def trace(run: Run, id: str) -> dict[str, Any]:
     }
 
 
-def _members(shard: Path, id: str) -> dict[str, tuple[int, bytes]]:
-    """Its members by name: the offset of their bytes in the tar, and the bytes."""
-    found = {}
-    with tarfile.open(shard, "r:") as tar:
-        for info in tar:
-            if info.name.partition(".")[0] == id and (file := tar.extractfile(info)):
-                found[info.name] = info.offset_data, file.read()
-    return found
-
-
 def _reference(run: Run, id: str) -> Reference:
     for line in (run.root / "selection.jsonl").read_text().splitlines():
         fields = json.loads(line)
@@ -58,17 +48,17 @@ def _reference(run: Run, id: str) -> Reference:
 
 
 def _store_rows(run: Run, reference: Reference) -> list[dict[str, Any]]:
-    """By stage: the file, what its model was, and the rows that led to the sample (pictures by digest)."""
-    branch = "painted" if reference.subset == "multi_turn" else "sampled"
+    """By stage: the table's file, the models, and the rows from which the sample was made (pictures by digest)."""
+    subset = reference.kind.subset
     lot = reference.sample // run.recipe.lot_size
     found: list[dict[str, Any]] = []
-    for stage in BRANCHES[branch]:
+    for stage in BRANCHES[subset.branch]:
         node = run.nodes[stage]
         if not run.store.is_done(node, lot):
             found.append({"stage": stage, "file": "", "rows": [], "note": "the recipe has changed since; build again"})
             continue
         rows = run.store.table(node, lot, samples=[reference.sample]).to_pylist()
-        mine = [r for r in rows if branch == "painted" or _led_to(r, reference)]
+        mine = [r for r in rows if subset.whole_trajectory or _led_to(r, reference)]
         cast = run.recipe.cast(node.stage.roles)
         models = {role: {"name": name, **run.recipe.models[name].identity()} for role, name in cast.items()}
         file = str(run.store.table_file(node, lot))
@@ -77,7 +67,7 @@ def _store_rows(run: Run, reference: Reference) -> list[dict[str, Any]]:
 
 
 def _led_to(row: dict[str, Any], reference: Reference) -> bool:
-    return row.get("rollout", reference.rollout) == reference.rollout and row.get("step", 0) <= reference.step
+    return bool(row.get("rollout", reference.rollout) == reference.rollout and row.get("step", 0) <= reference.step)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +79,7 @@ def _digest(data: bytes) -> str:
 
 
 def trace_lines(found: dict[str, Any]) -> list[str]:
-    """`trace` as text: the sample in its order, then the store."""
+    """`trace` as text: the sample's segments in order, then the rows of the store."""
     sample, shard, origin = found["sample"], found["shard"], found["origin"]
     lines = [
         f"{found['id']}: {sample['subset']}, {sample['polarity']}, {sample['split']}, {sample['category']}",

@@ -1,8 +1,8 @@
-"""Human decisions: JSON lines in the run's folder, which the selection applies. A later line about the same one counts.
+"""People's decisions about candidates: JSON lines in the run's folder, which the selection applies.
 
-A decision holds for what was seen (kind and content: the scene with its texts or picture), not for an id: ids are given
-anew with every selection. "reject" takes a candidate out. "accept" lets it pass the thresholds on scores and agreement;
-it overrules neither a benchmark's prompt nor a duplicate, and mends no fault.
+A decision holds for what a person saw (kind and content: the scene with its texts or picture), not for an id, since
+every selection gives new ids. "reject" takes a candidate out. "accept" lets it pass the thresholds on scores and
+agreement, but not a fault, a benchmark's prompt or a duplicate. Of several lines about one candidate the last counts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FILE = "decisions.jsonl"
 
 
 class Decision(BaseModel):
-    """`content` is the column of the candidates' tables; `id` and `prompt` are for the reader of the file."""
+    """`kind` and `content` are columns of the candidates' tables; `id` and `prompt` are for people reading the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: str
@@ -35,10 +35,10 @@ Decisions = dict[tuple[str, int], Decision]  # by kind and content
 
 
 def load_decisions(root: Path) -> Decisions:
-    """None where there is no file. Raises UserError naming the line that is no decision."""
+    """All decisions of a run; empty where there is no file. Raises UserError naming the line that is no decision."""
     file, found = root / FILE, Decisions()
     text = file.read_text(encoding="utf-8").removesuffix("\n") if file.exists() else ""
-    for number, line in enumerate(text.split("\n") if text else (), 1):  # splitlines ends lines within a reason too
+    for number, line in enumerate(text.split("\n") if text else (), 1):  # splitlines splits within reasons, too
         try:
             one = Decision.model_validate_json(line)
         except ValidationError as e:
@@ -50,7 +50,7 @@ def load_decisions(root: Path) -> Decisions:
 
 
 def add_decision(root: Path, decision: Decision) -> None:
-    """Append it; on disk when this returns."""
+    """Append a decision to the file; it is on disk when this returns."""
     line = json.dumps(decision.model_dump(), ensure_ascii=False) + "\n"
     with (root / FILE).open("a", encoding="utf-8") as f:
         f.write(line)

@@ -1,4 +1,4 @@
-"""How good the recipe's judge is: its answers of the calibration stage against the truth, and the recipe's floor."""
+"""Measures the judge by its answers in the calibration stage, and stops a build whose judge is below the floor."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from underpaint.pipeline.engine.graph import Node
 from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.errors import BuildError
 from underpaint.pipeline.recipe.recipe import Recipe
+from underpaint.schemas.corpus.subsets import SUBSETS, kinds_of
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.compare import Kind
 from underpaint.schemas.scenes.critique import Critique, Judgement, Side
 
-# Which side of the judge a subset rests on: multi_turn ships only drafts that the judge passed.
-RESTS_ON = {"multi_turn": Side.PICTURE, "conflict": Side.TEXT, "alignment": Side.PICTURE}
 FIGURES = {
     "precision": "of the cases called wrong, those that are",
     "recall": "of the wrong cases, those called wrong",
@@ -29,7 +28,11 @@ SPOKEN = {"own_verdicts": "share of right single answers", "answered": "share of
 
 @dataclass(frozen=True)
 class KindFigures:
-    """One kind of fault. `caught`: called wrong at all; `recall`: named; `precision`: rightly named."""
+    """The judge on one kind of fault.
+
+    `caught`: of the cases with this fault, those called wrong. `recall`: of these cases, those in which the judge named
+    this kind. `precision`: of the cases in which the judge named it, those that have it.
+    """
 
     caught: Share
     recall: Share
@@ -38,22 +41,23 @@ class KindFigures:
 
 @dataclass(frozen=True)
 class SideFigures:
-    """One side of the judge. Cases without an answer that counts are in no share but `answered`.
+    """The judge on one side. Cases without an answer that counts are only in the share `answered`.
 
-    Conflicts for findings of a template's own kinds alone are `aside`: no scene graph can tell whether they are right.
+    `aside` counts conflicts whose findings are all of a template's own kinds; scene graphs cannot check these.
     """
 
     precision: Share
     recall: Share
     incomplete_accepted: Share
     complete_accepted: Share
-    own_verdicts: Share  # of all single answers, those that are on the right side before observations are weighed
-    answered: Share  # of all cases, those put aside among them
+    own_verdicts: Share  # of all single answers, those with the right verdict before observations are checked
+    answered: Share  # of all cases, including those put aside
     kinds: Mapping[str, KindFigures]
     unanswered: int
     aside: int = 0
 
     def to_dict(self) -> dict[str, Any]:
+        """All figures as plain JSON values."""
         shares = {n: s.to_dict() for n, s in vars(self).items() if isinstance(s, Share)}
         kinds = {kind: {n: s.to_dict() for n, s in vars(found).items()} for kind, found in self.kinds.items()}
         return {**shares, "kinds": kinds, "unanswered": self.unanswered, "aside": self.aside}
@@ -63,7 +67,7 @@ Row = Mapping[str, Any]
 
 
 def read_calibration(recipe: Recipe, nodes: Mapping[str, Node], store: Store) -> dict[Side, SideFigures]:
-    """The figures by side, of the lots that are done; empty where the recipe asks for no calibration."""
+    """The figures by side, from the lots that are done; empty where there are none."""
     node, rows, failed = nodes["calibration"], [], {side: 0 for side in Side}
     for lot in range(recipe.calibration.lots(recipe.lot_size)):
         if not store.is_done(node, lot):
@@ -71,14 +75,13 @@ def read_calibration(recipe: Recipe, nodes: Mapping[str, Node], store: Store) ->
         columns = ["side", "fault", "incomplete", "truth", "verdict", "critique", "own_verdicts"]
         rows += store.table(node, lot, columns).to_pylist()
         for failure in store.failures(node, lot):
-            side = next(s for s in Side if failure["unit"].endswith(f"{s.value} side"))
-            failed[side] += 1
+            failed[Side(failure["side"])] += 1
     by_side = {side: [r for r in rows if r["side"] == side.value] for side in Side}
     return {s: figures(found, failed[s]) for s, found in by_side.items() if found or failed[s]}
 
 
 def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
-    """Of rows of the calibration table (`schemas.tables`), all of one side."""
+    """Of rows of the calibration (`stages.calibration.CalibrationRow`), all of one side."""
     known = [r for r in rows if not beyond(_kinds(r["critique"]))]
     answered = Share(len(rows), len(rows) + unanswered)
     aside, rows = len(rows) - len(known), known
@@ -115,7 +118,7 @@ def _called_wrong(row: Row) -> bool:
 
 
 def beyond(kinds: set[str]) -> bool:
-    """Whether all findings are of a template's own kinds, of which no scene graph knows."""
+    """Whether there are findings and all are of a template's own kinds, which scene graphs do not know."""
     return bool(kinds) and not kinds & set(Kind)
 
 
@@ -129,14 +132,15 @@ def _share(outcomes: Any) -> Share:
 
 
 def shortfalls(recipe: Recipe, found: Mapping[Side, SideFigures]) -> list[str]:
-    """A sentence for every figure under the recipe's floor, where a subset that is asked for rests on it."""
-    asked = {name for name, number in recipe.quotas.numbers().items() if number}
+    """A sentence for every figure below the recipe's floor on a side that a wanted subset depends on."""
+    wanted = recipe.quotas.numbers()
+    asked = [s for s in SUBSETS.values() if any(wanted[kind] for kind in kinds_of(s.name))]
     short = []
     for side in Side:
-        subsets = [s for s, rests in RESTS_ON.items() if rests is side and any(n.startswith(s) for n in asked)]
+        subsets = [s.name for s in asked if s.judged == side.value]
         for name, least in recipe.calibration.floor.of(side) if subsets else ():
             share: Share = getattr(found[side], name) if side in found else Share(0, 0)
-            if not share.value >= least:  # nan, where there was no case, falls short too
+            if not share.value >= least:  # nan (no cases) counts as below the floor
                 field, spoken = f"calibration.floor.{side.value}.{name}", SPOKEN.get(name, name.replace("_", " "))
                 short.append(
                     f"{' and '.join(subsets)}: the judge's {spoken} on the {side.value} side"
@@ -146,7 +150,7 @@ def shortfalls(recipe: Recipe, found: Mapping[Side, SideFigures]) -> list[str]:
 
 
 def check_floor(recipe: Recipe, nodes: Mapping[str, Node], store: Store, ship_anyway: bool = False) -> None:
-    """Raises BuildError where the judge stays under the recipe's floor, unless told to ship all the same."""
+    """Raises BuildError where the judge is below the recipe's floor, unless option or recipe say to ship anyway."""
     short = shortfalls(recipe, read_calibration(recipe, nodes, store))
     if short and not (ship_anyway or recipe.calibration.ship_anyway):
         raise BuildError(
@@ -158,7 +162,7 @@ def check_floor(recipe: Recipe, nodes: Mapping[str, Node], store: Store, ship_an
 
 
 def calibration_lines(found: Mapping[Side, SideFigures]) -> list[str]:
-    """The figures as text: a share with its 95% interval and the number of cases."""
+    """The figures as text, each a share with its 95% interval and the number of cases."""
     lines = []
     for side, f in found.items():
         lines += ["", f"the judge on the {side.value} side (95% intervals)"]

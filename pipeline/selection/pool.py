@@ -1,4 +1,4 @@
-"""All candidates of a run as columns, and for each the first reason that speaks against it."""
+"""The pool of candidates: all candidates of a run as columns, each with the first reason for which it was refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 import numpy as np
 import pyarrow as pa
 
-from underpaint.pipeline.engine.graph import YIELDS
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, Hit
 from underpaint.pipeline.recipe.quotas import Cells, Quota
 from underpaint.pipeline.recipe.settings import Select
@@ -19,7 +18,7 @@ DUPLICATE, OVER = "a duplicate", "over quota"
 
 
 def open_pool(table: pa.Table, benchmarks: Benchmarks, decisions: Decisions) -> tuple[CandidatePool, dict[str, Hit]]:
-    """Candidates with those refused that no threshold could save, and the prompts that a benchmark has too."""
+    """The pool, after refusing what is out at any thresholds; and the prompts that are also in a benchmark."""
     pool = CandidatePool(table)
     pool.hear(decisions)
     contaminated = pool.refuse_benchmarks(benchmarks)
@@ -34,13 +33,12 @@ class CandidatePool:
         self.table = table
         self.kinds = _strings(table, "kind")
         self.lots = table["lot"].to_numpy()
-        self.painted = np.isin(self.kinds, YIELDS["painted"])
         self.reasons = [""]
         self.why = np.zeros(table.num_rows, np.int16)
-        self.vouched = np.zeros(table.num_rows, bool)  # a person said that it is good
+        self.vouched = np.zeros(table.num_rows, bool)  # accepted by a person
 
     def hear(self, decisions: Decisions) -> None:
-        """Refuse what people rejected; what they accepted is refused by no threshold."""
+        """Apply people's decisions: refuse what they rejected, and exempt what they accepted from thresholds."""
         if not decisions:
             return
         keys = zip(self.kinds.tolist(), self.table["content"].to_pylist(), strict=True)
@@ -49,29 +47,33 @@ class CandidatePool:
         self.refuse(said == "reject", "a reviewer's decision")
 
     def fork(self) -> CandidatePool:
-        """The same candidates, to be refused for other reasons."""
+        """A copy in which other candidates can be refused; both share the columns."""
         other = copy.copy(self)
         other.reasons, other.why = [*self.reasons], self.why.copy()
         return other
 
     def values(self, measure: str) -> np.ndarray:
-        """float64 (N,), NaN where nothing was measured."""
-        return self.table[measure].to_numpy(zero_copy_only=False).astype(np.float64)
+        """The values of a measure, float64 (N,); NaN where nothing was measured."""
+        found: np.ndarray = self.table[measure].to_numpy(zero_copy_only=False).astype(np.float64)
+        return found
 
     def refuse(self, mask: np.ndarray, reason: str) -> None:
+        """Refuse the accepted candidates of a mask (N,) for a reason; those refused before keep their first reason."""
         self.reasons.append(reason)
         self.why[mask & self.accepted()] = len(self.reasons) - 1
 
     def accepted(self) -> np.ndarray:
+        """The mask (N,) of candidates that nothing speaks against."""
         found: np.ndarray = self.why == 0
         return found
 
     def accepted_by_kind(self) -> Quota:
+        """The number of accepted candidates of each kind."""
         found, numbers = np.unique(self.kinds[self.accepted()], return_counts=True)
         return {str(kind): int(n) for kind, n in zip(found, numbers, strict=True)}
 
     def refuse_benchmarks(self, benchmarks: Benchmarks) -> dict[str, Hit]:
-        """Candidates whose prompt a benchmark has too; gives those prompts."""
+        """Refuse candidates whose prompt is also in a benchmark. Returns these prompts, with the benchmarks' lines."""
         if not benchmarks.lines or not self.table.num_rows:
             return {}
         prompts = self.table["prompt"].combine_chunks().dictionary_encode()
@@ -83,12 +85,13 @@ class CandidatePool:
         return {p.as_py(): h for p, h in zip(prompts.dictionary, hits, strict=True) if h}
 
     def refuse_faults(self) -> None:
+        """Refuse candidates with a fault, each for its own."""
         faults = _strings(self.table, "fault")
         for fault in sorted(set(np.unique(faults)) - {""}):
             self.refuse(faults == fault, fault)
 
     def refuse_duplicates(self) -> None:
-        """Of accepted candidates with the same content, the first in stream order stays."""
+        """Of accepted candidates with equal content, keep the first in stream order and refuse the others."""
         rows = np.flatnonzero(self.accepted())
         first = np.unique(self.table["content"].to_numpy()[rows], return_index=True)[1]
         again = np.ones(self.table.num_rows, bool)
@@ -96,19 +99,19 @@ class CandidatePool:
         self.refuse(again, DUPLICATE)
 
     def cells(self, quota: Cells) -> dict[tuple[str, str], np.ndarray]:
-        """The members of every cell that has a quota."""
+        """The mask (N,) of members of every cell that has a quota."""
         categories = _strings(self.table, "category")
         return {(k, c): (self.kinds == k) & ((categories == c) | (c == "")) for k, c in quota}
 
     def refuse_by(self, limits: Select) -> None:
-        """The thresholds, then duplicates among what passes."""
+        """Refuse what is below a threshold, then duplicates among the rest."""
         for measure in MEASURES:
             low = self.values(measure) < least(limits, measure, self.values(measure), self.kinds)
             self.refuse(low & ~self.vouched, f"{measure} below the threshold")
         self.refuse_duplicates()
 
     def counts(self) -> dict[str, Counter[str]]:
-        """Refused candidates by kind and reason."""
+        """The number of refused candidates by kind and reason."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for kind in np.unique(self.kinds):
             codes, numbers = np.unique(self.why[self.kinds == kind], return_counts=True)

@@ -1,4 +1,4 @@
-"""What a build would do, and what a build has done: the words of `plan` and of `status`."""
+"""What a build has done so far: ledgers and quotas, the output of `underpaint status`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections import Counter
 from typing import Any
 
 from underpaint.pipeline.engine.category_yields import category_lines
-from underpaint.pipeline.engine.graph import BRANCHES, stage_lots
+from underpaint.pipeline.engine.graph import stage_lots
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.recipe.quotas import by_kind
 from underpaint.pipeline.selection.select import Selection, select
-from underpaint.stages.common.stage import balances
+from underpaint.stages.all_stages import BRANCHES
+from underpaint.stages.common.ledger import balances
 
 
 def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
-    """Ledgers summed by stage, quotas with what is accepted, and where the quarantine lies."""
+    """Ledgers summed by stage, quotas and how far they are met, and the folder of the quarantine ("" if not needed)."""
     lots = run.state().get("lots") or dict.fromkeys(BRANCHES, 0)
     stages, whole = [], True
     for name, number in stage_lots(lots).items():
@@ -31,7 +32,15 @@ def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
         fine = balances(summed) and all(map(balances, ledgers))
         whole = whole and fine
         stages.append(
-            {"stage": name, "unit": node.stage.unit, "lots": len(ledgers), "of": number, "balanced": fine, **summed}
+            {
+                "stage": name,
+                "unit": node.stage.unit,
+                "lots": len(ledgers),
+                "of": number,
+                "balanced": fine,
+                "adopted": sum("adopted" in m for m in manifests),
+                **summed,
+            }
         )
     found = {}
     if all(s["lots"] == s["of"] for s in stages):
@@ -41,7 +50,7 @@ def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
 
 
 def quota_status(run: Run, selection: Selection) -> dict[str, Any]:
-    """By kind: its quota, what was chosen, accepted and refused; the same by category where those have quotas."""
+    """By kind: its quota and the numbers chosen, accepted and refused; also by category, if categories have quotas."""
     cells, seen = run.recipe.quotas.cells(), by_kind(selection.seen)
     chosen = Counter((r.name, "") for r in selection.chosen) + Counter((r.name, r.category) for r in selection.chosen)
     found: dict[str, Any] = {}
@@ -69,7 +78,7 @@ def quota_lines(quotas: dict[str, Any]) -> list[str]:
 
 
 def funnel_lines(found: dict[str, Any]) -> list[str]:
-    """`status` as text: a line a stage, a line for every reason something was dropped, a line a quota."""
+    """`status` as text: one line per stage, per reason for which something was dropped, and per quota."""
     lines = ["", "stage            lots   entered      kept  rejected    failed  unit"]
     for s in found["stages"]:
         rejected, failed = sum(s["rejected"].values()), sum(s["failed"].values())
@@ -80,6 +89,8 @@ def funnel_lines(found: dict[str, Any]) -> list[str]:
         )
         lines += [f"{'':<18}{n} rejected: {reason}" for reason, n in sorted(s["rejected"].items())]
         lines += [f"{'':<18}{n} failed: {error}" for error, n in sorted(s["failed"].items())]
+    if taken := ", ".join(f"{s['adopted']} of {s['stage']}" for s in found["stages"] if s["adopted"]):
+        lines += ["", f"lots taken over from before an upgrade (`underpaint adopt`): {taken}"]
     lines += category_lines(found["stages"])
     if found["quotas"]:
         lines += ["", *quota_lines(found["quotas"])]

@@ -1,4 +1,4 @@
-"""A chosen sample by reference: where it comes from in the store, without its texts and pictures."""
+"""References to chosen samples: where each comes from in the store. They are the lines of selection.jsonl."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-SUBSETS = {"multi_turn": ("multi_turn", "none")} | {
-    f"{subset}_{polarity}": (subset, polarity)
-    for subset in ("conflict", "alignment")
-    for polarity in ("positive", "negative")
-}
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SampleKind
 
 
 @dataclass(frozen=True)
@@ -28,10 +24,15 @@ class Reference:
     split: str = ""
 
     @property
+    def kind(self) -> SampleKind:
+        return SAMPLE_KINDS[self.name]
+
+    @property
     def subset(self) -> str:
-        return SUBSETS[self.name][0]
+        """The subset that the sample belongs to."""
+        return self.kind.subset.name
 
 
 def to_json(references: Sequence[Reference]) -> str:
-    """The selection as JSON lines, one reference a line."""
+    """The selection as JSON lines, one reference per line."""
     return "".join(json.dumps(asdict(r), sort_keys=True) + "\n" for r in references)

@@ -1,7 +1,7 @@
-"""Selection: which of the candidates make the corpus. Thresholds on stored values; no model is loaded.
+"""Selects the candidates that make the corpus, by thresholds on stored values; no model is loaded.
 
-Accepted candidates are taken in stream order until each quota is met, so the corpus does not depend on how many
-lots were run beyond what it needed (but for thresholds by quantile), nor on who ran them.
+Accepted candidates are taken in stream order until each quota is met. So the corpus does not depend on the machines
+that ran the lots, nor on how many lots were run beyond the need (unless a threshold is a quantile).
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from underpaint.pipeline.recipe.quotas import Cells, Quota, by_kind, cell_name, 
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.pipeline.selection.decisions import Decisions, load_decisions
 from underpaint.pipeline.selection.pool import OVER, open_pool
-from underpaint.pipeline.selection.reference import SUBSETS, Reference
+from underpaint.pipeline.selection.reference import Reference
 from underpaint.schemas.corpus.sample import sample_id
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS
 from underpaint.stages.common.seeds import derive_seed
 
 
 @dataclass
 class Selection:
-    """The corpus by reference, in its final order, and how the candidates fared."""
+    """References to the chosen samples in the corpus' final order, and what became of all candidates."""
 
     chosen: list[Reference] = field(default_factory=list)
     cells: Cells = field(default_factory=dict)  # accepted candidates by kind and category, chosen or over quota
-    recent: Cells = field(default_factory=dict)  # those of each branch's latter half of lots
+    recent: Cells = field(default_factory=dict)  # accepted candidates from the second half of each branch's lots
     seen: Cells = field(default_factory=dict)  # all candidates, accepted or not
     rejected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # by kind
-    contaminated: dict[str, Hit] = field(default_factory=dict)  # prompts that a benchmark has too
+    contaminated: dict[str, Hit] = field(default_factory=dict)  # prompts that are also in a benchmark
 
     @property
     def accepted(self) -> Quota:
@@ -43,6 +44,7 @@ class Selection:
         return by_kind(self.cells)
 
     def met(self, quota: Cells) -> bool:
+        """Whether every cell has as many accepted candidates as its quota."""
         return all(self.cells.get(cell, 0) >= number for cell, number in quota.items())
 
 
@@ -50,9 +52,9 @@ def select(
     recipe: Recipe, nodes: Mapping[str, Node], store: Store, lots: Mapping[str, int],
     candidates: Candidates | None = None, benchmarks: Benchmarks | None = None, decisions: Decisions | None = None,
 ) -> Selection:  # fmt: skip
-    """Go through the candidates of the first `lots[branch]` lots of each branch.
+    """Select from the candidates of the first `lots[branch]` lots of each branch.
 
-    `candidates`, `benchmarks` and `decisions`, where they are at hand already, save reading them again.
+    `candidates`, `benchmarks` and `decisions` are read from the store and the recipe unless given.
     """
     table = (candidates or Candidates(nodes, store)).table(lots)
     quota = recipe.quotas.cells()
@@ -62,10 +64,10 @@ def select(
     pool.refuse_by(recipe.select)
     cells = pool.cells(quota)
     fine = pool.accepted()
-    recent = pool.lots >= np.where(pool.painted, lots["painted"] // 2, lots["sampled"] // 2)
     for cell, members in cells.items():
         selection.seen[cell] = int(members.sum())
         selection.cells[cell] = int((members & fine).sum())
+        recent = pool.lots >= lots[SAMPLE_KINDS[cell[0]].subset.branch] // 2
         selection.recent[cell] = int((members & fine & recent).sum())
     chosen = np.zeros(len(fine), bool)
     for cell, number in quota.items():
@@ -77,27 +79,27 @@ def select(
 
 
 def _placed(table: pa.Table, rows: np.ndarray, recipe: Recipe) -> list[Reference]:
-    """With ids in stream order and splits; then in the corpus' own, seeded order."""
+    """The references of chosen rows, with ids in stream order and splits, sorted into the corpus' shuffled order."""
     numbers: Counter[str] = Counter()
     placed = []
     columns = {"kind": "name", "scene": "group"} | {c: c for c in ("sample", "rollout", "step", "category", "pictures")}
     for row in table.select(list(columns)).take(rows).to_pylist():
         fields = {columns[c]: value for c, value in row.items()}
-        subset = SUBSETS[fields["name"]][0]
-        id = sample_id(subset, numbers[subset])  # type: ignore[arg-type]
+        subset = SAMPLE_KINDS[fields["name"]].subset.name
+        id = sample_id(subset, numbers[subset])
         numbers[subset] += 1
         placed.append(Reference(**fields, id=id, split=_split(fields["group"], recipe)))
     return sorted(placed, key=lambda r: derive_seed(recipe.seed, "order", r.id))
 
 
 def _split(group: str, recipe: Recipe) -> str:
-    """All samples of one scene fall into the same."""
+    """The split of a group, drawn with the recipe's seed; all samples of one scene get the same."""
     chance = derive_seed(recipe.seed, "split", group) / 2**63
     return "validation" if chance < recipe.select.validation_share else "train"
 
 
 def short_of(selection: Selection, quota: Cells, lots: Mapping[str, int]) -> list[str]:
-    """A sentence for every quota that is not met, with its yield so far and what the others were refused for."""
+    """A sentence for every quota that is not met, with its yield so far and why other candidates were refused."""
     found = []
     for branch, kinds in YIELDS.items():
         for cell, number in of_kinds(quota, kinds).items():

@@ -1,9 +1,9 @@
-"""What a threshold costs: accepted candidates of every kind over a grid of thresholds, the other fields as they are."""
+"""Shows what a threshold costs: how many candidates of each kind would be accepted over a grid of thresholds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,21 +17,18 @@ RANKS = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
 
 @dataclass(frozen=True)
 class Yield:
-    """Candidates accepted by kind, quotas aside, were this measure's threshold another."""
+    """How many candidates of each kind would be accepted, quotas aside, with this threshold on this measure."""
 
     measure: str
     threshold: float
-    current: bool  # the recipe's own
+    current: bool  # whether it is the recipe's own threshold
     accepted: Quota
-
-    def row(self) -> dict[str, object]:
-        return asdict(self)
 
 
 def yields(pool: CandidatePool, limits: Select) -> list[Yield]:
-    """For every measure its own threshold and those that ever more of its candidates fall below.
+    """Yields over a grid of thresholds for one measure at a time; the other measures keep the recipe's.
 
-    `pool` comes with what is refused whatever the thresholds are; it is left as it was.
+    In `pool` everything that is out at any thresholds must be refused already; it is not changed.
     """
     found = []
     for measure in MEASURES:
@@ -45,7 +42,7 @@ def yields(pool: CandidatePool, limits: Select) -> list[Yield]:
 
 
 def _grid(values: np.ndarray, own: float | Quantile) -> Sequence[float | Quantile]:
-    """The recipe's threshold among thresholds of its sort: scores, or ranks where it is a quantile."""
+    """The thresholds to try, the recipe's own among them: quantiles where it is one, else scores."""
     if isinstance(own, Quantile):
         return [Quantile(quantile=r) for r in sorted({*RANKS, own.quantile})]
     measured = values[~np.isnan(values)]

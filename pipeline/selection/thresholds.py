@@ -1,4 +1,4 @@
-"""Thresholds on stored scores: a number, or a quantile of the scores of that kind over the lots looked at."""
+"""Thresholds on stored scores: a number, or a quantile over all candidates of a kind in the lots looked at."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ MEASURES = ("agreement", "picture_text", "neighbour", "margin")
 def least(limits: Select, measure: str, values: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """The least value that passes, for every candidate: float64 (N,). `values` (N,) has NaN where nothing was measured.
 
-    A quantile is taken for each kind of sample by itself, over all its candidates, the judge's rejects included; the
-    quantile 0.1 is the score that a tenth of them fall below.
+    A quantile is computed for each kind separately, over all its candidates, including those that the judge rejected.
+    The quantile 0.1 is the score below which a tenth of them lie.
     """
     limit = getattr(limits, f"min_{measure}")
     if not isinstance(limit, Quantile):

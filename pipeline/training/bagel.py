@@ -1,17 +1,17 @@
 """The dataset class that a trainer registers in BAGEL's or NeMo AutoModel's DATASET_REGISTRY (docs/training.md).
 
     from data.dataset_info import DATASET_INFO, DATASET_REGISTRY      # BAGEL's, before PackedDataset is made
-    from pipeline.training.bagel import register
+    from underpaint.pipeline.training.bagel import register
     register(DATASET_REGISTRY, DATASET_INFO, "runs/miniature/corpus")
 
-Both packers hand over tokenizer, transforms and rank, and want an endless lazy generator of packable items.
+Both packers pass in tokenizer, transforms and rank, and expect an endless lazy generator of packable items.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
@@ -20,6 +20,7 @@ from underpaint.pipeline.training.sequence import PICTURE_FOLLOWS, STOP, TEXT_FO
 from underpaint.schemas.corpus.example import Example, Position
 from underpaint.schemas.corpus.reader import Reader, ReaderError, shards_of
 from underpaint.schemas.corpus.sample import SampleError, SplitName, SubsetName
+from underpaint.schemas.corpus.subsets import SUBSETS
 from underpaint.schemas.markup import CONTROL_TOKEN
 
 GROUP = "underpaint_{}"
@@ -29,8 +30,8 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
     """The train samples of one subset as BAGEL's items: sequence_plan, text_ids_list, image_tensor_list, …
 
     `transform` and `vit_transform` take a PIL picture and give a float tensor (3, H, W) in [-1, 1] with sides that are
-    multiples of their `stride`. Every sample is checked as it is read (fields, digests): a broken one ends the run
-    with its key and field, since nobody would miss a skipped one.
+    multiples of their `stride`. Every sample is checked when it is read (fields, digests). A broken one is an error
+    that names its key and field, since nobody would notice a skipped one.
     """
 
     def __init__(
@@ -39,11 +40,11 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
         data_status: Mapping[int, Sequence[int]] | Sequence[Any] | None = None, *,
         split: SplitName = "train", shuffle: int = 0, policy: Mapping[str, bool] | None = None,
     ) -> None:  # fmt: skip
-        """`data_dir_list`: folders of shards, e.g. `<corpus>/multi_turn`; `num_used_data`: shards used of each.
+        """`data_dir_list`: folders of shards, e.g. `<corpus>/multi_turn`; `num_used_data`: shards to use of each.
 
-        `data_status`: for each worker the `data_indexes` of the last item used. `policy`: fields of
+        `data_status`: for each worker the `data_indexes` of its last item. `policy`: fields of
         `pipeline.training.sequence.Policy`. Raises ReaderError where a rank or worker gets no shard, ValueError on an
-        unknown policy and on a tokenizer without the control tokens.
+        unknown field of the policy and on a tokenizer without the control tokens.
         """
         super().__init__()
         self.dataset_name, self.tokenizer = dataset_name, tokenizer
@@ -60,18 +61,19 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
         self.data_status = _status(data_status)
 
     def set_epoch(self, seed: int = 42) -> None:
-        """The seed of the order, the same on all ranks; called once, before the iteration."""
+        """Set the seed of the order, equal on all ranks; call it once, before the iteration."""
         self.seed = seed
 
     def state_dict(self) -> dict[str, Any]:
-        """The place after the item given last, by worker."""
+        """The position of the last item given, by worker."""
         return {"data_status": {worker: list(place) for worker, place in self.data_status.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+        """Go on after the positions of a `state_dict`; None or {} begins anew."""
         self.data_status = _status((state or {}).get("data_status"))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        # A generator: BAGEL calls iter() before its workers fork, and who we are is known at the first next() only.
+        # This must be a generator: BAGEL calls iter() before its workers fork, so the worker is known only at next().
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         reader = Reader(
@@ -81,7 +83,7 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
         first = 0
         if worker in self.data_status:
             epoch, shard, sample, given, piece = self.data_status[worker]
-            # The sample itself is read again: some of its pieces may still be due.
+            # Read the last sample again, since some of its pieces may not have been given yet.
             reader.position, first = Position(epoch, shard, sample, given - 1), piece + 1
         for example in reader:
             pieces = sequences(example.sample, self.policy)
@@ -95,10 +97,10 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
             first = 0
 
     def _item(self, example: Example, items: Sequence[Item]) -> dict[str, Any]:
-        """Fresh lists: the packers empty them."""
+        """One of BAGEL's items. Its lists are new ones, since the packers empty them."""
         texts: list[list[int]] = []
         pictures: list[Tensor] = []
-        made: dict[tuple[str, bool], Tensor] = {}  # target and clean copy are the same tensor
+        made: dict[tuple[str, bool], Tensor] = {}  # a picture's target and clean copy share one tensor
         tokens = 0
         for item in items:
             if item.kind == "text":
@@ -134,15 +136,15 @@ class TrajectoryDataset(IterableDataset[dict[str, Any]]):
 
 def register(
     registry: MutableMapping[str, Any], info: MutableMapping[str, Any], corpus: str | Path,
-    subsets: Sequence[SubsetName] = get_args(SubsetName),
+    subsets: Sequence[SubsetName] = (),
 ) -> dict[str, dict[str, dict[str, str]]]:  # fmt: skip
-    """Enter the groups `underpaint_multi_turn`, … into a trainer's registry and its table of paths.
+    """Add the groups `underpaint_multi_turn`, … to a trainer's registry and its table of paths.
 
-    Returns what was added to `info`: NeMo AutoModel takes the same as `dataset_info` in its YAML. Raises ReaderError
-    where the corpus has no such subset.
+    Without `subsets` all that the corpus has. Returns what was added to `info`: NeMo AutoModel takes the same as
+    `dataset_info` in its YAML. Raises ReaderError where the corpus has no such subset.
     """
     added: dict[str, dict[str, dict[str, str]]] = {}
-    for subset in subsets:
+    for subset in subsets or [s for s in SUBSETS if (Path(corpus) / s).is_dir()] or SUBSETS:
         folder = Path(shards_of(corpus, subset)[0]).parent
         registry[GROUP.format(subset)] = TrajectoryDataset
         added[GROUP.format(subset)] = {subset: {"data_dir": str(folder)}}
@@ -176,6 +178,6 @@ def _used_shards(folders: Sequence[str], used: Sequence[int] | None, split: str)
 
 
 def _status(status: Mapping[int, Sequence[int]] | Sequence[Any] | None) -> dict[int, list[int]]:
-    """By worker, whether a packer kept a dict or a list (NeMo's, with None for workers that gave nothing yet)."""
+    """Positions by worker, from a dict, or from NeMo's list with None for workers that gave nothing yet."""
     pairs = status.items() if isinstance(status, Mapping) else enumerate(status or [])
     return {int(worker): list(place) for worker, place in pairs if place is not None}

@@ -1,4 +1,4 @@
-"""How long an item is when packed: its text tokens or picture patches, and two control tokens."""
+"""Computes the packed length of an item: its text tokens or picture patches, and two control tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_PIXELS = 14 * 14 * 9 * 1024
 
 @dataclass(frozen=True)
 class Resize:
-    """BAGEL's picture transform (data/transforms.py, MaxLongEdgeMinShortEdgeResize), its sizes only; all in pixels."""
+    """The sizes that BAGEL's picture transform gives (data/transforms.py, MaxLongEdgeMinShortEdgeResize), in pixels."""
 
     stride: int
     longest: int
@@ -20,7 +20,7 @@ class Resize:
     max_pixels: int = MAX_PIXELS
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) after it, multiples of the stride."""
+        """(width, height) after the transform, multiples of the stride."""
         scale = max(min(self.longest / max(width, height), 1.0), self.shortest / min(width, height))
         width, height = self._scaled(width, height, scale)
         if width * height > self.max_pixels:
@@ -30,6 +30,7 @@ class Resize:
         return width, height
 
     def tokens(self, width: int, height: int) -> int:
+        """The number of patches after the transform."""
         wide, high = self.size(width, height)
         return wide * high // self.stride**2
 
@@ -42,17 +43,17 @@ class Resize:
 
 @dataclass(frozen=True)
 class Pixels:
-    """At which sizes the VAE and the ViT see a picture."""
+    """The sizes at which the VAE and the ViT see a picture."""
 
     vae: Resize
     vit: Resize
 
     @classmethod
     def of(cls, px: int, vit: int) -> Pixels:
-        """Every picture is brought to these sides, whatever is stored: max_image_size = min_image_size."""
+        """Sizes such that every picture is resized to these sides in pixels: max_image_size = min_image_size."""
         return cls(Resize(16, px, px), Resize(14, vit, vit))
 
     def tokens(self, kind: Kind, width: int, height: int) -> int:
-        """Patches of a stored picture as this kind of item, with the item's two control tokens."""
+        """The tokens of a stored picture as this kind of item: its patches and two control tokens."""
         resize = self.vit if kind == "vit_image" else self.vae
         return CONTROL_TOKENS + resize.tokens(width, height)

@@ -1,8 +1,8 @@
-"""BAGEL's packer on lengths alone: what a setting trains on, and what it drops without a word.
+"""Simulates BAGEL's packer on lengths alone, to show what a setting trains on and what it silently drops.
 
-The buffer's rules are those of `PackedDataset.__iter__` (ByteDance-Seed/Bagel, data/dataset_base.py): a sample over
-the limit is skipped; one that does not fit into the pack is buffered; where the buffer is full, or the sample came
-from it, the pack is closed and that sample is gone.
+The rules are those of `PackedDataset.__iter__` (ByteDance-Seed/Bagel, data/dataset_base.py). A sample over the limit is
+skipped. One that does not fit into the pack is buffered. If the buffer is full, or the sample came from the buffer, the
+pack is closed and that sample is lost.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ DROPOUT: Mapping[Kind, float] = {"text": 0.1, "vae_image": 0.1, "vit_image": 0.4
 
 @dataclass(frozen=True)
 class Packable:
-    """A sequence as the packer sees it: every item's tokens and the rate at which the item is dropped."""
+    """A sequence as the packer sees it: of every item the number of tokens and the rate at which it is dropped."""
 
     kind: str
     items: tuple[tuple[int, float], ...]
 
     @property
     def length(self) -> int:
-        """What is compared with the limits: nothing dropped yet."""
+        """The length in tokens without dropout, which is compared with the limits."""
         return sum(tokens for tokens, _ in self.items)
 
     def packed(self, rng: random.Random) -> int:
-        """What is left after dropout; one draw for every item that may be dropped."""
+        """The length in tokens after dropout, with one random draw for every item that may be dropped."""
         return sum(tokens for tokens, rate in self.items if not (rate and rng.random() < rate))
 
 
@@ -56,12 +56,12 @@ class Group:
     samples: Sequence[Packable]
     weight: float
     mandatory: bool = False
-    shuffle: bool = True  # False: in the order given, again and again
+    shuffle: bool = True  # False: repeat the samples in the order given
 
 
 @dataclass
 class Outcome:
-    """Samples by kind: drawn = trained + too_long + lost + still waiting in the buffer at the end."""
+    """The result of a simulation. For samples by kind: drawn = trained + too_long + lost + waiting in the buffer."""
 
     lengths: list[int] = field(default_factory=list)  # of the packs, in tokens
     drawn: Counter[str] = field(default_factory=Counter)
@@ -71,22 +71,22 @@ class Outcome:
     waiting: Counter[str] = field(default_factory=Counter)
 
     def share(self, part: Counter[str]) -> float:
-        """Of the samples whose fate is known, 0 to 1."""
+        """The share of a part among the samples that are not waiting at the end, in [0, 1]."""
         known = self.drawn.total() - self.waiting.total()
         return part.total() / known if known else 0.0
 
     def by_kind(self) -> dict[str, dict[str, int]]:
-        """For every kind how many were drawn, trained, too long, lost, and are waiting."""
+        """By kind: how many samples were drawn, trained, too long, lost, and waiting at the end."""
         parts = {name: getattr(self, name) for name in ("drawn", "trained", "too_long", "lost", "waiting")}
         return {kind: {name: part[kind] for name, part in parts.items()} for kind in sorted(self.drawn)}
 
 
 class PackingError(ValueError):
-    """A setting under which the packer would never return."""
+    """A setting with which the packer would search for ever."""
 
 
 def simulate(groups: Sequence[Group], packing: Packing, packs: int, seed: int = 0) -> Outcome:
-    """Draw and pack until `packs` packs are full, with the draws that BAGEL makes after ``random.seed(seed)``.
+    """Draw and pack until `packs` packs are full, with the random draws that BAGEL makes after ``random.seed(seed)``.
 
     Raises PackingError where no sample, or none of a mandatory group, fits.
     """

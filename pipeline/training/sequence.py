@@ -1,8 +1,8 @@
-"""What a sample becomes in a packed sequence: which copies of a picture, what carries loss, what announces what.
+"""Turns a sample into the items of a packed sequence: copies of pictures, losses, and labels of control tokens.
 
-The vocabulary is that of BAGEL's `sequence_plan` (ByteDance-Seed/Bagel, data/dataset_base.py), which NeMo AutoModel
-shares: a text; a picture as VAE latents, noised where it is a target and clean where it is context; a picture as ViT
-tokens. No torch here; `pipeline.training.bagel` turns items into tensors.
+The kinds of item are those of BAGEL's `sequence_plan` (ByteDance-Seed/Bagel, data/dataset_base.py), as in NeMo
+AutoModel: a text; a picture as VAE latents, noised as a target and clean as context; a picture as ViT tokens. This
+module needs no torch; `pipeline.training.bagel` turns items into tensors.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ JOINT = "\n"  # between an inspect and its refine, which are one text to the mod
 
 @dataclass(frozen=True)
 class Policy:
-    """What is the trainer's to choose, and so is not stored in the corpus.
+    """Choices of the trainer, which therefore are not stored in the corpus.
 
-    The four `cfg_…` say which items the packer may drop, each at its own rate, for classifier-free guidance. A dropped
-    item takes its labels with it, so texts that carry loss stay unless `cfg_assistant_text` is set, as BAGEL's stock
+    The four `cfg_…` say which items the packer may drop, each at its own rate, for classifier-free guidance. The labels
+    of a dropped item are lost, so texts that carry loss are kept unless `cfg_assistant_text` is set, as BAGEL's own
     datasets do.
     """
 
@@ -35,8 +35,8 @@ class Policy:
     cfg_assistant_text: bool = False
     cfg_vae: bool = True
     cfg_vit: bool = True
-    final_vit_copy: bool = True  # carries the stop label; without it a trajectory never learns to end
-    per_step: bool = False  # short sequences, one a step, instead of the whole trajectory
+    final_vit_copy: bool = True  # it carries the stop label, without which the model never learns to end
+    per_step: bool = False  # one short sequence per step instead of the whole trajectory
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Item:
     content: str
     loss: bool
     cfg: bool
-    label: Label = ""  # what the item's closing token (<|im_end|>, <|vision_end|>) has to predict; "": no loss there
+    label: Label = ""  # what the item's closing token (<|im_end|>, <|vision_end|>) must predict; "": no loss there
 
     def __str__(self) -> str:
         """ "vit_image img0.webp  context cfg → <|im_start|>" """
@@ -57,7 +57,7 @@ class Item:
 
 
 def sequences(sample: Sample, policy: Policy) -> list[list[Item]]:
-    """The sample's sequences: one, or one a step where the policy says so. Each has a target."""
+    """The sample's sequences: one for all, or one per step if the policy says so. Each has a target."""
     if not policy.per_step:
         return [sequence(sample.segments, sample.complete, policy)]
     pieces = list(step_pieces(sample.segments))
@@ -68,8 +68,8 @@ def sequences(sample: Sample, policy: Policy) -> list[list[Item]]:
 def step_pieces(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
     """For every step with a target: the prompt, the last picture before the step as context, and the step.
 
-    UniCoT's authors found short pieces cheaper and better than whole sequences (Fr0zenCrane/UniCoT issue 2); what the
-    model then knows of earlier steps is what the picture shows.
+    UniCoT's authors found short pieces cheaper and better than whole sequences (Fr0zenCrane/UniCoT issue 2). Of earlier
+    steps the model then sees only the picture.
     """
     prompt, rest = segments[0], segments[1:]
     before: list[Segment] = []
@@ -83,10 +83,10 @@ def step_pieces(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
 
 
 def sequence(segments: Sequence[Segment], complete: bool, policy: Policy) -> list[Item]:
-    """The items of one sequence, in order. `complete`: it ends with the trajectory's last picture.
+    """The items of one sequence, in order. `complete` means that it ends with the trajectory's last picture.
 
-    The label of a segment sits on its last item, which for a picture is the ViT copy: the state that the model is in
-    when it generates, never the noised copy.
+    The label of a segment is on its last item. For a picture that is the ViT copy, never the noised one, since it is
+    what the model sees last when it generates.
     """
     items: list[Item] = []
     merged = list(_merged(segments))
@@ -109,7 +109,7 @@ def sequence(segments: Sequence[Segment], complete: bool, policy: Policy) -> lis
 
 
 def _merged(segments: Sequence[Segment]) -> Iterator[Segment]:
-    """Adjacent texts of the same speaker and the same loss as one."""
+    """The segments, with adjacent texts of equal role and loss joined into one."""
     for (kind, _, _), group in groupby(segments, key=lambda s: (s.type, s.role, s.loss)):
         run = list(group)
         if kind == "image" or len(run) == 1:

@@ -1,4 +1,4 @@
-"""How long a corpus' samples are when packed, what a packer's setting would drop of them, and what we would set."""
+"""Surveys a corpus for packing: the lengths of its samples, what a setting would drop, and the setting we recommend."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from underpaint.pipeline.training.lengths import CONTROL_TOKENS, Pixels
 from underpaint.pipeline.training.packing import DROPOUT, RECOMMENDED, Group, Packable, Packing, PackingError, simulate
 from underpaint.pipeline.training.sequence import Item, Kind, Policy, sequences
 from underpaint.schemas.corpus.example import trusted
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 RESOLUTIONS = ((1024, 980), (1024, 518), (768, 518), (512, 518), (512, 224))  # (VAE, ViT) sides, best first
-ENOUGH = 0.99  # of the samples trained on, to recommend a resolution
-EXPECTED = (33000, 31000, 29000, 27000, 25000)  # lengths at which a pack is closed, the fullest first
+ENOUGH = 0.99  # a resolution is recommended if this share of samples is trained on
+EXPECTED = (33000, 31000, 29000, 27000, 25000)  # values of expected_num_tokens to try
 SEED = 0
 
 
 @dataclass(frozen=True)
 class PlannedSequence:
-    """One sequence of a sample: every item's kind, dropout rate, and text tokens or stored picture size."""
+    """One sequence of a sample: every item's kind, dropout rate, and number of text tokens or stored picture size."""
 
     subset: str
     kind: str  # "multi_turn", "conflict negative", …
@@ -32,6 +33,7 @@ class PlannedSequence:
     items: tuple[tuple[Kind, float, int | tuple[int, int]], ...]
 
     def packable(self, pixels: Pixels) -> Packable:
+        """The sequence as the packer sees it at these sizes of pictures."""
         return Packable(self.kind, tuple((_tokens(kind, size, pixels), rate) for kind, rate, size in self.items))
 
 
@@ -40,7 +42,7 @@ def _tokens(kind: Kind, size: int | tuple[int, int], pixels: Pixels) -> int:
 
 
 def read_sequences(corpus: Path, text_tokens: Callable[[str], int], policy: Policy) -> Iterator[PlannedSequence]:
-    """The train samples' sequences, from the manifest: no shard is opened."""
+    """The sequences of the train samples, read from the manifest; no shard is opened."""
     table = ds.dataset(corpus / "manifest.parquet")
     for batch in table.to_batches(filter=ds.field("split") == "train"):
         for row in batch.to_pylist():
@@ -54,7 +56,7 @@ def read_sequences(corpus: Path, text_tokens: Callable[[str], int], policy: Poli
 def measured(
     items: Sequence[Item], sizes: Mapping[str, tuple[int, int]], text_tokens: Callable[[str], int]
 ) -> tuple[int, tuple[tuple[Kind, float, int | tuple[int, int]], ...]]:
-    """How many pictures a sequence shows, and its items as PlannedSequence has them. `sizes`: as stored."""
+    """(number of pictures, items as in PlannedSequence) of a sequence. `sizes`: (width, height) of stored pictures."""
     shown = {item.content for item in items if item.kind != "text"}
     return len(shown), tuple(
         (i.kind, DROPOUT[i.kind] * i.cfg, text_tokens(i.content) if i.kind == "text" else sizes[i.content])
@@ -64,7 +66,7 @@ def measured(
 
 @dataclass(frozen=True)
 class Lengths:
-    """The lengths of one kind with so many pictures, in tokens."""
+    """The lengths, in tokens, of the samples of one kind with an equal number of pictures."""
 
     kind: str
     pictures: int
@@ -75,7 +77,7 @@ class Lengths:
 
 
 def lengths(found: Sequence[PlannedSequence], px: int, vit: int) -> list[Lengths]:
-    """By kind and number of pictures."""
+    """The lengths by kind and number of pictures."""
     cells: dict[tuple[str, int], list[int]] = defaultdict(list)
     pixels = Pixels.of(px, vit)
     for sequence in found:
@@ -88,7 +90,7 @@ def lengths(found: Sequence[PlannedSequence], px: int, vit: int) -> list[Lengths
 
 @dataclass(frozen=True)
 class Trial:
-    """What packs of one setting would hold. Shares are of the samples drawn; `error` instead where none would come."""
+    """What packs of one setting would hold, as shares of the samples; `error` says why there would be no packs."""
 
     name: str
     px: int
@@ -97,30 +99,31 @@ class Trial:
     packs: int = 0
     trained: float = 0.0
     too_long: float = 0.0
-    lost: float = 0.0  # in the packer's buffer
-    fill: float = 0.0  # of max_num_tokens
+    lost: float = 0.0  # lost from the packer's buffer
+    fill: float = 0.0  # mean length of a pack, as a share of max_num_tokens
     kinds: dict[str, dict[str, int]] | None = None
     error: str = ""
 
     def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values."""
         return asdict(self)
 
 
 def weights(found: Sequence[PlannedSequence]) -> dict[str, int]:
-    """By subset, so that every sequence is seen equally often."""
+    """Weights by subset with which every sequence is drawn equally often."""
     return dict(sorted(Counter(s.subset for s in found).items()))
 
 
 def mixture(found: Sequence[PlannedSequence], px: int, vit: int) -> list[Group]:
-    """The subsets as the packer's groups; trajectories, if there are any, are in every pack."""
+    """The subsets as groups of the packer. Every pack begins with a trajectory, if there are any."""
     pixels, members = Pixels.of(px, vit), defaultdict(list)
     for sequence in found:
         members[sequence.subset].append(sequence.packable(pixels))
-    return [Group(m, len(m), mandatory=subset == "multi_turn") for subset, m in sorted(members.items())]
+    return [Group(m, len(m), mandatory=SUBSETS[subset].whole_trajectory) for subset, m in sorted(members.items())]
 
 
 def trial(name: str, groups: Sequence[Group], px: int, vit: int, packing: Packing, packs: int) -> Trial:
-    """Simulate so many packs."""
+    """Simulate `packs` packs with one setting."""
     try:
         out = simulate(groups, packing, packs, SEED)
     except PackingError as e:
@@ -131,9 +134,9 @@ def trial(name: str, groups: Sequence[Group], px: int, vit: int, packing: Packin
 
 
 def recommend(found: Sequence[PlannedSequence], px: int, vit: int, packs: int) -> Trial:
-    """The best resolution, up to `px` and `vit`, at which nearly all is trained on; else what drops least.
+    """The best resolution, up to `px` and `vit`, at which nearly all samples are trained on; else what drops least.
 
-    Packs that may close earlier lose less in the packer's buffer, and are filled less.
+    A smaller expected_num_tokens closes packs earlier, which loses fewer samples but fills packs less.
     """
     tried = []
     for side, vit_side in dict.fromkeys([(px, vit), *RESOLUTIONS]):

@@ -1,4 +1,4 @@
-"""Counting the tokens of a text: with a tokenizer that the user names, or by an upper bound that needs none."""
+"""Counts the tokens of a text, by a tokenizer that the user names, or by an upper bound without one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def byte_tokens(text: str) -> int:
-    """UTF-8 bytes: byte-level BPE (Qwen's, so BAGEL's) starts from bytes and only ever merges, so it needs no more."""
+    """The number of UTF-8 bytes: an upper bound, since byte-level BPE (Qwen's, and so BAGEL's) only merges bytes."""
     return len(text.encode())
 
 
 def counter(folder: Path | None) -> Callable[[str], int]:
-    """Tokens of a text, by `folder`/tokenizer.json (Hugging Face), or `byte_tokens` where no folder is given.
+    """A function that counts tokens, by `folder`/tokenizer.json (Hugging Face); `byte_tokens` if no folder is given.
 
     Raises ValueError where the folder holds no tokenizer.
     """

@@ -1,4 +1,4 @@
-"""Ask a template's model about stored steps, as a build would: the same seeds, the same majority, the same parser."""
+"""Asks a template's model about stored steps as a build would, with the same seeds, majority and parser."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from underpaint.pipeline.workbench.subjects import Subject
 from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages import critique, rollout
+from underpaint.stages.common.ledger import Failure
 from underpaint.stages.common.roles import AskRequest, ModelUnavailable, each
 from underpaint.stages.common.seeds import derive_seed
-from underpaint.stages.common.stage import Context, Failure, Lot
+from underpaint.stages.common.stage import Context, Lot
 from underpaint.stages.common.templating import Template
 from underpaint.stages.judgement.panel import Question, judge
 from underpaint.stages.prompting.tasks import TASKS, parse
@@ -23,7 +25,7 @@ from underpaint.stages.prompting.tasks import TASKS, parse
 
 @dataclass(frozen=True)
 class Answered:
-    """What became of one step: the model's words, and what counts of them (None where nothing could be read)."""
+    """The model's answers about one step; `parsed` is what was read from them, None where nothing could be read."""
 
     subject: Subject
     request: str
@@ -35,21 +37,21 @@ class Answered:
 
     @property
     def verdict(self) -> str:
-        """consistent, incomplete, conflict, or "unread"."""
+        """The verdict: "consistent", "incomplete", "conflict", or "unread" where nothing could be read."""
         return str(self.parsed["verdict"]) if self.parsed else "unread"
 
 
 def load_model(run: Run, template: Template) -> Any:
-    """The model that plays the template's role in the recipe."""
+    """Load the model that plays the template's role in the recipe."""
     return run.recipe.model_for(template.role).load()
 
 
 def ask(
     run: Run, model: Any, template: Template, subjects: Sequence[Subject], words: Vocabulary | None = None
 ) -> list[Answered]:
-    """One answer a subject, in order. No model is loaded but the one given; nothing is stored.
+    """One result per subject, in order. No model but the given one is used; nothing is stored.
 
-    `words` is the vocabulary of what is judged, the recipe's unless given. Raises BuildError.
+    `words` is the vocabulary of the subjects, by default the recipe's. Raises BuildError.
     """
     try:
         if TASKS[template.task].role == "judge":
@@ -64,7 +66,7 @@ def _variables(template: Template, subject: Subject) -> dict[str, str]:
 
 
 def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject], words: Vocabulary) -> list[Answered]:
-    params = run.recipe.stages.critique
+    params = run.recipe.params(critique.STAGE)
     side = Side(template.task.removeprefix("critique_"))
     context = Context(
         "critique", run.recipe.seed, Lot(0, run.recipe.lot_size), params, words, {"judge": model},
@@ -81,16 +83,16 @@ def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
             error = f"{result.error}: {result.message}"
             found.append(Answered(subject, request, result.response.split("\n"), None, 0.0, error))
             continue
-        critique = json.loads(result.critique.to_json())
-        kinds = tuple(f["kind"] for f in critique["findings"])
-        found.append(Answered(subject, request, result.answers, critique, result.agreement, kinds=kinds))
+        said = json.loads(result.critique.to_json())
+        kinds = tuple(f["kind"] for f in said["findings"])
+        found.append(Answered(subject, request, result.answers, said, result.agreement, kinds=kinds))
     return found
 
 
 def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
-    """A step is written as `rollout` would; what is asked about a prompt is asked greedily."""
+    """Ask the writer: for a step with the temperature of `rollout`, for anything else greedily."""
     requests, steps = [], template.task == "write"
-    temperature = run.recipe.stages.rollout.temperature if steps else 0.0
+    temperature = run.recipe.params(rollout.STAGE).temperature if steps else 0.0
     for subject in subjects:
         file = subject.picture(template)
         picture = decode_picture(file) if file else None
@@ -103,7 +105,7 @@ def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
             if isinstance(answer, Exception):
                 raise answer
             found.append(Answered(subject, request.text, [answer], parse(template, answer)))
-        except Exception as e:  # the model's own, or an answer that does not parse: shown, like a build quarantines it
+        except Exception as e:  # the model failed, or its answer does not parse: show it; a build would quarantine it
             said = [] if isinstance(answer, Exception) else [answer]
             found.append(Answered(subject, request.text, said, None, 0.0, f"{type(e).__name__}: {e}"))
     return found

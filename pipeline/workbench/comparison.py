@@ -1,4 +1,4 @@
-"""Two templates of one task on the same stored steps: how often they agree, where they differ, which one is right."""
+"""Compares two templates of one task on the same stored steps: how often they agree, and which one is right."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ VERDICTS = ("consistent", "incomplete", "conflict", "unread")
 
 @dataclass(frozen=True)
 class Comparison:
-    """`shifts` counts (A's verdict, B's verdict); `kinds` the kinds of finding that each names.
+    """The answers of two templates A and B, with what is known to be true.
 
-    `answered` are the stored steps; `tried` are the run's calibration cases, of which all is known.
+    `answered` and `truths` are about stored steps; `tried` and `case_truths` about the run's calibration cases, whose
+    truth is always known.
     """
 
     templates: tuple[Template, Template]
@@ -34,32 +35,37 @@ class Comparison:
 
     @property
     def shifts(self) -> Counter[tuple[str, str]]:
+        """How many steps got each pair (A's verdict, B's verdict)."""
         return Counter((a.verdict, b.verdict) for a, b in zip(*self.answered, strict=True))
 
     @property
     def agreeing(self) -> tuple[int, int]:
-        """Steps on which both say the same of faults (conflict or not), of those that both answered readably."""
+        """(steps on which both agree whether it is a conflict, steps to which both gave a readable answer)."""
         both = [pair for pair in self.shifts.elements() if "unread" not in pair]
         return sum((a == "conflict") == (b == "conflict") for a, b in both), len(both)
 
     @property
     def kinds(self) -> tuple[Counter[str], ...]:
+        """For each template, how often it named each kind of finding."""
         return tuple(Counter(kind for a in side for kind in a.kinds) for side in self.answered)
 
     @property
     def calibrations(self) -> tuple[Calibration, ...]:
+        """For each template, its figures on the stored steps whose truth is known."""
         return tuple(calibrate(side, self.truths) for side in self.answered)
 
     @property
     def case_calibrations(self) -> tuple[Calibration, ...]:
+        """For each template, its figures on the calibration cases."""
         return tuple(calibrate(side, self.case_truths) for side in self.tried)
 
     def disagreements(self) -> list[tuple[Answered, Answered, Truth | None]]:
-        """The steps with different verdicts, those that differ about a fault first."""
+        """The steps with different verdicts; those where only one template says conflict come first."""
         rows = [row for row in zip(*self.answered, self.truths, strict=True) if row[0].verdict != row[1].verdict]
         return sorted(rows, key=lambda r: (r[0].verdict == "conflict") == (r[1].verdict == "conflict"))
 
     def to_json(self) -> dict[str, Any]:
+        """The figures as plain JSON values."""
         same, both = self.agreeing
         return {
             "templates": [{"id": t.id, "digest": t.digest} for t in self.templates],
@@ -72,7 +78,10 @@ class Comparison:
 
 
 def compare_templates(run: Run, a: Template, b: Template, number: int) -> Comparison:
-    """Ask both about the same `number` stored steps. Raises UserError where they do not judge the same thing."""
+    """Ask both templates about the same `number` stored steps, and as many calibration cases.
+
+    Raises UserError where they are not critiques of one task.
+    """
     if a.task != b.task or TASKS[a.task].role != "judge":
         raise UserError(f"{a.id} is for {a.task}, {b.id} for {b.task}; compare two critiques of one task")
     subjects, model = stored_subjects(run, a, number), load_model(run, a)
@@ -84,7 +93,7 @@ def compare_templates(run: Run, a: Template, b: Template, number: int) -> Compar
 
 
 def comparison_lines(found: Comparison) -> list[str]:
-    """The figures as text."""
+    """The figures of a comparison as text."""
     a, b = (t.id for t in found.templates)
     same, both = found.agreeing
     lines = [

@@ -1,10 +1,9 @@
-"""A template's examples as unit tests: the words they render to, and what the parser makes of their answers."""
+"""Runs a template's examples as unit tests: what they render to, and what the parser reads from their answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import jinja2
 
@@ -14,7 +13,7 @@ from underpaint.stages.prompting.tasks import parse
 
 @dataclass(frozen=True)
 class Tested:
-    """One example; `wrong` is empty where it passes."""
+    """The result of one example; `wrong` says what is wrong, "" where it passes."""
 
     template: str
     example: str
@@ -46,9 +45,5 @@ def _parsed(template: Template, example: Example) -> str:
         return "" if example.refused in str(e) else f"refused with {str(e)!r}, not with {example.refused!r}"
     if example.expect is None:
         return f"the answer parses, though {example.refused!r} should refuse it"
-    different = [_difference(k, found.get(k), v) for k, v in example.expect.items() if found.get(k) != v]
-    return "; ".join(different)
-
-
-def _difference(field: str, found: Any, expected: Any) -> str:
-    return f"{field} is {found!r}, not {expected!r}"
+    different = [(k, found.get(k), v) for k, v in example.expect.items() if found.get(k) != v]
+    return "; ".join(f"{field} is {got!r}, not {expected!r}" for field, got, expected in different)

@@ -1,6 +1,6 @@
-"""What can be known of a template without asking a model. Every problem names file, line and remedy.
+"""Checks templates without asking a model. Every problem names file, line and remedy.
 
-A recipe refuses templates that are `unusable`; `lint_file` finds that too, and all that would be regretted later.
+A recipe refuses templates that are `unusable`. `lint_file` finds these problems, and others that only make answers bad.
 """
 
 from __future__ import annotations
@@ -15,12 +15,7 @@ import jsonschema
 from jinja2 import nodes
 
 from underpaint.stages.common.suggest import did_you_mean
-from underpaint.stages.common.templating import (
-    Problem,
-    Template,
-    TemplateError,
-    load_template,
-)
+from underpaint.stages.common.templating import Problem, Template, TemplateError, load_template
 from underpaint.stages.prompting.tasks import FORMATS, TASKS, Finder, Task, parse, unusable
 
 CLAUSE = "What is not painted yet is not a fault."
@@ -28,7 +23,7 @@ NEGATED = re.compile(r"\b(not|no|never|nothing|without)\b|n't\b", re.IGNORECASE)
 
 
 def lint_files(files: Sequence[Path], stages: Mapping[str, tuple[str, ...]]) -> list[Problem]:
-    """All problems of some files, the ids that two of one folder share included."""
+    """All problems of some files, including ids that occur twice in a folder."""
     problems, owners = [], defaultdict(list)
     for file in files:
         found = lint_file(file, stages)
@@ -66,7 +61,7 @@ def _stages(found: Finder, stages: Mapping[str, tuple[str, ...]]) -> Iterator[Pr
 
 
 def _words(found: Finder, task: Task) -> Iterator[Problem]:
-    """Variables never shown, names set and never used, and parts of the answer that the words do not ask for."""
+    """Problems of the body: unused variables, names set and never used, and parts of the answer never asked for."""
     used = {name for name, _ in found.names()}
     end = found.template.body.count("\n") + 1
     for name in task.variables:
@@ -88,7 +83,7 @@ def _words(found: Finder, task: Task) -> Iterator[Problem]:
 
 
 def _clause(found: Finder, task: Task) -> Iterator[Problem]:
-    """Where parts of a picture are judged, the words must say that incomplete is not wrong."""
+    """Problems of the clause "incomplete is not wrong", which every template needs that judges unfinished pictures."""
     sentence = found.template.incomplete
     if not task.judges_parts:
         if sentence:
@@ -104,7 +99,7 @@ def _clause(found: Finder, task: Task) -> Iterator[Problem]:
 
 
 def _examples(found: Finder, task: Task) -> Iterator[Problem]:
-    """Every example has the task's variables and an answer that parses, or is refused, as it says."""
+    """Problems of examples: wrong variables, or an answer that parses although it should be refused, or vice versa."""
     template = found.template
     if not template.examples:
         yield found.field("examples", "has no example", "add one: name, variables, answer, expect")

@@ -1,4 +1,4 @@
-"""Which templates there are, where each is used, how often it is drawn, and its share in the corpus."""
+"""Lists the templates: where each is used, how often it is drawn, and its share in the corpus."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from underpaint.pipeline.engine.graph import STAGES
 from underpaint.pipeline.recipe.recipe import Recipe, templates_for
+from underpaint.stages.all_stages import STAGES
 from underpaint.stages.common.templating import Template
 
 
 @dataclass(frozen=True)
 class Listed:
-    """`drawn`: the share of its task's questions that each stage puts through it, by the weights."""
+    """A template and its use. `drawn` is the share of its task's questions for which each stage draws it."""
 
     template: Template
     drawn: dict[str, float]
-    samples: int | None  # of the corpus; None where there is no corpus, and for a writer's, which no sample records
-    corpus: int  # samples of the corpus that a critique made
+    samples: int | None  # of the corpus; None without a corpus, and for writers' templates, which samples do not name
+    corpus: int  # how many samples of the corpus have a critique
 
 
 def list_templates(by_task: dict[str, list[Template]], corpus: Path | None) -> list[Listed]:
-    """All templates by task. Shares are by id: what an earlier version of a template made is counted too."""
+    """All templates by task. Samples are counted by a template's id, so those of its earlier versions count too."""
     made = _samples_by_template(corpus) if corpus is not None else None
     whole = sum(made.values()) if made is not None else 0
     drawn: dict[str, dict[str, float]] = {}
@@ -46,7 +46,7 @@ def _samples_by_template(corpus: Path) -> Counter[str]:
 
 
 def listing_lines(listed: list[Listed]) -> list[str]:
-    """A line a template, and one a stage that uses it."""
+    """Two lines per template: its version, task, weight and share, and where it is used."""
     lines = []
     for each in listed:
         t = each.template
@@ -61,6 +61,6 @@ def listing_lines(listed: list[Listed]) -> list[str]:
 
 
 def every_template(recipe: Recipe) -> dict[str, Template]:
-    """All templates by id, those too that the recipe's weights switch off."""
+    """All templates by id, including those that the recipe's weights switch off."""
     found = recipe.model_copy(update={"template_weights": {}}).all_templates()
     return {t.id: t for templates in found.values() for t in templates}

@@ -1,4 +1,4 @@
-"""The workbench's pages, in the look of the report, and the same as text."""
+"""Writes the workbench's pages (preview and comparison), and the preview as text."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from underpaint.pipeline.atomic import atomic_write
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.engine.store import atomic_write
 from underpaint.pipeline.report.pages import picture_source, render_page
 from underpaint.pipeline.workbench.asking import Answered
 from underpaint.pipeline.workbench.comparison import VERDICTS, Comparison
@@ -16,14 +16,14 @@ from underpaint.stages.common.templating import Template
 
 
 def write_preview(run: Run, template: Template, answered: Sequence[Answered]) -> Path:
-    """``templates/preview-<id>.html`` in the run's folder: each step's request, picture and answer; gives its path."""
+    """Write ``templates/preview-<id>.html``: each step's request, picture and answer. Returns its path."""
     views = [{"answered": a, "picture": _picture(a.subject.picture(template))} for a in answered]
     values = {"recipe": run.recipe.name, "template": template, "views": views}
     return _write(run, f"preview-{template.id}", "preview.html.j2", values)
 
 
 def preview_lines(answered: Sequence[Answered]) -> list[str]:
-    """What the page shows, without the pictures."""
+    """The preview as text, without the pictures."""
     lines: list[str] = []
     for a in answered:
         lines += [f"== {a.subject.unit}", a.request, *(f"-- {answer}" for answer in a.answers), f"read: {_read(a)}", ""]
@@ -40,7 +40,7 @@ def _read(a: Answered) -> str:
 
 
 def write_comparison(run: Run, found: Comparison) -> Path:
-    """``templates/compare-<a>-<b>.html`` in the run's folder: figures, and every disagreement; gives its path."""
+    """Write ``templates/compare-<a>-<b>.html``: the figures and every disagreement. Returns its path."""
     a, b = found.templates
     views = [
         {"a": one, "b": two, "truth": truth, "picture": _picture(one.subject.picture(a) or two.subject.picture(b))}

@@ -1,4 +1,4 @@
-"""What a template is tried on: steps that a run has stored, with their pictures. Nothing is painted."""
+"""Reads the subjects on which a template is tried: stored steps of a run, with their pictures. Nothing is painted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.errors import UserError
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages import prompts as prompts_stage
+from underpaint.stages.common.ledger import Unit
 from underpaint.stages.common.seeds import derive_random
 from underpaint.stages.common.templating import Template
 from underpaint.stages.prompting.enriching import Enrichment
@@ -23,25 +25,26 @@ WORDS = ("so_far", "instruction", "description")
 class Subject:
     """One step of one rollout. `unit` is its name in a build, so that it is asked with the same seeds.
 
-    `key` is (sample, rollout, step), empty for a case of known truth.
+    `key` is (sample, rollout, step); () for a calibration case.
     """
 
-    unit: str
+    unit: Unit
     variables: dict[str, str]
     scene: SceneGraph  # what the prompt asks for
     draft: bytes
-    before: bytes | None  # the picture before it; None is the blank canvas
+    before: bytes | None  # the picture before the step; None is the blank canvas
     key: tuple[int, ...] = ()
 
     def picture(self, template: Template) -> bytes | None:
-        """What the template is shown, if anything."""
+        """The picture that the template shows; None where it shows none."""
         return getattr(self, TASKS[template.task].shown) if template.picture else None
 
 
 def stored_subjects(run: Run, template: Template, number: int) -> list[Subject]:
-    """`number` steps of the run's rollouts, drawn from all (the same ones every time), in stream order.
+    """`number` steps drawn from all of the run's rollouts (the same ones every time), in stream order.
 
-    A template that speaks of no step gets the first step of each prompt. Raises UserError where the run has none yet.
+    A template whose task has no step (only a prompt) gets first steps, one per prompt. Raises UserError where the run
+    has no rollouts yet.
     """
     rollout = run.store.newest(run.nodes["rollout"])
     if rollout is None:
@@ -61,7 +64,7 @@ def stored_subjects(run: Run, template: Template, number: int) -> list[Subject]:
 
 
 def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]]) -> list[Subject]:
-    words, length = run.recipe.words(), str((run.recipe.stages.prompts.enrich or Enrichment()).words)
+    words, length = run.recipe.words(), str((run.recipe.params(prompts_stage.STAGE).enrich or Enrichment()).words)
     samples = sorted({sample for sample, _, _ in keys})
     prompts = Node(run.nodes["prompts"].stage, rollout.upstream["prompts"], {}, {})
     asked = {r["sample"]: r for r in run.store.table(prompts, lot, samples=samples).to_pylist()}
@@ -74,7 +77,6 @@ def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]])
         scene = SceneGraph.model_validate_json(asked[sample]["scene"])
         variables = {"prompt": asked[sample]["prompt"], **{k: row[k] for k in WORDS}, **known_words(words)}
         variables |= {"facts": describe(scene, words), "words": length}
-        unit = f"sample {sample}, rollout {number}, step {step}"
         earlier = before["picture"] if before else None
-        found.append(Subject(unit, variables, scene, row["picture"], earlier, key))
+        found.append(Subject(Unit(*key), variables, scene, row["picture"], earlier, key))
     return found

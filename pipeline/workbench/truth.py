@@ -1,4 +1,4 @@
-"""What is known to be true of a stored step, where the grammar can read its texts and a drawn world its picture."""
+"""Finds the true critique of a stored step, where the grammar can read its texts and a drawn world its picture."""
 
 from __future__ import annotations
 
@@ -21,38 +21,41 @@ from underpaint.schemas.scenes.grammar import GrammarError, read
 from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
 from underpaint.schemas.scenes.scene import SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.ledger import Unit
 from underpaint.stages.judgement.entailment import read_scene
 from underpaint.stages.models.kinds import DrawnConfig
 
 
 @dataclass(frozen=True)
 class Truth:
-    """`critique` is right by construction; `partial`: the step is right, and the prompt asks for more."""
+    """The truth about a step: its right critique. `partial`: the step is right, but the prompt asks for more."""
 
     critique: Critique
     partial: bool
 
     @property
     def conflict(self) -> bool:
+        """Whether the step has a fault."""
         return self.critique.verdict is Judgement.CONFLICT
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Counts over the steps whose truth is known. Unread answers name no fault, so they miss those that are there.
+    """Counts over the steps whose truth is known. An unreadable answer counts as naming no fault.
 
-    A conflict for findings of the template's own kinds alone is put `aside`: no scene graph can tell if it is right.
+    `aside` counts conflicts whose findings are all of the template's own kinds: scene graphs cannot check these.
     """
 
     known: int
     aside: int
-    faulty: int  # by truth
-    called: int  # called faulty
-    both: int
+    faulty: int  # steps that have a fault
+    called: int  # steps that were called wrong
+    both: int  # steps that have a fault and were called wrong
     partial: int  # right, but not finished
     partial_called: int
 
     def lines(self) -> list[str]:
+        """The figures as text, each with its interval."""
         return [
             f"precision {Share(self.both, self.called)}",
             f"recall {Share(self.both, self.faulty)}",
@@ -62,8 +65,8 @@ class Calibration:
 
 
 def known_truths(run: Run, side: Side, subjects: Sequence[Subject]) -> list[Truth | None]:
-    """The truth of every step, None where nobody knows: free texts, and pictures that no drawn painter made."""
-    painter = run.recipe.model_for("sketcher")  # who painted the rollouts
+    """The truth of every step; None for texts that the grammar cannot read and pictures not by a drawn painter."""
+    painter = run.recipe.model_for("sketcher")  # the role that painted the rollouts
     reader = import_module(painter.world).read_picture if isinstance(painter, DrawnConfig) else None
     return [_truth(run, side, subject, reader) for subject in subjects]
 
@@ -89,7 +92,7 @@ def _truth(
 
 
 def calibration_cases(run: Run, side: Side, number: int) -> tuple[list[Subject], list[Truth | None], Vocabulary]:
-    """Up to `number` stored cases of the calibration, in order, their truths, and the words they are told in."""
+    """Up to `number` stored calibration cases of a side, in order; their truths; and the vocabulary of their texts."""
     node = run.store.newest(run.nodes["calibration"])
     rows = [r for lot in run.store.done(node) for r in run.store.table(node, lot).to_pylist()] if node else []
     mine = [r for r in rows if r["side"] == side.value][:number]
@@ -98,14 +101,14 @@ def calibration_cases(run: Run, side: Side, number: int) -> tuple[list[Subject],
     subjects, truths = [], list[Truth | None]()
     for row in mine:
         variables = {name: row[name] for name in ("prompt", "so_far", "instruction", "description")}
-        unit = f"calibration, sample {row['sample']}"
+        unit = Unit(row["sample"], detail="calibration")
         subjects.append(Subject(unit, variables, read(row["prompt"], words), row["picture"], None))
         truths.append(Truth(Critique.model_validate_json(row["truth"]), row["incomplete"] and not row["fault"]))
     return subjects, truths, words
 
 
 def calibrate(answered: Sequence[Answered], truths: Sequence[Truth | None]) -> Calibration:
-    """What the answers say against what is true."""
+    """Count how the answers compare with the truths."""
     known = [(a, t) for a, t in zip(answered, truths, strict=True) if t is not None]
     pairs = [(a.verdict == "conflict", t) for a, t in known if not beyond(set(a.kinds))]
     return Calibration(

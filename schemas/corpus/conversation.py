@@ -1,7 +1,7 @@
-"""A sample as a conversation: what IRG's `MultiThinkInterleaveT2IDataset` reads from its `conversation` column.
+"""Turns a sample into a conversation, the form that IRG's `MultiThinkInterleaveT2IDataset` reads.
 
 Source: Osilly/Interleaving-Reasoning-Generation, SFT/data/interleave_datasets/multi_think_interleave_t2i_dataset.py.
-It has no place for the labels of control tokens, nor for scores and provenance; those stay in the shards.
+This form has no place for labels of control tokens, scores and provenance; those are in the shards only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from underpaint.schemas.corpus.sample import Sample
 def conversation(sample: Sample, pictures: Sequence[bytes]) -> list[dict[str, Any]]:
     """Two turns: the prompt as the user's, all other segments as parts of the assistant's, pictures in base64.
 
-    `need_loss` is the segment's loss. A picture that something follows is looked at: `need_vae` and `need_vit`.
+    `need_loss` is the segment's loss. `need_vae` and `need_vit` are true for every picture but a last one: later
+    segments look at it.
     """
     files = {p.name: data for p, data in zip(sample.images, pictures, strict=True)}
     parts: list[dict[str, Any]] = []

@@ -1,7 +1,7 @@
-"""croissant.json: the corpus for dataset search engines, in MLCommons' Croissant 1.0.
+"""croissant.json describes the corpus to dataset search engines, in MLCommons' Croissant 1.0.
 
-Its records are the manifest's plain columns. The shards are listed with their digests only: Croissant cannot say that a
-sample is several members of a tar of which a JSON names the order.
+Its records are the manifest's plain columns. The shards are only listed with their digests: Croissant cannot express
+that a sample is several members of a tar, one of which is a JSON that gives their order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OWN_TERMS = (
     "includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex",
     "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform",
 )  # fmt: skip
-# As the specification prescribes it, word for word: https://docs.mlcommons.org/croissant/docs/croissant-spec.html
+# The specification prescribes this context word for word: https://docs.mlcommons.org/croissant/docs/croissant-spec.html
 CONTEXT: dict[str, Any] = {
     "@language": "en", "@vocab": "https://schema.org/", "sc": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/", "rai": "http://mlcommons.org/croissant/RAI/",
@@ -34,7 +34,7 @@ CONTEXT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class ListedFile:
-    """A file of the corpus by its path in it."""
+    """A file of the corpus; `path` is relative to the corpus folder."""
 
     path: str
     bytes: int
@@ -56,13 +56,13 @@ def croissant(name: str, description: str, license: str, shards: Iterable[Listed
 
 
 def distribution(shards: Iterable[ListedFile], manifest: str) -> list[dict[str, Any]]:
-    """The manifest and every shard."""
+    """The files: the manifest and every shard."""
     listed = [_file(MANIFEST, "application/x-parquet", manifest)]
     return listed + [_file(s.path, "application/x-tar", s.sha256) | {"contentSize": f"{s.bytes} B"} for s in shards]
 
 
 def record_set() -> list[dict[str, Any]]:
-    """One record a sample, a field a column that holds a plain value."""
+    """The records: one per sample, with one field for each column that holds a plain value."""
     plain = [(r.name, r.scalar, r.meaning) for r in rows(Sample) if r.scalar is not None and r.name != "extra"]
     fields = [
         {

@@ -1,4 +1,4 @@
-"""What the sample's one table of fields turns into: docs, JSON Schema, declared features, columns."""
+"""Derives docs, JSON Schema, declared features and Arrow columns from the fields of the sample's models."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import pyarrow as pa
 from pydantic import BaseModel
 
 from underpaint.schemas.corpus.sample import MAX_PICTURES, Picture, Sample, Score, Segment
 
 MODELS: tuple[type[BaseModel], ...] = (Sample, Segment, Picture, Score)
-_SCALARS: dict[type, tuple[str, pa.DataType]] = {
-    str: ("string", pa.string()),
-    int: ("int64", pa.int64()),
-    float: ("float64", pa.float64()),
-    bool: ("bool", pa.bool_()),
-}
+_SCALARS = {str: "string", int: "int64", float: "float64", bool: "bool"}  # as pyarrow and `datasets` name them
 
 
 @dataclass(frozen=True)
@@ -33,14 +27,19 @@ class FieldRow:
 
     @property
     def type_name(self) -> str:
-        """As the docs say it: "string", "list of Segment", "`train` or `validation`"."""
+        """The type as the docs word it: "string", "list of Segment", "`train` or `validation`"."""
         if self.items is not None:
             return f"list of {self.items.__name__}"
         if self.choices:
             words = [f"`{c}`" if c != "" else "empty" for c in self.choices]
             return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+        return self.dtype
+
+    @property
+    def dtype(self) -> str:
+        """The name that pyarrow and `datasets` have for the scalar, e.g. "int64"."""
         assert self.scalar is not None
-        return _SCALARS[self.scalar][0]
+        return _SCALARS[self.scalar]
 
 
 def rows(model: type[BaseModel]) -> Iterator[FieldRow]:
@@ -68,7 +67,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def markdown_tables() -> str:
-    """One table a model, for docs/format.md."""
+    """The field tables of docs/format.md, one per model."""
     parts = []
     for model in MODELS:
         lines = [f"#### {model.__name__}", "", "| field | type | meaning |", "| --- | --- | --- |"]
@@ -80,7 +79,7 @@ def markdown_tables() -> str:
 def huggingface_features(suffix: str = "webp") -> list[dict[str, Any]]:
     """The `features` of a dataset card: what a shard's row holds for `datasets`.
 
-    All five pictures are declared: one that the first five samples lack would be dropped silently.
+    All five pictures are declared, since `datasets` would silently drop one that the first five samples lack.
     """
     pictures = [{"name": f"img{i}.{suffix}", "dtype": "image"} for i in range(MAX_PICTURES)]
     names = [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
@@ -93,18 +92,5 @@ def _features(model: type[BaseModel]) -> list[dict[str, Any]]:
         if r.items is not None:
             features.append({"name": r.name, "list": _features(r.items)})
         else:
-            assert r.scalar is not None
-            features.append({"name": r.name, "dtype": _SCALARS[r.scalar][0]})
+            features.append({"name": r.name, "dtype": r.dtype})
     return features
-
-
-def arrow_fields(model: type[BaseModel]) -> list[pa.Field]:
-    """Columns that hold the model's fields, none of them nullable."""
-    return [pa.field(r.name, _arrow_type(r), nullable=False) for r in rows(model)]
-
-
-def _arrow_type(r: FieldRow) -> pa.DataType:
-    if r.items is not None:
-        return pa.list_(pa.field("element", pa.struct(arrow_fields(r.items)), nullable=False))
-    assert r.scalar is not None
-    return _SCALARS[r.scalar][1]

@@ -1,7 +1,7 @@
-"""Pictures as encoded bytes: RGB, 8 bit, no alpha, no metadata, sides in multiples of 16.
+"""Encodes and decodes pictures: RGB, 8 bit, no alpha, no metadata, sides in multiples of 16.
 
-Lossless WebP is the default, since targets go through a VAE and must not carry codec noise; 4:4:4 JPEG is the
-compact variant. The same pixels give the same bytes under the same Pillow.
+Lossless WebP is the default, since targets go through a VAE and must not have codec noise; 4:4:4 JPEG is the compact
+variant. Equal pixels give equal bytes with the same version of Pillow.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class PictureError(ValueError):
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What the header says. `encoding` is "" where a sample may not hold the file as it is."""
+    """What a file's header says. `encoding` is "" where a sample may not hold the file as it is."""
 
     width: int  # pixels
     height: int
@@ -36,7 +36,7 @@ class PictureFacts:
 
 
 def encode_picture(image: Image.Image, encoding: Encoding = "webp-lossless") -> bytes:
-    """The file of a picture. Raises PictureError on transparency and on sides that are no multiple of 16."""
+    """Encode a picture as file bytes. Raises PictureError on transparency and on sides that are no multiple of 16."""
     upright = ImageOps.exif_transpose(image)
     if any(side % SIDE_MULTIPLE or not side for side in upright.size):
         width, height = upright.size
@@ -54,7 +54,7 @@ def encode_picture(image: Image.Image, encoding: Encoding = "webp-lossless") -> 
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """The image, if no pixel is transparent: loaders would blend those with black or with white."""
+    """The image, if no pixel is transparent: loaders blend transparent pixels with black or with white."""
     if image.mode in _OPAQUE_MODES and "transparency" not in image.info:
         return image
     if image.mode not in ("RGBA", "LA", "PA", *_OPAQUE_MODES):
@@ -109,5 +109,5 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
 
 
 def picture_sha256(data: bytes) -> str:
-    """64 hex digits over the file's bytes."""
+    """SHA-256 of the file's bytes, as 64 hex digits."""
     return hashlib.sha256(data).hexdigest()

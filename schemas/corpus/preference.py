@@ -1,4 +1,4 @@
-"""A negative of the alignment subset as a pair of pictures for preference training (DPO and its kin)."""
+"""A sample whose flawed draft is repainted, as a pair of pictures for preference training (DPO and its kin)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from underpaint.schemas.markup import parse_plan, parse_refine
 class Pair:
     """Two pictures for one text: `chosen` is the corrected picture, `rejected` the flawed draft, as files.
 
-    `prompt` is the description that both were painted for: the scene as it should stand after the step. A draft of an
-    early step lacks parts of `whole_prompt` without being wrong, so that is not what a pair is judged by.
+    `prompt` is the description that both were painted for: the scene as it should be after the step. A draft of an
+    early step lacks parts of `whole_prompt` without being wrong, so pairs are not judged by `whole_prompt`.
     """
 
     id: str
@@ -29,11 +29,11 @@ class Pair:
 
 
 def preference_pair(sample: Sample, pictures: Sequence[bytes]) -> Pair | None:
-    """The pair, or None where the sample is not a negative of the alignment subset."""
-    if (sample.subset, sample.polarity) != ("alignment", "negative"):
+    """The pair, or None where the sample has no repaint."""
+    last = {s.stage: s for s in sample.segments}  # the examined plan and sketch come last of their kind
+    if "repaint" not in last:
         return None
     files = {p.name: data for p, data in zip(sample.images, pictures, strict=True)}
-    last = {s.stage: s for s in sample.segments}  # the examined plan and sketch come last of their kind
     instruction, description = parse_plan(last["plan"].text)
     return Pair(
         id=sample.id, split=sample.split, prompt=description, whole_prompt=sample.prompt, instruction=instruction,

@@ -1,4 +1,4 @@
-"""Read shards: plain webdataset underneath, typed samples out, in an order that four numbers resume exactly.
+"""Reads shards: webdataset underneath, typed samples out, and four numbers resume exactly where it stopped.
 
     reader = Reader(shards_of("runs/miniature/corpus", "multi_turn"), seed=7, shuffle=64)
     for example in reader:
@@ -19,33 +19,34 @@ from typing import Any
 
 from underpaint.schemas.corpus.example import Example, Position
 from underpaint.schemas.corpus.sample import SplitName, SubsetName
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 STATE_VERSION = 1
 
 
 class ReaderError(ValueError):
-    """Shards that cannot be read as asked; says what to do."""
+    """Shards that cannot be read as asked; the message says what to do."""
 
 
 def shards_of(corpus: str | Path, subset: SubsetName, split: SplitName = "train") -> list[str]:
     """The shards of a published corpus, in order. Raises ReaderError where there are none."""
     folder = Path(corpus) / subset
-    found = sorted(str(p) for p in folder.glob(f"{ABBREVIATIONS[subset]}-{split}-*.tar"))
+    found = sorted(str(p) for p in folder.glob(f"{SUBSETS[subset].abbreviation}-{split}-*.tar"))
     if not found:
         raise ReaderError(f"{folder}: no {split} shards; give the folder that holds index.json")
     return found
 
 
 class Reader:
-    """Every sample of the shards, once an epoch, in an order that `seed`, `shuffle` and the share of shards decide.
+    """Gives every sample of the shards once per epoch, in an order that follows from `seed`, `shuffle` and the shards.
 
-    Each epoch orders the shards anew; then blocks of `shuffle` samples are read and given in a drawn order. At most
-    one block is held in memory, as encoded bytes. `seed=None` keeps the order of the files.
+    Each epoch shuffles the shards; then blocks of `shuffle` samples are read and each block is shuffled. At most one
+    block is held in memory, as encoded bytes. `seed=None` keeps the order of the files.
 
-    Ranks and workers take every n-th shard, so no shard is left out; who gets one more than others finishes later:
-    where ranks must keep step, choose `repeat` or a multiple of ranks × workers as the number of shards. Both are
-    found where the iteration begins (RANK and WORLD_SIZE or torch.distributed; torch's worker info) unless given.
+    Each rank and worker takes every n-th shard, so no shard is left out, but some may get one shard more than others.
+    Where ranks must stay in step, use `repeat`, or a number of shards that is a multiple of ranks × workers. Unless
+    given, rank and worker are found when the iteration begins (RANK and WORLD_SIZE or torch.distributed; torch's
+    worker info).
     """
 
     def __init__(
@@ -66,11 +67,11 @@ class Reader:
         self.position = Position()
 
     def state_dict(self) -> dict[str, Any]:
-        """The place after the sample given last: small, plain, JSON. It holds for this rank and worker."""
+        """The position after the last sample given, as a small dict fit for JSON. It holds for this rank and worker."""
         return {**self._identity(), "position": list(self.position)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next iteration goes on there. Raises ReaderError where the state is of other shards or settings."""
+        """Let the next iteration start there. Raises ReaderError where the state is of other shards or settings."""
         for name, mine in self._identity().items():
             if state.get(name) != mine:
                 message = f"{name} was {state.get(name)!r} when the state was saved and is {mine!r} now"
@@ -91,7 +92,7 @@ class Reader:
         return self.rank or (rank, ranks), self.worker or (worker, workers)
 
     def __iter__(self) -> Iterator[Example]:
-        """From `position` on: after a whole epoch the next one, after a `break` or a loaded state the next sample.
+        """Iterate from `position` on: after a whole epoch the next one; after a `break` or a load the next sample.
 
         Raises ReaderError, SampleError.
         """
@@ -125,7 +126,7 @@ class Reader:
                 yield Example(raw["__key__"], url, members, self.position, self.verify)
 
     def _blocks(self, shards: list[str]) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-        """The epoch's samples from `position` on, in blocks; `position` is set to the beginning of each."""
+        """The epoch's samples from `position` on, in blocks; sets `position` to the beginning of each."""
         size = max(1, self.shuffle)
         block: list[tuple[str, dict[str, Any]]] = []
         begin = self.position

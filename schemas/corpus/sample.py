@@ -1,26 +1,29 @@
-"""The sample of the corpus, `underpaint/1`: what one JSON member of a shard says.
+"""The sample of the corpus, `underpaint/1`: the content of one JSON member of a shard.
 
-The names, types and descriptions here are the one table from which the JSON Schema, the declared features of the
-dataset card, the manifest's columns and docs/format.md are generated (`schemas.corpus.fields`).
+From the names, types and descriptions here, `schemas.corpus.fields` derives the JSON Schema, the declared features of
+the dataset card, the manifest's columns and the tables of docs/format.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from underpaint.schemas.corpus.picture import SIDE_MULTIPLE, Encoding
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS, FieldError, check_sample, check_segment
+from underpaint.schemas.corpus.sample_rules import FieldError, check_sample, check_segment
+from underpaint.schemas.corpus.subsets import ABBREVIATION, SUBSETS, Polarity
 
 SCHEMA = "underpaint/1"
 MAX_PICTURES = 5  # one digit, so that sorted members keep their order
 
-SubsetName = Literal["multi_turn", "conflict", "alignment"]
+if TYPE_CHECKING:
+    SubsetName = str
+else:
+    SubsetName = Literal[tuple(SUBSETS)]
 SplitName = Literal["train", "validation"]
-Polarity = Literal["none", "positive", "negative"]
 Stage = Literal["prompt", "plan", "sketch", "inspect", "refine", "repaint"]
 OpName = Literal["", "add", "modify", "swap", "remove"]
 Verdict = Literal["", "consistent", "conflict", "incomplete"]
@@ -28,7 +31,7 @@ Origin = Literal["t2i", "edit", "self_sample", "correction"]
 
 
 def _real_float(value: Any) -> Any:
-    # Readers that infer types take the first 1 for an integer and every later 0.5 for 0.
+    # Some readers infer a column's type from its first value: after a 1 they would read 0.5 as 0.
     if type(value) is not float:
         raise ValueError(f"is {value!r}; write a float, with its decimal point")
     return value
@@ -54,6 +57,7 @@ def _json_object(value: Any) -> Any:
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Side = Annotated[int, Field(gt=0, multiple_of=SIDE_MULTIPLE)]
+CodeVersion = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9][0-9a-z.]*\+sha256\.[0-9a-f]{64})$")]
 Filled = Annotated[str, Field(min_length=1)]
 JsonObject = Annotated[str, BeforeValidator(_json_object)]
 
@@ -126,12 +130,12 @@ class Sample(Strict):
     """One training sample. Raises ValidationError; `first_fault` says at which field."""
 
     schema_: Literal["underpaint/1"] = Field(alias="schema", description="version of this format")
-    id: Annotated[str, Field(pattern=r"^(mtg|iic|iia)-\d{8}$")] = Field(
-        description="the key of its members, unique in the corpus; `mtg`, `iic` or `iia` by subset"
+    id: Annotated[str, Field(pattern=rf"^({ABBREVIATION})-\d{{8}}$")] = Field(
+        description="the key of its members, unique in the corpus; it begins with the subset's abbreviation"
     )
-    subset: SubsetName = Field(description="which of the three tasks it teaches")
+    subset: SubsetName = Field(description="which task it teaches")
     split: SplitName = Field(description="all samples of one `group` are in one split")
-    polarity: Polarity = Field(description="`positive`: what is inspected is right; `none` in multi_turn")
+    polarity: Polarity = Field(description="`positive`: what is inspected is right; `none` where nothing is inspected")
     complete: bool = Field(description="the trajectory ends after the last segment, so the stop label may follow")
     category: Filled = Field(description="kind of prompt, e.g. `counting`")
     group: Filled = Field(description="family of prompts; the unit of splitting and of decontamination")
@@ -145,8 +149,8 @@ class Sample(Strict):
     template_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = Field(
         description="digest of that template; empty if none"
     )
-    pipeline_commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] = Field(
-        description="commit of the code that made it"
+    pipeline_commit: CodeVersion = Field(
+        description="commit of the code that made it, or its release and digest: `0.1.0+sha256.…`"
     )
     config_sha256: Sha256 = Field(description="digest of the recipe that made it")
     extra: JsonObject = Field(
@@ -169,6 +173,7 @@ class Sample(Strict):
         return self
 
     def to_dict(self) -> dict[str, Any]:
+        """The sample as plain JSON values, with "schema" as the name of its first field."""
         return self.model_dump(mode="json", by_alias=True)
 
     def to_json_bytes(self) -> bytes:
@@ -177,7 +182,7 @@ class Sample(Strict):
 
 
 def canonical_json(value: Any) -> bytes:
-    """UTF-8, sorted keys, no blanks. Raises ValueError on NaN and infinities."""
+    """JSON in UTF-8 with sorted keys and without blanks. Raises ValueError on NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -190,7 +195,7 @@ def sample_id(subset: SubsetName, number: int) -> str:
     """("conflict", 12) → "iic-00000012". Raises ValueError outside eight digits."""
     if not 0 <= number < 10**8:
         raise ValueError(f"sample number {number} does not fit the eight digits of an id")
-    return f"{ABBREVIATIONS[subset]}-{number:08d}"
+    return f"{SUBSETS[subset].abbreviation}-{number:08d}"
 
 
 class SampleError(ValueError):
@@ -201,11 +206,11 @@ class SampleError(ValueError):
         self.key, self.field, self.message = key, field, message
 
     def __reduce__(self) -> tuple[type[SampleError], tuple[str, str, str]]:
-        return SampleError, (self.key, self.field, self.message)  # travels between processes
+        return SampleError, (self.key, self.field, self.message)  # so that it can be pickled between processes
 
 
 def first_fault(error: ValidationError) -> tuple[str, str]:
-    """(field, message) of the first thing wrong, e.g. ("segments.2.loss", "is 1 on a plan, …")."""
+    """(field, message) of the first error, e.g. ("segments.2.loss", "is 1 on a plan, …")."""
     fault = error.errors(include_url=False)[0]
     path = [str(part) for part in fault["loc"]]
     cause = fault.get("ctx", {}).get("error")

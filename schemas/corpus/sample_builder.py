@@ -1,4 +1,4 @@
-"""From what a stage knows to a whole sample: the derived fields are filled in here and nowhere else."""
+"""Builds a whole sample from segments and pictures; the only place that fills in the derived fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from underpaint.schemas.corpus.sample import (
     SCHEMA,
     OpName,
     Origin,
-    Polarity,
     Sample,
     SampleError,
     Score,
@@ -26,11 +25,12 @@ from underpaint.schemas.corpus.sample import (
     content_sha256,
     first_fault,
 )
+from underpaint.schemas.corpus.subsets import Polarity
 
 
 @dataclass(frozen=True)
 class NewPicture:
-    """A picture as a stage has it: the file's bytes and where they come from."""
+    """A picture before it is part of a sample: the file's bytes and where they come from."""
 
     data: bytes
     origin: Origin
@@ -45,7 +45,7 @@ def text_segment(
     stage: Stage, step: int, text: str, *, loss: Literal[0, 1], op: OpName = "", verdict: Verdict = "",
     model: str = "", revision: str = "", seed: int = 0,
 ) -> Segment:  # fmt: skip
-    """A text. Raises ValidationError naming the field. Plans and refines come with their markup."""
+    """A text segment; plans and refines are given with their markup. Raises ValidationError naming the field."""
     return Segment(
         type="text", role="user" if stage == "prompt" else "assistant", stage=stage, step=step, text=text,
         image="", loss=loss, op=op, verdict=verdict, model=model, revision=revision, seed=seed,
@@ -55,7 +55,7 @@ def text_segment(
 def image_segment(
     stage: Stage, step: int, number: int, *, loss: Literal[0, 1], model: str = "", revision: str = "", seed: int = 0,
 ) -> Segment:  # fmt: skip
-    """Picture `number` (from 0, in order of appearance). Raises ValidationError naming the field."""
+    """The segment of picture `number` (from 0, in order of appearance). Raises ValidationError naming the field."""
     return Segment(
         type="image", role="assistant", stage=stage, step=step, text="", image=f"img{number}.webp",
         loss=loss, op="", verdict="", model=model, revision=revision, seed=seed,

@@ -1,23 +1,24 @@
-"""The rules of `underpaint/1` that no type can say: which segment may follow which, and what may carry loss.
+"""The rules of `underpaint/1` that types cannot express, such as which stages a subset has and what may carry loss.
 
 Source: the paper's four stages, and the meaning of `loss` in docs/format.md.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS, kinds_of
 from underpaint.schemas.markup import MarkupError, check_plain, parse_plan, parse_refine
 
 if TYPE_CHECKING:
     from underpaint.schemas.corpus.sample import Sample, Segment
 
-ABBREVIATIONS = {"multi_turn": "mtg", "conflict": "iic", "alignment": "iia"}
 PICTURE_STAGES = ("sketch", "repaint")
 
 
 class FieldError(ValueError):
-    """A rule broken at one field."""
+    """A broken rule; `field` names where, `message` says what is wrong."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -63,13 +64,12 @@ def check_sample(sample: Sample) -> None:
     _check_head(sample)
     _check_sequence(sample)
     _check_pictures(sample)
-    _check_polarity(sample)
-    _check_loss(sample)
+    _check_kind(sample)
 
 
 def _check_head(s: Sample) -> None:
-    if s.id[:3] != ABBREVIATIONS[s.subset]:
-        raise FieldError("id", f"{s.id!r} does not begin with {ABBREVIATIONS[s.subset]!r}, as {s.subset} does")
+    if s.id[:3] != (begin := SUBSETS[s.subset].abbreviation):
+        raise FieldError("id", f"{s.id!r} does not begin with {begin!r}, as {s.subset} does")
     if (s.template == "") != (s.template_sha256 == ""):
         raise FieldError("template_sha256", "must be given with `template`, and empty without")
 
@@ -107,35 +107,21 @@ def _check_pictures(s: Sample) -> None:
         raise FieldError("images", f"are {names}, but the segments show {shown}: every picture once, in this order")
 
 
-def _check_polarity(s: Sample) -> None:
+def _check_kind(s: Sample) -> None:
+    """Polarity, order and loss of the segments, as the subset declares them (`schemas.corpus.subsets`)."""
+    kind = SAMPLE_KINDS.get(SUBSETS[s.subset].kind(s.polarity))
+    if kind is None:
+        known = " or ".join(repr(SAMPLE_KINDS[k].polarity) for k in kinds_of(s.subset))
+        raise FieldError("polarity", f"is {s.polarity!r}; in {s.subset} it is {known}")
     verdicts = [segment.verdict for segment in s.segments if segment.stage == "inspect"]
-    stages = {segment.stage for segment in s.segments}
-    if (s.subset == "multi_turn") != (s.polarity == "none"):
-        raise FieldError("polarity", f"is {s.polarity!r} in {s.subset}; multi_turn has 'none', the others do not")
-    if s.polarity == "none":
-        if stages - {"prompt", "plan", "sketch"}:
-            raise FieldError("segments", "of multi_turn are prompt, plan and sketch only")
-        return
-    if not verdicts:
-        raise FieldError("segments", f"have no inspect, which {s.subset} teaches")
-    conflict = verdicts[-1] == "conflict"
-    if conflict != (s.polarity == "negative"):
+    if verdicts and s.polarity != "none" and (verdicts[-1] == "conflict") != (s.polarity == "negative"):
         raise FieldError("polarity", f"is {s.polarity!r}, but the last verdict is {verdicts[-1]!r}")
-    if conflict and "refine" not in stages:
-        raise FieldError("segments", "of a negative have a refine: the corrective instruction")
-    if not conflict and stages & {"refine", "repaint"}:
-        raise FieldError("segments", "of a positive have nothing to refine or repaint")
-    if ("repaint" in stages) != (conflict and s.subset == "alignment"):
-        raise FieldError("segments", "have a repaint in the negatives of alignment, and only there")
-
-
-def _check_loss(s: Sample) -> None:
-    """What is inspected is context, right or wrong: a flawed draft must never be a target."""
-    if s.subset != "multi_turn":
-        for i, segment in enumerate(s.segments):
-            if segment.stage in ("plan", "sketch") and segment.loss:
-                raise FieldError(f"segments.{i}.loss", f"is 1 on a {segment.stage}, which is context in {s.subset}")
-    if not s.segments[-1].loss:
-        raise FieldError(
-            f"segments.{len(s.segments) - 1}.loss", "is 0; nothing is learnt from a last segment without loss"
-        )
+    stages = " ".join(segment.stage for segment in s.segments)
+    if not re.fullmatch(kind.order, stages):
+        raise FieldError("segments", f"are {stages!r}; those of {kind.name} match {kind.order!r}")
+    for i, segment in enumerate(s.segments):
+        target = segment.stage not in kind.subset.context
+        if segment.loss != target:
+            role = "a target" if target else "context"
+            message = f"is {segment.loss} on a {segment.stage}, which is {role} in {s.subset}"
+            raise FieldError(f"segments.{i}.loss", message)

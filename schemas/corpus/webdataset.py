@@ -1,4 +1,4 @@
-"""A sample as members of a tar, and back: pictures first, the JSON last, all under the sample's id."""
+"""Writes a sample as members of a tar and reads it back: pictures first, the JSON last, named by the sample's id."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from underpaint.schemas.corpus.picture import picture_sha256
 from underpaint.schemas.corpus.sample import Sample, SampleError, first_fault
+from underpaint.schemas.corpus.subsets import ABBREVIATION
 
 # A dot in the key would merge samples: readers take all before the first dot for the key.
-MEMBER = re.compile(r"((?:mtg|iic|iia)-\d{8})\.(img[0-4]\.(?:webp|jpg)|json)")
-SUBSET_OF = {"mtg": "multi_turn", "iic": "conflict", "iia": "alignment"}
+MEMBER = re.compile(rf"((?:{ABBREVIATION})-\d{{8}})\.(img[0-4]\.(?:webp|jpg)|json)")
 
 
 def encode(sample: Sample, pictures: Sequence[bytes]) -> list[tuple[str, bytes]]:
@@ -27,9 +27,9 @@ def encode(sample: Sample, pictures: Sequence[bytes]) -> list[tuple[str, bytes]]
 
 
 def decode(members: Mapping[str, bytes]) -> tuple[Sample, list[bytes]]:
-    """The sample and its pictures from one key's members, by their full names ("mtg-00000001.img0.webp").
+    """The sample and its pictures from the members of one key, by full name ("mtg-00000001.img0.webp").
 
-    Raises SampleError naming the key and the field: of names, of the JSON, of sizes and digests of pictures.
+    Raises SampleError naming key and field where names, JSON, or the size or digest of a picture are wrong.
     """
     parts = {}
     for name, data in members.items():
@@ -66,7 +66,7 @@ def decode_json(key: str, data: bytes) -> Sample:
 
 
 def load_json(key: str, data: bytes) -> dict[str, Any]:
-    """The JSON as read. Raises SampleError on NaN and on a key written twice, which most parsers let pass."""
+    """The decoded JSON object. Raises SampleError on NaN and on duplicate keys, which most parsers let pass."""
 
     def refuse(constant: str) -> None:
         raise ValueError(f"holds {constant}, which is not JSON")
@@ -80,7 +80,7 @@ def load_json(key: str, data: bytes) -> dict[str, Any]:
 
     try:
         fields = json.loads(data, parse_constant=refuse, object_pairs_hook=pairs)
-    except ValueError as e:  # broken UTF-8 and broken JSON too
+    except ValueError as e:  # includes broken UTF-8 and broken JSON
         raise SampleError(key, "json", f"does not parse: {e}") from None
     if not isinstance(fields, dict):
         raise SampleError(key, "json", f"is a {type(fields).__name__}, not an object")
@@ -97,6 +97,7 @@ def split_member(name: str) -> tuple[str, str]:
 
 
 def first_key(members: Mapping[str, bytes]) -> str:
+    """The key of the first member: its name up to the first dot; "" where there are no members."""
     return next(iter(members), "").partition(".")[0]
 
 

@@ -1,4 +1,4 @@
-"""A model's answer that is one JSON object: read and checked, with an error that says at which field it broke."""
+"""Reads a model's answer that is one JSON object; errors name the field that is wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def parse_answer(answer: str, form: type[M], error: type[ValueError]) -> M:
-    """The object of an answer, bare or inside a ``` fence.
+    """Parse the JSON object of an answer, bare or inside a ``` fence, as the model `form`.
 
     Raises `error` naming the field that is missing or wrong, or the place where the JSON breaks.
     """

@@ -1,6 +1,6 @@
-"""Not painted yet is not wrong: the three-valued comparison of a partial scene against a full one.
+"""Compares a partial scene with a full one. What is not painted yet is not wrong, so there are three verdicts:
 
-contradicts   something stated cannot stand in the full scene
+contradicts   something stated cannot be true of the full scene
 incomplete    all that is stated is right, but parts are still missing
 satisfies     nothing is missing and nothing is wrong
 """
@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
+from scipy.optimize import linear_sum_assignment
 
 from underpaint.schemas.scenes.scene import PLACE, PLACES, Relation, SceneGraph, SceneObject
 
 
 class Verdict(StrEnum):
+    """How a partial scene stands to the full one; the module's docstring defines the three."""
+
     CONTRADICTS = "contradicts"
     INCOMPLETE = "incomplete"
     SATISFIES = "satisfies"
@@ -37,25 +41,28 @@ MISSING = (Kind.MISSING_OBJECT, Kind.MISSING_DETAIL)
 
 
 class Difference(BaseModel):
-    """One difference. `subject` and `other` are nodes where the kind has them; `attribute` is its kind."""
+    """One difference between two scenes. `attribute` names the kind of attribute that differs, e.g. "colour"."""
 
     model_config = ConfigDict(frozen=True)
     kind: Kind
-    subject: SceneObject | None = None  # as the partial scene has it (as the full one has it, where missing)
+    subject: SceneObject | None = None  # the node as in the partial scene; a missing one as in the full scene
     wanted: SceneObject | None = None  # its counterpart in the full scene
-    other: SceneObject | None = None  # the far end of a wrong relation, as the full scene has it
+    other: SceneObject | None = None  # the object of a relation that differs, as the full scene has it
     attribute: str = ""
-    stated: str = ""  # of an unwanted object: "another" where one that looks like it is wanted and there
+    stated: str = ""  # for an unwanted object: "another" if a wanted object that looks the same is there as well
     expected: str = ""
 
 
 class Comparison(BaseModel):
+    """The verdict, and all differences that it follows from."""
+
     model_config = ConfigDict(frozen=True)
     verdict: Verdict
     differences: tuple[Difference, ...] = ()
 
     @property
     def faults(self) -> tuple[Difference, ...]:
+        """The differences that contradict the full scene, so all but the missing kinds."""
         return tuple(d for d in self.differences if d.kind not in MISSING)
 
     @property
@@ -65,7 +72,7 @@ class Comparison(BaseModel):
 
 
 def compare(partial: SceneGraph, full: SceneGraph) -> Comparison:
-    """What a partial scene (a step's description) gets wrong or has not reached of a full one (the prompt).
+    """Compare a partial scene (a step's description) with a full one (the prompt).
 
     Details that `full` leaves open may be filled in freely: a place it does not name, a colour it does not say.
     """
@@ -93,16 +100,17 @@ def compare(partial: SceneGraph, full: SceneGraph) -> Comparison:
 
 
 def look(node: SceneObject) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """What a node looks like, wherever it stands and however many it counts."""
+    """(noun, attributes) of a node, without its place and count."""
     return node.noun, tuple(sorted((k, v) for k, v in node.attributes.items() if k != PLACE))
 
 
 def match(
     mine: tuple[SceneObject, ...], theirs: tuple[SceneObject, ...]
 ) -> list[tuple[SceneObject, SceneObject | None]]:
-    """Pair nodes of equal noun so that the fewest attributes and counts differ; None where none is left.
+    """Pair every node of `mine` with one of `theirs` of the same noun, or with None where none is left.
 
-    Among pairings that differ equally little, the earlier of `mine` get the earlier of `theirs`.
+    The pairing is the one in which the fewest attributes and counts differ. Among equally good ones, earlier nodes of
+    `mine` get earlier nodes of `theirs`.
     """
     pairs: dict[str, SceneObject | None] = {}
     for noun in {o.noun for o in mine}:
@@ -115,56 +123,24 @@ def match(
 
 
 def _assign(costs: Sequence[Sequence[int]]) -> list[int]:
-    """For every row a column of its own, so that the sum is least; of equal sums the first in lexicographic order.
+    """Assign each row a column of its own so that the sum of costs is least (the Hungarian method, in n³ steps).
 
-    The Hungarian method, in n³ steps. There are no more rows than columns.
+    There are no more rows than columns. SciPy gives one of the best assignments; the first of them takes for every row
+    the first column with which the rest can still be that good.
     """
-    costs = _ordered(costs)
-    rows, entry = len(costs), len(costs[0])  # the column after the last is where a new row comes in
-    by_row, by_column = [0] * rows, [0] * (entry + 1)  # what is paid already: no cost is less than the two together
-    owner = [-1] * (entry + 1)  # the row that a column is given to
-    for row in range(rows):
-        owner[entry] = row
-        here, came_from = _nearest_free(costs, owner, by_row, by_column)
-        while here != entry:
-            owner[here] = owner[came_from[here]]
-            here = came_from[here]
-    taken = {row: column for column, row in enumerate(owner[:entry])}
-    return [taken[row] for row in range(rows)]
 
+    def least(row: int, columns: list[int]) -> int:
+        rest = np.array([[line[j] for j in columns] for line in costs[row:]])
+        return int(rest[linear_sum_assignment(rest)].sum()) if rest.size else 0
 
-def _ordered(costs: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The order made part of the costs: the chosen columns are digits, which decide where the sums are equal."""
-    rows, base = len(costs), len(costs[0])
-    digits = [base ** (rows - 1 - i) for i in range(rows)]
-    return [[cost * base**rows + j * digits[i] for j, cost in enumerate(row)] for i, row in enumerate(costs)]
-
-
-def _nearest_free(
-    costs: Sequence[Sequence[int]], owner: list[int], by_row: list[int], by_column: list[int]
-) -> tuple[int, dict[int, int]]:
-    """The cheapest column to free from the entry on, and by which column each was reached; renews what is paid."""
-    here = len(costs[0])
-    far = set(range(here))
-    came_from: dict[int, int] = {}
-    lacking: dict[int, tuple[int, int]] = {}  # of columns not reached: how much, and seen from which
-    while owner[here] != -1:
-        row = owner[here]
-        for j in far:
-            more = costs[row][j] - by_row[row] - by_column[j]
-            if j not in lacking or more < lacking[j][0]:
-                lacking[j] = more, here
-        reached = min(far, key=lambda j: lacking[j][0])
-        step = lacking[reached][0]
-        for j in (len(costs[0]), *came_from):
-            by_row[owner[j]] += step
-            by_column[j] -= step
-        for j in far:
-            lacking[j] = lacking[j][0] - step, lacking[j][1]
-        came_from[reached] = lacking[reached][1]
-        far.remove(reached)
-        here = reached
-    return here, came_from
+    free, chosen, total = list(range(len(costs[0]))), [], least(0, list(range(len(costs[0]))))
+    for row, line in enumerate(costs):
+        total, column = next(
+            (rest, j) for j in free if line[j] + (rest := least(row + 1, [k for k in free if k != j])) == total
+        )
+        free.remove(column)
+        chosen.append(column)
+    return chosen
 
 
 def _distance(mine: SceneObject, theirs: SceneObject | None) -> int:
@@ -197,7 +173,7 @@ def _node_differences(mine: SceneObject, theirs: SceneObject) -> list[Difference
 def _relation_differences(
     partial: SceneGraph, full: SceneGraph, pairs: list[tuple[SceneObject, SceneObject | None]]
 ) -> list[Difference]:
-    """A wanted relation is wrong where the partial scene states another one, or places its ends otherwise."""
+    """A wanted relation is wrong where the partial scene states another one, or where its objects' places deny it."""
     mine_of = {theirs.id: mine for mine, theirs in pairs if theirs is not None}
     stated: dict[tuple[str, str], set[str]] = {}
     for r in map(Relation.canonical, partial.relations):
@@ -224,7 +200,7 @@ def _relation_differences(
 
 
 def placed(a: SceneObject, b: SceneObject, predicate: str) -> bool | None:
-    """Whether two nodes' places make the canonical relation true; None where they do not say."""
+    """Whether the places of two nodes make the canonical relation true; None where the places leave it open."""
     axis = {"to the left of": 0, "above": 1}.get(predicate)
     if axis is None or PLACE not in a.attributes or PLACE not in b.attributes:
         return None

@@ -1,6 +1,6 @@
-"""A critique: what a judge says of one step, in the order in which it must think.
+"""A critique: what a judge says of one step. The judge's answer is this object as JSON.
 
-observed → findings → verdict → analysis → correction. The judge's answer is this object as JSON.
+Its fields come in the order in which the judge must think: observed, findings, verdict, analysis, correction.
 """
 
 from __future__ import annotations
@@ -61,23 +61,24 @@ class Critique(BaseModel):
         if conflict and not self.correction:
             raise ValueError("verdict 'conflict' without a correction")
         for text in filter(None, (self.analysis, self.correction, *(f.detail for f in self.findings))):
-            check_plain(text)  # they become segments, which hold neither tags nor control tokens
+            check_plain(text)  # these texts become segments, which must not hold tags or control tokens
         if not conflict and (self.findings or self.correction):
             raise ValueError(f"verdict {self.verdict.value!r} with findings or a correction")
         return self
 
     def to_json(self) -> str:
+        """The critique as compact JSON, its fields in order."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
 
 
 class CritiqueError(ValueError):
-    """A judge's answer that is no critique; the message says at which field."""
+    """A judge's answer that is no critique; the message names the field that is wrong."""
 
 
 def critique_schema(kinds: Sequence[str] = ()) -> dict[str, Any]:
-    """JSON Schema of a judge's answer whose findings may be of these kinds too.
+    """JSON Schema of a judge's answer whose findings may also be of the given kinds.
 
-    It holds what a guided decoder can follow; that a conflict has findings and a correction, the parser alone knows.
+    It holds only what a guided decoder can follow: that a conflict has findings and a correction, the parser checks.
     """
     schema = Critique.model_json_schema()
     schema["$defs"].pop("Kind")
@@ -88,8 +89,8 @@ def critique_schema(kinds: Sequence[str] = ()) -> dict[str, Any]:
 def parse_critique(answer: str, kinds: Sequence[str] = ()) -> Critique:
     """The critique in a judge's answer: one JSON object, bare or inside a ``` fence.
 
-    Raises CritiqueError naming the field that is missing or wrong, or the place where the JSON breaks, or a finding's
-    kind that is neither in `Kind` nor in `kinds`.
+    Raises CritiqueError naming the field that is missing or wrong, the place where the JSON breaks, or a finding's kind
+    that is neither in `Kind` nor in `kinds`.
     """
     critique = parse_answer(answer, Critique, CritiqueError)
     for finding in critique.findings:

@@ -1,4 +1,4 @@
-"""One step's edit of a scene: add, modify, swap, remove; its sentence, and the edit back from the sentence.
+"""One step's edit of a scene (paint, add, modify, swap, remove), written as a sentence and read back from it.
 
 ``Paint a red car at the top left on a sand background.``  ``Add two green fish at the bottom.``
 ``Make the green car red.``  ``Move the red car to the top left.``  ``Replace the cup with a blue fish.``
@@ -42,10 +42,10 @@ class Edit(BaseModel):
     """What one step changes.
 
     PAINT   `scene` is the whole first picture
-    ADD     `node` joins, in `relations` to nodes that are there (one end is `node`, one an id of the scene)
+    ADD     `node` is added; each of `relations` links it to a node of the scene
     MODIFY  the node `target` becomes `node` (same noun, other attributes)
-    SWAP    the node `target` gives way to `node`, on its place
-    REMOVE  the node `target` goes
+    SWAP    `node` replaces the node `target` and takes its place
+    REMOVE  the node `target` is removed
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,7 +107,7 @@ def _instruct(graph: SceneGraph, edit: Edit, vocabulary: Vocabulary) -> str:
 
 
 def read_instruction(text: str, graph: SceneGraph, vocabulary: Vocabulary) -> Edit:
-    """The edit of `graph` that a sentence of `instruct` asks for. Raises GrammarError with the part unknown."""
+    """The edit of `graph` that a sentence of `instruct` asks for. Raises GrammarError quoting the unknown part."""
     words = own_wording(text).strip().removesuffix(".")
     fresh = f"o{len(graph.objects)}"
     while any(o.id == fresh for o in graph.objects):

@@ -1,4 +1,4 @@
-"""Text from a scene graph, and the graph back from the grammar's own sentences.
+"""The grammar: writes a scene graph as text, and reads its own sentences back into a graph.
 
 ``A red car at the top left and two green fish on a sand background. The red car is above the green fish.``
 """
@@ -11,7 +11,7 @@ from underpaint.schemas.scenes.scene import PLACE, PLACES, Relation, SceneGraph,
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-ADJECTIVE_ORDER = ("size", "age", "shape", "colour", "material")  # English puts them so; unknown kinds go first
+ADJECTIVE_ORDER = ("size", "age", "shape", "colour", "material")  # as in English; unknown kinds go first
 
 
 class GrammarError(ValueError):
@@ -19,10 +19,12 @@ class GrammarError(ValueError):
 
 
 def article(words: str) -> str:
+    """The words with "a" or "an" before them, by their first letter."""
     return f"an {words}" if words[:1].lower() in "aeiou" else f"a {words}"
 
 
 def capital(text: str) -> str:
+    """The text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
 
 
@@ -33,7 +35,7 @@ def _adjectives(node: SceneObject) -> list[str]:
 
 
 def name(node: SceneObject, vocabulary: Vocabulary) -> str:
-    """The bare name, in the plural where it counts several: "red car", "green fish"."""
+    """The attributes and the noun, in the plural where the count is above one: "red car", "green fish"."""
     noun = node.noun if node.count == 1 else vocabulary.nouns.get(node.noun, node.noun + "s")
     return " ".join([*_adjectives(node), noun])
 
@@ -46,15 +48,17 @@ def indefinite(node: SceneObject, vocabulary: Vocabulary, place: bool = True) ->
 
 
 def definite(node: SceneObject, vocabulary: Vocabulary) -> str:
+    """ "the red car", "the green fish": the name without the place."""
     return f"the {name(node, vocabulary)}"
 
 
 def enumerate_words(parts: list[str]) -> str:
+    """ "a", "a and b", "a, b and c". Raises IndexError where there are no parts."""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
 def describe(graph: SceneGraph, vocabulary: Vocabulary) -> str:
-    """The whole scene in the grammar's words. `read` gives the graph back (equal keys)."""
+    """The whole scene in the grammar's words. `read` turns the text back into a graph with an equal key."""
     where = f" on {article(graph.background)} background" if graph.background else ""
     if graph.objects:
         first = enumerate_words([indefinite(o, vocabulary) for o in graph.objects]) + where
@@ -104,7 +108,7 @@ def read_objects(text: str, vocabulary: Vocabulary) -> tuple[SceneObject, ...]:
 
 
 def find(objects: tuple[SceneObject, ...], text: str, vocabulary: Vocabulary) -> SceneObject:
-    """The node a definite phrase ("the red car", "the red car at the top left") speaks of, else GrammarError."""
+    """The node that a definite phrase means ("the red car", "the red car at the top left"); GrammarError if none."""
     words = text.strip().lower()
     for node in objects:
         phrase = definite(node, vocabulary)

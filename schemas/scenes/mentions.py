@@ -1,7 +1,7 @@
-"""What a free text says in a vocabulary's terms: objects named, relations stated, backgrounds and places.
+"""Finds the objects, relations, backgrounds and places that a free text names, by the words of a vocabulary.
 
-Looser than the grammar: it passes over words it does not know, so it reads the long prompts that models write. It sees
-what is named, not what is meant: good enough to catch a text that drops or contradicts its scene graph.
+It is looser than the grammar: it skips words it does not know, so it can read the long prompts that models write. It
+sees what is named, not what is meant. That is enough to catch a text that drops or contradicts its scene graph.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 _DEFINITE = ("the", "this", "that", "these", "those", "both", "its", "their")
 _INDEFINITE = ("a", "an", "another", *NUMBERS[1:])
-# A noun's own words end here, looking backwards from the noun.
+# Looking backwards from a noun, the words that belong to it end at one of these.
 _LINKS = (
     "and",
     "or",
@@ -35,28 +35,33 @@ _LINKS = (
     "are",
 )
 _BREAKS = {*_DEFINITE, *_INDEFINITE, *_LINKS, ",", ";"}
-_REACH = 6  # words before a noun that may belong to it: "a small and somewhat battered old red car" is too far
+_REACH = 6  # how many words before a noun may belong to it
 
 
 @dataclass(frozen=True)
 class Mention:
-    """One noun phrase. `count` is None where the text does not say ("the fish"); `new` for "a car", "two cars"."""
+    """One noun phrase. `count` is None where the text does not say ("the fish").
+
+    `new` is true where the phrase introduces an object ("a car", "two cars").
+    """
 
     noun: str
     attributes: tuple[tuple[str, str], ...]
     count: int | None
     new: bool
-    start: int  # its first word in the sentence
-    end: int  # the word after its last
+    start: int  # index of its first word in the sentence
+    end: int  # index of the word after its last
 
     def fits(self, node: SceneObject) -> bool:
-        """Whether the phrase may speak of this node: nothing it says is otherwise, or is not said of the node."""
+        """Whether the phrase may mean this node: its noun, count and every attribute it names are the node's too."""
         said = all(node.attributes.get(kind) == value for kind, value in self.attributes)
         return self.noun == node.noun and said and self.count in (None, node.count)
 
 
 @dataclass(frozen=True)
 class Mentions:
+    """All that a text names, in the order of its sentences."""
+
     objects: tuple[Mention, ...]
     relations: tuple[tuple[Mention, str, Mention], ...]
     backgrounds: tuple[str, ...]
@@ -64,7 +69,7 @@ class Mentions:
 
 
 def find_mentions(text: str, vocabulary: Vocabulary) -> Mentions:
-    """All that the text names, sentence by sentence."""
+    """Find all that the text names, sentence by sentence."""
     objects: list[Mention] = []
     relations: list[tuple[Mention, str, Mention]] = []
     backgrounds: list[str] = []
@@ -93,7 +98,7 @@ def _noun_phrases(words: list[str], vocabulary: Vocabulary) -> list[Mention]:
                 spans.append((i, i + len(parts), noun))
     spans.sort()
     starts = {start for start, _, _ in spans}
-    # "an orange car": a word that is a value too is no noun where a noun follows it
+    # "an orange car": a word that may be noun or attribute ("orange") is no noun where a noun follows it
     nouns = [s for s in spans if not (vocabulary.kind_of(" ".join(words[s[0] : s[1]])) and s[1] in starts)]
     found, last = [], 0
     for start, end, noun in nouns:
@@ -119,7 +124,7 @@ def _phrase(words: list[str], last: int, start: int, end: int, noun: str, vocabu
 def _related(
     words: list[str], found: list[Mention], parts: list[str], predicate: str
 ) -> list[tuple[Mention, str, Mention]]:
-    """Every use of a predicate between two phrases of one sentence: the nearest on either side of it."""
+    """Every use of a predicate in one sentence, with the nearest phrase on either side of it."""
     stated = []
     for i in range(len(words) - len(parts) + 1):
         if words[i : i + len(parts)] == parts:
@@ -131,7 +136,7 @@ def _related(
 
 
 def _placed(words: list[str], found: list[Mention], place: str) -> list[tuple[Mention, str]]:
-    """Every use of a place ("at the top left") right after a phrase; "at the top" is no part of "at the top left"."""
+    """Every use of a place after a phrase. "at the top left" does not count as a use of "at the top"."""
     parts = place.split()
     longer = [p.split() for p in PLACES if p.startswith(place + " ")]
     stated = []
@@ -146,7 +151,7 @@ def _placed(words: list[str], found: list[Mention], place: str) -> list[tuple[Me
 def gather(text: str, vocabulary: Vocabulary) -> SceneGraph:
     """One scene of all that the text names. Raises GrammarError where it names no object of the vocabulary.
 
-    "a red car" is a new object unless one that looks the same was named; "the car" is the last it can speak of.
+    "a red car" is a new object unless an equal one was named before; "the car" means the last object that it fits.
     """
     said = find_mentions(text, vocabulary)
     if not said.objects:
@@ -175,8 +180,8 @@ def gather(text: str, vocabulary: Vocabulary) -> SceneGraph:
 def disagreements(text: str, graph: SceneGraph, vocabulary: Vocabulary) -> list[str]:
     """Where a long text drops or contradicts its graph, one clause each; [] where it says the same and no more.
 
-    Details beyond the graph count as contradictions too, as far as the vocabulary has words for them: a colour that
-    only the long text names would be wanted by the prompt and known to no step.
+    Details beyond the graph count as contradictions too, if the vocabulary has words for them: the prompt would ask for
+    a colour that only the long text names, and no step would know of it.
     """
     said = find_mentions(text, vocabulary.with_words_of(graph))
     found = [f"drops {_name(o)}" for o in graph.objects if not _named(o, said)]
@@ -200,7 +205,7 @@ def disagreements(text: str, graph: SceneGraph, vocabulary: Vocabulary) -> list[
 
 
 def _named(node: SceneObject, said: Mentions) -> bool:
-    """Whether some phrase names the node with all of its attributes, and its number where it is more than one."""
+    """Whether some phrase names the node with all of its attributes, and with its count if that is above one."""
     wanted = {(k, v) for k, v in node.attributes.items() if k != PLACE}
     placed = PLACE not in node.attributes or any(
         m.fits(node) and place == node.attributes[PLACE] for m, place in said.places

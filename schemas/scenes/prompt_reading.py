@@ -1,4 +1,4 @@
-"""Prompts as people write them → scene graphs, where their sentences are simple enough.
+"""Reads prompts as people write them into scene graphs, where their sentences are simple enough.
 
 ``a photo of a bird left of a couch``  ``Two red cars and a dog``  ``picture of 3 buses.``
 """
@@ -15,7 +15,10 @@ _LEAD_IN = re.compile(r"(?:an? |the )?(?:photo|photograph|picture|image|drawing|
 
 
 def plain_words(prompt: str) -> str:
-    """Lower case, no lead-in ("a photo of"), digits as words, "left of" as "to the left of", one full stop."""
+    """The prompt in lower case, without a lead-in ("a photo of"), with digits as words and one full stop.
+
+    "left of" becomes "to the left of".
+    """
     words = " ".join(prompt.lower().split()).rstrip(".! ")
     words = _LEAD_IN.sub("", words, count=1) if _LEAD_IN.match(words) else words
     words = re.sub(r"\b(?:[1-9]|10)\b", lambda m: NUMBERS[int(m[0])], words)
@@ -39,7 +42,7 @@ def read_prompt(prompt: str, vocabulary: Vocabulary) -> SceneGraph:
 
 
 def _read_related(words: str, vocabulary: Vocabulary) -> SceneGraph | None:
-    """ "a bird to the left of a couch": two objects and how they stand to each other; None for any other form."""
+    """Read "a bird to the left of a couch": two objects and their relation. None for any other form."""
     words, background = split_background(words)
     for predicate in sorted(vocabulary.relations, key=len, reverse=True):
         sides = re.fullmatch(rf"(.+?) (?:(?:that )?is |(?:that )?are )?{re.escape(predicate)} (.+)", words)

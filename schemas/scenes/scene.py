@@ -1,24 +1,23 @@
 """The scene graph: what a picture is meant to show (paper, section "scene-graph subsampling").
 
-A graph has object nodes (noun, attributes, count), relation edges and a background. It has one canonical
-form, so two descriptions of the same scene share one key whatever order they name things in.
+A graph has object nodes (noun, attributes, count), relation edges and a background. It has one canonical form, so two
+descriptions of the same scene share one key, whatever the order in which they name things.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from itertools import combinations
+from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# Relations whose inverse says the same thing; the canonical form keeps the right-hand side only.
+# "A below B" says the same as "B above A"; the canonical form keeps the predicates on the right-hand side only.
 INVERSE = {"to the right of": "to the left of", "below": "above"}
-OPPOSITE = {**INVERSE, **{right: left for left, right in INVERSE.items()}}  # told from the other end
+OPPOSITE = {**INVERSE, **{right: left for left, right in INVERSE.items()}}  # the predicate after the ends are swapped
 SPATIAL = ("to the left of", "to the right of", "above", "below")
 
-# Where an object may be asked to stand: (x, y) in units of the picture's third, None where it is left open.
+# Where an object may be asked to stand: (column, row) of a 3 × 3 grid, None where it is left open.
 PLACES: dict[str, tuple[int | None, int | None]] = {
     "at the top left": (0, 0), "at the top": (None, 0), "at the top right": (2, 0),
     "on the left": (0, None), "in the centre": (1, 1), "on the right": (2, None),
@@ -29,7 +28,7 @@ CORNERS = tuple(place for place, at in PLACES.items() if None not in at and plac
 
 
 def lies_within(point: tuple[int | None, int | None], area: tuple[int | None, int | None]) -> bool:
-    """Whether a place's coordinates lie in another's: the top left lies at the top and on the left."""
+    """Whether a place lies within another: "at the top left" lies within "at the top" and within "on the left"."""
     return all(a in (None, p) for p, a in zip(point, area, strict=True))
 
 
@@ -48,12 +47,15 @@ class SceneObject(BaseModel):
 
     @property
     def label(self) -> tuple[str, tuple[tuple[str, str], ...], int]:
+        """(noun, sorted attributes, count): equal for nodes that differ in their id alone."""
         return self.noun, tuple(sorted(self.attributes.items())), self.count
 
     def with_attribute(self, kind: str, value: str) -> SceneObject:
+        """A copy with one attribute set."""
         return self.model_copy(update={"attributes": {**self.attributes, kind: value}})
 
     def without(self, kind: str) -> SceneObject:
+        """A copy without one kind of attribute."""
         return self.model_copy(update={"attributes": {k: v for k, v in self.attributes.items() if k != kind}})
 
 
@@ -72,7 +74,7 @@ class Relation(BaseModel):
         return self
 
     def told_from(self, id: str) -> Relation | None:
-        """The same statement with the node `id`, one of its ends, as subject; None where no word turns it."""
+        """The same statement with the node `id`, one of its ends, as subject; None if the predicate has no opposite."""
         if self.subject == id:
             return self
         if self.predicate not in OPPOSITE:
@@ -112,10 +114,11 @@ class SceneGraph(BaseModel):
         raise KeyError(id)
 
     def replace_node(self, new: SceneObject) -> SceneGraph:
+        """A copy in which `new` replaces the node of the same id; unchanged where there is none."""
         return self.model_copy(update={"objects": tuple(new if o.id == new.id else o for o in self.objects)})
 
     def restrict(self, ids: Iterable[str]) -> SceneGraph:
-        """The subgraph over these nodes: their relations among each other, and the background."""
+        """The induced subgraph: these nodes, the relations among them, and the background."""
         keep = set(ids)
         return SceneGraph(
             objects=tuple(o for o in self.objects if o.id in keep),
@@ -131,7 +134,7 @@ class SceneGraph(BaseModel):
         """Nodes in a fixed order and renamed o0, o1, …; relations in their canonical direction, sorted."""
         relations = {r.canonical() for r in self.relations}
         colour = {o.id: repr(o.label) for o in self.objects}
-        for _ in self.objects:  # colour refinement tells equal nodes apart by what they are related to
+        for _ in self.objects:  # colour refinement: tells nodes of equal label apart by their relations
             colour = {
                 o.id: _digest(
                     colour[o.id],
@@ -155,29 +158,13 @@ class SceneGraph(BaseModel):
         """16 hex digits that name the scene: equal for equal scenes, whatever the ids and the order."""
         return _digest(json.dumps(self.canonical().model_dump(), sort_keys=True))[:16]
 
-    def subgraphs(self) -> Iterator[SceneGraph]:
-        """Every induced subgraph, the empty one and the graph itself included (2^n of them)."""
-        ids = [o.id for o in self.objects]
-        for n in range(len(ids) + 1):
-            for chosen in combinations(ids, n):
-                yield self.restrict(chosen)
-
-    def is_subgraph_of(self, other: SceneGraph) -> bool:
-        """Whether every node, relation and (if stated) the background of this graph stand in `other` too."""
-        try:
-            nodes = all(other.node(o.id) == o for o in self.objects)
-        except KeyError:
-            return False
-        mine, theirs = ({r.canonical() for r in g.relations} for g in (self, other))
-        return nodes and mine <= theirs and self.background in ("", other.background)
-
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
 def overlap(node: SceneObject, other: SceneObject) -> bool:
-    """Whether both stand on one place, or the node on the side that several equal objects fill."""
+    """Whether two nodes share a place, or `node` stands within the side that the several objects of `other` fill."""
     here, there = node.attributes.get(PLACE, ""), other.attributes.get(PLACE, "")
     if other.count == 1 or here not in PLACES or there not in PLACES:
         return bool(here) and here == there

@@ -1,4 +1,4 @@
-"""A vocabulary: the words scenes are made of. One YAML or JSON file each; the world and the grammar share it."""
+"""A vocabulary: the words that scenes are made of, one YAML or JSON file each. World and grammar share it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Vocabulary(BaseModel):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """The words in their order: draws go through them, so other words first are other scenes."""
+        """The words in their order. Scenes are drawn from them by position, so another order gives other scenes."""
         return {k: list(v.items()) if isinstance(v, dict) else v for k, v in self.model_dump(mode="json").items()}
 
     def kind_of(self, word: str) -> str | None:
@@ -44,12 +44,12 @@ class Vocabulary(BaseModel):
 
     @cached_property
     def noun_forms(self) -> list[tuple[str, str]]:
-        """(form, noun) for every singular, plural and alias; the longest first: "hot dogs" before "dogs"."""
+        """(form, noun) for every singular, plural and alias; longest first, so that "hot dogs" comes before "dogs"."""
         forms = {f: noun for noun, plural in self.nouns.items() for f in (noun, plural)}
         return sorted({**self.aliases, **forms}.items(), key=lambda kv: (-len(kv[0]), kv[0]))
 
     def with_words_of(self, graph: SceneGraph) -> Vocabulary:
-        """This vocabulary and the words of a graph that may go beyond it."""
+        """This vocabulary, with the words of a graph added that it does not have yet."""
         nouns = {o.noun: o.noun + "s" for o in graph.objects} | self.nouns
         attributes = {kind: list(values) for kind, values in self.attributes.items()}
         for kind, value in (pair for o in graph.objects for pair in o.attributes.items()):

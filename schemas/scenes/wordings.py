@@ -1,4 +1,4 @@
-"""Several ways to word the same instruction, and the way back to the grammar's own ("diverse instructions", the paper).
+"""Several wordings of one instruction (the paper's "diverse instructions"), and how to undo them.
 
 ``Add a red car.``  ``Place a red car.``  ``Put in a red car.``
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-# The grammar's own form first; {0} and {1} are the parts that every wording keeps.
+# The first of each row is the grammar's own wording; {0} and {1} are the parts that every wording keeps.
 WORDINGS: tuple[tuple[str, ...], ...] = (
     ("Paint {0}.", "Draw {0}.", "Start with {0}."),
     ("Add {0}.", "Place {0}.", "Put in {0}."),
@@ -27,7 +27,7 @@ _OTHERS = [(_pattern(other), own) for own, *others in WORDINGS for other in othe
 
 
 def reword(instruction: str, wording: int) -> str:
-    """The instruction in another wording, the grammar's own for 0; numbers beyond the last begin anew."""
+    """The instruction in wording number `wording`: 0 is the grammar's own; numbers beyond the last wrap around."""
     for pattern, others in _OWN:
         if match := pattern.fullmatch(instruction):
             forms = (None, *others)
@@ -37,12 +37,12 @@ def reword(instruction: str, wording: int) -> str:
 
 
 def wordings(instruction: str) -> int:
-    """How many wordings an instruction in the grammar's own has, that one included."""
+    """How many wordings there are of an instruction in the grammar's own wording, that one included."""
     return next((1 + len(others) for pattern, others in _OWN if pattern.fullmatch(instruction)), 1)
 
 
 def own_wording(instruction: str) -> str:
-    """The grammar's wording of an instruction that `reword` may have made; other sentences as they are."""
+    """Turn an instruction that `reword` may have made back into the grammar's wording; leave other sentences alone."""
     for pattern, own in _OTHERS:
         if match := pattern.fullmatch(instruction.strip()):
             return own.format(*match.groups())

@@ -1,89 +1,145 @@
-"""The four roles a stage may ask for. A recipe names models and assigns them; a stage sees only these.
+"""The roles a stage may ask for. A recipe names models and assigns them; a stage sees only these.
 
 Every request carries its own seed, so an answer does not depend on what it was batched with.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from functools import cached_property
+from typing import Any, Protocol, TypedDict, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from underpaint.schemas.corpus.picture import picture_sha256
+from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+
 
 class ModelUnavailable(Exception):
-    """A model as a whole gives no answers (no connection, a key refused): no row is to blame, the lot is not made."""
+    """The model answers nothing at all (no connection, key refused): no row is to blame, so the lot is not made."""
 
 
 @dataclass(frozen=True)
 class PaintRequest:
-    """Paint `instruction` onto `previous` (RGB; None is the blank canvas). `description` is the scene after it."""
+    """Carry out `instruction` on `previous` (RGB; None is the blank canvas). `description` is the scene after it."""
 
     previous: Image.Image | None
     instruction: str
     description: str
     seed: int
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all of the request that can change its answer."""
+        return _digest(self.previous, "paint", self.instruction, self.description, self.seed)
+
 
 @dataclass(frozen=True)
 class AskRequest:
     """A question to a writer or a judge.
 
-    `text` is the rendered template; `context` holds the variables it was rendered from (a model that thinks
-    in scene graphs reads those); `temperature` 0 is greedy.
+    `text` is the rendered template; `context` holds the variables it was rendered from, which the symbolic model reads
+    instead. `temperature` 0 is greedy.
     """
 
-    task: str  # the template's task: "write", "critique_text" or "critique_picture"
+    task: str  # the template's task, e.g. "write"; a key of TASKS in stages/prompting/tasks.py
     text: str
     seed: int
     picture: Image.Image | None = None
     temperature: float = 0.0
     context: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all of the request that can change its answer."""
+        return _digest(self.picture, self.task, self.text, self.seed, self.temperature)
+
+
+def _digest(picture: Image.Image | None, *said: str | float) -> str:
+    shown = picture_sha256(picture.tobytes()) if picture else ""
+    return hashlib.sha256(json.dumps([*said, shown]).encode()).hexdigest()
+
 
 class Painter(Protocol):
+    """Paints and edits pictures."""
+
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
-        """One RGB picture a request, in order."""
+        """One RGB picture per request, in order."""
         ...
 
 
 class Speaker(Protocol):
-    """Writer and judge: one model may be both."""
+    """The writer or the judge; one model may be both."""
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
-        """One answer a request, in order, without the template's own words."""
+        """One answer per request, in order, without the words of the request."""
         ...
 
 
 class Scorer(Protocol):
+    """Embeds pictures and texts in one space."""
+
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
-        """Unit vectors, float32 (N, D)."""
+        """Unit vectors of RGB pictures, float32 (N, D)."""
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors, float32 (N, D)."""
+        """Unit vectors of texts, float32 (N, D)."""
         ...
 
 
-T = TypeVar("T")
+class Renderer(Protocol):
+    """Draws scenes, and knows what its pictures show; see `stages.models.drawn.DrawnPainter`."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words for all it can draw."""
+        ...
+
+    def render(self, scene: SceneGraph) -> Image.Image:
+        """An RGB picture. Raises ValueError where the scene does not fit it."""
+        ...
+
+    def read(self, picture: Image.Image) -> tuple[list[SceneObject], str]:
+        """What a picture that it rendered shows: the objects one by one, with their places, and the background."""
+        ...
 
 
+class Models(TypedDict, total=False):
+    """The models of a stage by role; only the roles that the stage asks for are there, and of these who is cast."""
+
+    painter: Painter
+    sketcher: Painter
+    writer: Speaker
+    judge: Speaker
+    arbiter: Speaker
+    scorer: Scorer
+    renderer: Renderer
+
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 ALIKE = 4  # requests that fail alike, every one of a call, before the model is blamed: two or three may earn it
 
 
-def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
+def each(
+    call: Callable[[Sequence[Asked]], Sequence[Answer]], requests: Sequence[Asked]
+) -> Sequence[Answer | Exception]:
     """`call` on all requests; where that raises, on each alone. Answers or exceptions, in order.
 
-    Raises ModelUnavailable where every one of at least `ALIKE` requests fails with the same class of error: a broken
-    GPU or an exhausted account is no row's fault.
+    Raises ModelUnavailable if there are at least `ALIKE` requests and all fail with the same class of error: a broken
+    GPU or an exhausted account is not the fault of a row.
     """
     try:
         answers = call(requests) if requests else []
         if len(answers) != len(requests):
             raise RuntimeError(f"the model gave {len(answers)} answers to {len(requests)} requests")
-        return answers
+        return [*answers]
     except (MemoryError, KeyboardInterrupt, ModelUnavailable):
         raise
     except Exception as whole:
@@ -91,7 +147,7 @@ def each(call: Callable[[Sequence[T]], list], requests: Sequence[T]) -> list:
             return [whole]
         alone = [each(call, [r])[0] for r in requests]
         if len(alone) >= ALIKE and all(isinstance(a, Exception) and type(a) is type(alone[0]) for a in alone):
-            raise ModelUnavailable(
-                f"each of {len(alone)} requests failed: {type(alone[0]).__name__}: {alone[0]}"
-            ) from alone[0]
+            first = alone[0]
+            assert isinstance(first, Exception)
+            raise ModelUnavailable(f"each of {len(alone)} requests failed: {type(first).__name__}: {first}") from first
         return alone

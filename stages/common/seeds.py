@@ -1,4 +1,4 @@
-"""Every random draw has its own seed, derived from what it is for; nothing depends on order or workers."""
+"""Derives a seed for every random draw from what the draw is for, so that order and workers change nothing."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def derive_seed(*parts: str | int) -> int:
 
 
 def derive_random(*parts: str | int) -> random.Random:
-    """A generator of its own for one decision."""
+    """A random generator for one decision, seeded from these parts."""
     return random.Random(derive_seed(*parts))

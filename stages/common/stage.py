@@ -1,20 +1,24 @@
-"""What a stage is: a pure function from one lot's tables to the next table, and what it declares of itself.
+"""What a stage is: a pure function from one lot's tables to the next table, and a declaration of what it needs.
 
-A new stage is one file with a params model, a ``run(context, tables)`` and a ``STAGE``; see prompts.py.
+A new stage is one file with a row's class, a class of parameters, a ``run(context, tables)`` and a ``STAGE``, and a
+line in stages/all_stages.py; see draft.py.
 """
 
 from __future__ import annotations
 
-import traceback
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, TypeVar
+from functools import cached_property
+from random import Random
+from typing import Annotated, Any, Generic, TypeVar
 
 import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.ledger import Ledger, Unit, balances
+from underpaint.stages.common.roles import Models
+from underpaint.stages.common.rows import schema_of
 from underpaint.stages.common.seeds import derive_random, derive_seed
 from underpaint.stages.common.templating import Template
 
@@ -27,7 +31,7 @@ def _weights(weights: dict[Any, float]) -> dict[Any, float]:
     return dict(sorted(weights.items()))
 
 
-# Relative weights of a draw, in the order of their keys: a draw depends on it, and must not on how they are written.
+# Relative weights of a draw, sorted by key: a draw depends on their order, which must not depend on the recipe's text.
 Weights = Annotated[dict[Key, NonNegativeFloat], Field(min_length=1), AfterValidator(_weights)]
 
 
@@ -37,20 +41,24 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     def identity(self) -> dict[str, Any]:
-        """What the stage's fingerprint depends on; a file counts by its content, not by where it lies."""
+        """What the parameters add to the stage's fingerprint; a file counts by its content, not by its path."""
         return self.model_dump(mode="json")
 
     def problem(self) -> str:
-        """What they name and is not there, as "field: why"; "" where all is. Asked before anything runs."""
+        """Something that the parameters name but that is missing, as "field: why"; else "". Checked before a run."""
         return ""
 
     def unused_tasks(self) -> frozenset[str]:
-        """Template tasks of the stage that these parameters leave out."""
+        """Template tasks of the stage that are not needed with these parameters."""
         return frozenset()
 
     def roles(self) -> tuple[str, ...]:
-        """Roles that these parameters ask for beyond the stage's own."""
+        """Roles that these parameters need beyond the stage's own."""
         return ()
+
+
+P = TypeVar("P", bound=Params)
+P_co = TypeVar("P_co", bound=Params, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -62,85 +70,41 @@ class Lot:
 
     @property
     def start(self) -> int:
+        """The lot's first sample."""
         return self.index * self.size
 
 
 @dataclass(frozen=True)
-class Context:
-    """All that a stage may use beside its input tables."""
+class Context(Generic[P_co]):
+    """All that a stage may use besides its input tables."""
 
     name: str  # the stage's name in the graph; part of every seed
     seed: int  # the recipe's
     lot: Lot
-    params: Any  # the stage's own Params
+    params: P_co
     vocabulary: Vocabulary
-    models: Mapping[str, Any] = field(default_factory=dict)  # by role
+    models: Models = field(default_factory=lambda: Models())
     templates: Mapping[str, list[Template]] = field(default_factory=dict)  # by task
 
     def seed_for(self, *parts: str | int) -> int:
+        """A seed in [0, 2^63) for one decision of this stage, e.g. for (sample, step)."""
         return derive_seed(self.seed, self.name, *parts)
 
-    def random_for(self, *parts: str | int) -> Any:
+    def random_for(self, *parts: str | int) -> Random:
+        """A generator for one decision of this stage."""
         return derive_random(self.seed, self.name, *parts)
 
-
-@dataclass(frozen=True)
-class Failure:
-    """One unit that could not be worked on: it goes to quarantine, with all that explains it."""
-
-    unit: str  # e.g. "sample 12, rollout 0, step 2"
-    error: str  # the exception's class
-    message: str
-    request: str = ""  # the rendered prompt, where there was one
-    response: str = ""  # what the model answered
-    trace: str = ""
-
-    @classmethod
-    def of(cls, unit: str, error: BaseException, request: str = "", response: str = "") -> Failure:
-        trace = "".join(traceback.format_exception(error))
-        return cls(unit, type(error).__name__, str(error), request, response, trace)
-
-
-class Ledger:
-    """Counts units, so that none is lost silently: entered = kept + rejected + failed."""
-
-    def __init__(self) -> None:
-        self.entered = 0
-        self.kept = 0
-        self.rejected: Counter[str] = Counter()
-        self.failures: list[Failure] = []
-
-    def enter(self, units: int = 1) -> None:
-        self.entered += units
-
-    def keep(self, units: int = 1) -> None:
-        self.kept += units
-
-    def reject(self, reason: str, units: int = 1) -> None:
-        self.rejected[reason] += units
-
-    def fail(self, failure: Failure) -> None:
-        self.failures.append(failure)
-
-    def summary(self) -> dict[str, Any]:
-        failed = Counter(f.error for f in self.failures)
-        return {
-            "entered": self.entered,
-            "kept": self.kept,
-            "rejected": dict(sorted(self.rejected.items())),
-            "failed": dict(sorted(failed.items())),
-        }
-
-
-def balances(summary: Mapping[str, Any]) -> bool:
-    """Whether a ledger's summary accounts for every unit that entered."""
-    lost = sum(summary["rejected"].values()) + sum(summary["failed"].values())
-    return bool(summary["entered"] == summary["kept"] + lost)
+    def pick_template(self, task: str, unit: Unit, named: str = "") -> Template:
+        """The named one where the stage has it, else one of the task's by weight, the same for a unit in every run."""
+        templates = self.templates[task]
+        if mine := [t for t in templates if t.id == named]:
+            return mine[0]
+        return self.random_for("template", str(unit)).choices(templates, [t.weight for t in templates])[0]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage makes of a lot. Raises ValueError where the ledger does not balance."""
+    """What a stage makes from a lot. Raises ValueError where the ledger does not balance."""
 
     table: pa.Table
     ledger: Ledger
@@ -150,36 +114,41 @@ class Outcome:
             raise ValueError(f"the ledger does not balance: {self.ledger.summary()}")
 
 
+Tables = Mapping[str, pa.Table]  # a lot's input tables, by the name of the stage that made them
+
+
 @dataclass(frozen=True)
-class Stage:
-    """A stage's declaration; the engine needs nothing else to run, cache and explain it."""
+class Stage(Generic[P]):
+    """A stage's declaration: all that the engine needs to run, cache and explain it."""
 
     name: str
     unit: str  # what its ledger counts, e.g. "prompts"
+    branches: tuple[str, ...]  # whose lots it works on; see `stages.all_stages`
     inputs: tuple[str, ...]  # the stages whose tables it reads
-    schema: pa.Schema
-    params: type[Params]
-    run: Callable[[Context, Mapping[str, pa.Table]], Outcome]
+    row: type  # the TypedDict of its table's rows
+    params: type[P]
+    run: Callable[[Context[P], Tables], Outcome]
     roles: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()  # the template tasks it renders
-    key: tuple[str, ...] = ("sample", "rollout", "step", "side")  # the columns (of those it has) that name a unit kept
+    asks_like: str = ""  # the stage whose templates and settings of the judge it shares, where that is another
+    # The columns (of those it has) that name a unit kept. Without any its units are not counted by category of prompt.
+    key: tuple[str, ...] = ("sample", "rollout", "step")
 
-    def narrowed(self, params: Params) -> Stage:
-        """The stage as it is with these parameters: no task they leave out, and no model where no task is left; the
-        roles they ask for."""
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of its table."""
+        return schema_of(self.row)
+
+    def narrowed(self, params: Params) -> Stage[P]:
+        """The stage with only the tasks and roles that these parameters need.
+
+        A stage all of whose tasks are left out loses its own roles, too.
+        """
         tasks = tuple(t for t in self.tasks if t not in params.unused_tasks())
         roles = self.roles if tasks or not self.tasks else ()
         return replace(self, tasks=tasks, roles=(*roles, *(r for r in params.roles() if r not in roles)))
 
 
-def outcome(schema: pa.Schema, rows: list[dict[str, Any]], ledger: Ledger) -> Outcome:
-    """Rows as a table of the stage's schema, with the ledger."""
-    return Outcome(pa.Table.from_pylist(rows, schema=schema), ledger)
-
-
-def pick_template(context: Context, task: str, unit: str, named: str = "") -> Template:
-    """The named one where the stage has it, else one of the task's by weight, the same for a unit in every run."""
-    templates = context.templates[task]
-    if mine := [t for t in templates if t.id == named]:
-        return mine[0]
-    return context.random_for("template", unit).choices(templates, [t.weight for t in templates])[0]
+def outcome(row: type, made: Sequence[Mapping[str, Any]], ledger: Ledger) -> Outcome:
+    """Rows as a table of their class's schema, with the ledger."""
+    return Outcome(pa.Table.from_pylist(list(made), schema=schema_of(row)), ledger)

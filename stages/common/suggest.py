@@ -1,4 +1,4 @@
-"""Did you mean? For words that are not known."""
+"""Suggests the known word that was probably meant: "did you mean …?"."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The known word that was meant instead of an unknown one, else all of them; "" where none is known."""
+    """A hint that names the closest known word, or all of them if none is close; "" if none is known."""
     words = list(known)
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     if close:

@@ -1,6 +1,6 @@
-"""Every word put to a model, as data: one file a template, front matter and a sandboxed Jinja body.
+"""Reads and renders templates: the texts put to models. Each is a file with front matter and a sandboxed Jinja body.
 
-What a template of a task may speak of, and what its answers must be, is in tasks.py; here it is read and rendered.
+stages/prompting/tasks.py says which variables a template of a task may use, and what its answers must be.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 BUILT_IN = Path(__file__).parents[1] / "templates"
 ENVIRONMENT = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=False)
 
-# What never reaches a model nor changes how its answer is read: it may be edited without asking anything again.
-# (The weight and the stages count in the stages' fingerprints.)
+# Fields that never reach a model and do not change how its answer is read: editing them changes no digest.
+# (`weight` and `stages` count in the stages' fingerprints instead.)
 NOT_IDENTITY = frozenset({"weight", "stages", "examples", "incomplete", "file", "body_line"})
 
 
@@ -48,15 +48,15 @@ class TemplateError(ValueError):
 
 
 class Example(BaseModel):
-    """A request's variables and an answer to it: either what the parser makes of it, or why it refuses it."""
+    """An example of a template: variables, an answer, and what the parser reads from it or why it refuses it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str = Field(min_length=1)
     variables: dict[str, str]
-    request: str = ""  # the whole rendered text, where it is to be pinned
+    request: str = ""  # the whole rendered text, if the example should fix it
     answer: str
-    expect: dict[str, Any] | None = None  # fields of the parse; those not named are free
-    refused: str = ""  # a part of the parser's message
+    expect: dict[str, Any] | None = None  # fields of the parsed answer; fields not named may have any value
+    refused: str = ""  # a part of the parser's error message
 
     @model_validator(mode="after")
     def _one(self) -> Example:
@@ -66,7 +66,7 @@ class Example(BaseModel):
 
 
 class Template(BaseModel):
-    """One file. Defaults are the common case; docs/templates.md explains every field."""
+    """One template file. docs/templates.md explains every field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
@@ -75,10 +75,10 @@ class Template(BaseModel):
     role: Literal["writer", "judge"]
     picture: bool
     output: str  # the format of the answer, by name: critique/1, plan/1
-    kinds: tuple[str, ...] = ()  # finding kinds of this template's own, beyond those of schemas.scenes.compare.Kind
-    weight: float = Field(default=1.0, gt=0)  # how often it is drawn, against the others of its task
-    stages: tuple[str, ...] = ()  # the stages that use it; all that render its task unless given
-    incomplete: str = ""  # the sentence of the body that says that what is not painted yet is no fault
+    kinds: tuple[str, ...] = ()  # kinds of finding that this template adds to schemas.scenes.compare.Kind
+    weight: float = Field(default=1.0, gt=0)  # how often it is drawn, relative to the others of its task
+    stages: tuple[str, ...] = ()  # the stages that use it; if empty, all that render its task
+    incomplete: str = ""  # the sentence of the body that says "not painted yet is not wrong"
     examples: tuple[Example, ...] = ()
     body: str
     file: str
@@ -86,7 +86,7 @@ class Template(BaseModel):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that can change an answer or its reading."""
+        """SHA-256 of all fields that can change an answer or how it is read."""
         named = self.model_dump(mode="json", exclude=set(NOT_IDENTITY))
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
@@ -147,7 +147,7 @@ def _parsed(file: str, raw: str) -> Template:
 
 
 def load_templates(folders: Sequence[Path]) -> dict[str, list[Template]]:
-    """All templates by task, in order of id; a later folder replaces the ids it has too. Raises TemplateError."""
+    """All templates by task, in order of id. For equal ids a later folder's template wins. Raises TemplateError."""
     found: dict[str, Template] = {}
     for folder in folders:
         files = sorted(folder.glob("*.j2"))
@@ -168,13 +168,13 @@ def load_templates(folders: Sequence[Path]) -> dict[str, list[Template]]:
 
 @lru_cache(maxsize=256)
 def front_lines(text: str) -> dict[str, int]:
-    """The line in the file of every field of a front matter, by its dotted path: ``examples.0.answer`` → 14."""
+    """The line in the file (from 1) of every field of a front matter, by dotted path: ``examples.0.answer`` → 14."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     return dict(_lines(root, "")) if root is not None else {}
 
 
 def line_of(lines: Mapping[str, int], field: str) -> int:
-    """The line of a field, of what it lies in where it is missing, of the front matter's end where nothing is there."""
+    """The line of a field; of the field around it if it is missing; of the front matter's end if there is neither."""
     while field and field not in lines:
         field = field.rpartition(".")[0]
     return lines[field] if field else max(lines.values(), default=1) + 1

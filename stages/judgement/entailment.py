@@ -1,8 +1,8 @@
-"""Does a critique follow from what it says it observed? Asked of a judge that sees better than it compares.
+"""Checks whether a critique follows from its own observations, for judges that see better than they compare.
 
-Where the grammar can read the texts, the critique that the judge's own observations entail is computed. A critique that
-says otherwise is then not counted among its answers (the words of those that count stay the judge's), or, where only
-the verdict is of use, the entailed one takes its place.
+Where the grammar can read the texts, the critique that follows from the judge's observations is computed. With
+`observations: require`, an answer that says something else does not count; the words of those that count stay the
+judge's. With `conclude`, the computed critique replaces the judge's, where only the verdict is of use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 
 def read_scene(text: str, vocabulary: Vocabulary) -> SceneGraph:
-    """A description, or the blank canvas. Raises GrammarError."""
+    """The scene of a description; an empty one for the blank canvas. Raises GrammarError."""
     return SceneGraph() if text == BLANK else read(text, vocabulary)
 
 
@@ -39,9 +39,9 @@ def carried_out(so_far: str, instruction: str, vocabulary: Vocabulary) -> tuple[
 
 
 def refuse_unpainted(critique: Critique, side: Side, variables: Mapping[str, str], vocabulary: Vocabulary) -> None:
-    """The paper's one rule: not painted yet is not wrong. Raises CritiqueError where a critique breaks it.
+    """Check the paper's rule "not painted yet is not wrong". Raises CritiqueError where a critique breaks it.
 
-    What a step does not name yet is no fault of its text; what its description does not name is none of its picture.
+    A missing object is never a fault of a step's text. It is a fault of its picture only if the description names it.
     """
     described = {m.noun for m in find_mentions(variables.get("description", ""), vocabulary).objects}
     for missing in (f for f in critique.findings if f.kind in MISSING):
@@ -58,8 +58,9 @@ def weigh_observations(
 ) -> Critique:
     """The critique that counts; `how` is a value of JudgeParams.observations.
 
-    Raises CritiqueError naming what the observations entail otherwise, where they are required to agree (texts outside
-    the grammar then count as said); where a critique is to be concluded from such texts; and as `refuse_unpainted`.
+    "require" raises CritiqueError where the critique does not follow from its observations; if the grammar cannot read
+    the texts, the critique counts unchecked. "conclude" returns the critique that follows, and raises CritiqueError if
+    the grammar cannot read the texts. "ignore" and "require" also raise as `refuse_unpainted`.
     """
     if how != "conclude":
         refuse_unpainted(critique, side, variables, vocabulary)
@@ -86,7 +87,7 @@ def weigh_observations(
 
 
 def _entailed(critique: Critique, side: Side, variables: Mapping[str, str], vocabulary: Vocabulary) -> Critique:
-    """The critique its observations entail. Raises GrammarError, KeyError."""
+    """The critique that follows from a critique's observations. Raises GrammarError, KeyError."""
     described = read(variables["description"], vocabulary)
     if side is Side.PICTURE:
         return inspect_picture(*_observed(critique, vocabulary), described, vocabulary)
@@ -96,7 +97,7 @@ def _entailed(critique: Critique, side: Side, variables: Mapping[str, str], voca
 
 
 def _observed(critique: Critique, vocabulary: Vocabulary) -> tuple[list[SceneObject], str]:
-    """What is seen one by one, and the background among it; what the judge weighed it as is left out."""
+    """(single objects, background) that a critique names as seen; how the judge weighed them is left out."""
     seen, background = [], ""
     for i, item in enumerate(seen_items(critique.observed)):
         name = re.sub(r"^an? ", "", item).removesuffix(" background")
@@ -108,9 +109,9 @@ def _observed(critique: Critique, vocabulary: Vocabulary) -> tuple[list[SceneObj
 
 
 def mends_all(critique: Critique, description: str, vocabulary: Vocabulary) -> bool:
-    """Whether a picture's correction alone leads from what is seen to what the description says.
+    """Whether a picture's correction alone leads from what is seen to all that the description says.
 
-    Where the grammar cannot tell, it does if the critique names no more than one fault.
+    Where the grammar cannot read it, the answer is whether the critique names exactly one fault.
     """
     try:
         described, (seen, background) = read(description, vocabulary), _observed(critique, vocabulary)
@@ -122,14 +123,14 @@ def mends_all(critique: Critique, description: str, vocabulary: Vocabulary) -> b
             after = apply(scene, read_instruction(critique.correction, scene, vocabulary))
         except (GrammarError, KeyError):
             continue
-        if all(o.count == 1 for o in after.objects):  # equal ones may be one node of the description
+        if all(o.count == 1 for o in after.objects):  # equal objects may be one node of the description
             after = observed_scene(list(after.objects), background)
         return not picture_faults(after, described)
     return len(critique.findings) == 1
 
 
 def _check_correction(critique: Critique, variables: Mapping[str, str], vocabulary: Vocabulary) -> None:
-    """The corrected instruction must be one, and must not contradict the prompt itself."""
+    """Raises CritiqueError if the correction is no instruction, or if its scene contradicts the prompt."""
     prompt = read(variables["prompt"], vocabulary)
     try:
         _, mended = carried_out(variables["so_far"], critique.correction, vocabulary)

@@ -1,6 +1,6 @@
-"""What every stage that judges shares: ask the judge k times, let the majority decide, keep every answer.
+"""Asks the judge k times and lets the majority decide; every stage that judges uses it. All answers are kept.
 
-Where the answers disagree, an arbiter decides, if the recipe names one.
+If the answers disagree and the recipe names an arbiter, the arbiter decides.
 """
 
 from __future__ import annotations
@@ -8,27 +8,52 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, cast
 
 from PIL import Image
 from pydantic import Field
 
 from underpaint.schemas.scenes.critique import Critique, CritiqueError, Judgement, Side, parse_critique
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, each
-from underpaint.stages.common.stage import Context, Failure, Params, pick_template
+from underpaint.stages.common.rows import Float32
+from underpaint.stages.common.stage import Context, Params
 from underpaint.stages.common.templating import Template
 from underpaint.stages.judgement.entailment import refuse_unpainted, weigh_observations
+
+
+class JudgedColumns(TypedDict):
+    """What a judge said of something, and how sure it was."""
+
+    verdict: str
+    critique: str
+    template: str
+    template_sha256: str
+    agreement: Float32  # share of the judge's answers on the verdict's side; those that do not count are on neither
+    answers: list[str]  # raw, in order of attempt
+    arbiter: str  # the arbiter's raw answer, "" where it was not asked
+    decided_by: str  # judge, arbiter or grammar
+
+
+def judged_columns(row: JudgedColumns) -> JudgedColumns:
+    """A row's columns about its judgement, and no others."""
+    return cast(JudgedColumns, {name: row[name] for name in JudgedColumns.__annotations__})  # type: ignore[literal-required]
+
+
+def settled_agreement(row: JudgedColumns) -> float:
+    """How sure a judgement is, in [0, 1]: what an arbiter decided is settled, however far the answers disagreed."""
+    return 1.0 if row["decided_by"] == "arbiter" else float(row["agreement"])
 
 
 @dataclass(frozen=True)
 class Question:
     """One step to be judged from one side. `unit` names it in the quarantine and in its seeds.
 
-    `template` is the id of the one to ask with, where the question follows from another; drawn by weight unless given.
+    `template` is the id of the template to ask with, if the question follows up another; else one is drawn by weight.
     """
 
-    unit: str
+    unit: Unit
     side: Side
     variables: dict[str, str]
     picture: Image.Image | None = None
@@ -37,7 +62,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Judged:
-    """The critique that counts: the majority's, or the arbiter's. See the columns in `schemas.tables`."""
+    """The critique that counts: the majority's, or the arbiter's; see `JudgedColumns`."""
 
     critique: Critique
     agreement: float
@@ -48,9 +73,11 @@ class Judged:
 
     @property
     def conflict(self) -> bool:
+        """Whether the verdict is conflict."""
         return self.critique.verdict is Judgement.CONFLICT
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> JudgedColumns:
+        """The columns of a table."""
         return {
             "verdict": self.critique.verdict.value,
             "critique": self.critique.to_json(),
@@ -65,27 +92,32 @@ class Judged:
 
 @dataclass(frozen=True)
 class Votes:
-    """The judge's answers to a question: those that count as `critiques`, and why the last of the others did not.
+    """The judge's answers to a question: the critiques that count, and in `error` why the last of the others does not.
 
-    `own` are the critiques of `critiques` in the judge's own words: where it was concluded for them, they may differ.
+    `own` are the same critiques as the judge gave them; with `observations: conclude` those in `critiques` may differ.
     """
 
     question: Question
     template: Template
-    request: AskRequest  # the first of the k
+    requests: Sequence[AskRequest]  # k of them
     texts: list[str]
     critiques: list[Critique]
     error: Exception | None
     own: list[Critique]
 
     def on_side(self, conflict: bool) -> list[Critique]:
+        """The critiques whose verdict is (or is not) conflict."""
         return [c for c in self.critiques if (c.verdict is Judgement.CONFLICT) == conflict]
 
     def agreement(self, conflict: bool) -> float:
+        """Their share of all answers, those included that do not count; in [0, 1]."""
         return len(self.on_side(conflict)) / len(self.texts)
 
     def decide(self) -> Judged | Failure:
-        """Conflict or not, by majority; then the most frequent critique among the majority's, the first on a tie."""
+        """Decide by majority whether it is a conflict; of the majority's critiques take the most frequent one.
+
+        On a tie between critiques the first counts. A tie between verdicts is a failure.
+        """
         against, others = len(self.on_side(True)), len(self.on_side(False))
         if against == others:
             tie = CritiqueError(f"the judge's answers are divided {against} to {others}")
@@ -96,52 +128,58 @@ class Votes:
         return Judged(most, self.agreement(against > others), self.template, self.texts, decided_by=author)
 
     def _failure(self, error: Exception) -> Failure:
-        unit = f"{self.question.unit}, {self.question.side.value} side"
-        return Failure.of(unit, error, self.request.text, "\n".join(self.texts))
+        asked, side = self.requests, self.question.side.value
+        return Failure.of(self.question.unit, error, asked[0].text, "\n".join(self.texts), side=side, asked=asked)
 
 
 class JudgeParams(Params):
-    """How a judge is asked: `answers` times a question, at `temperature` (0 where there is one answer only).
+    """How a judge is asked."""
 
-    `observations` says what is done with what the judge observed, where the grammar can read it
-    (stages/judgement/entailment.py): "ignore" it; "require" that the answer follows from it, or not count the answer;
-    "conclude" from it, whatever the answer concluded itself (where only the verdict is of use).
-    A recipe's arbiter is asked where the judge's agreement is below `arbitrate_below`: 1 is any disagreement, 0 never.
-    """
+    answers: int = Field(default=1, ge=1, le=15, description="times a question is put; the majority decides")
+    temperature: float = Field(
+        default=0.5, ge=0, le=2, description="of the judge; 0 is used where there is one answer only"
+    )
+    observations: Literal["ignore", "require", "conclude"] = Field(
+        default="ignore",
+        description="what is done with what the judge says it observed, where the grammar can read it: ignore it;"
+        " require that the answer follows from it, or else not count the answer; conclude from it, whatever the answer"
+        " concluded itself (docs/judging.md)",
+    )
+    arbitrate_below: float = Field(
+        default=1.0, ge=0, le=1,
+        description="the recipe's arbiter is asked where the judge's agreement is below this: 1 is any disagreement,"
+        " 0 never",
+    )  # fmt: skip
 
-    answers: int = Field(default=1, ge=1, le=15)
-    temperature: float = Field(default=0.5, ge=0, le=2)
-    observations: Literal["ignore", "require", "conclude"] = "ignore"
-    arbitrate_below: float = Field(default=1.0, ge=0, le=1)
 
-
-def judge(context: Context, questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
-    """Ask about every question in one batch and let the majority decide; the arbiter where it is too small."""
+def judge(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
+    """Ask all questions in one batch and let the majority decide, or the arbiter where the agreement is too low."""
     votes = _votes(context, questions, params)
     found = [v.decide() for v in votes]
     if "arbiter" not in context.models:
         return found
     open_ones = [i for i, f in enumerate(found) if _agreement(f) < params.arbitrate_below]
     requests = [
-        replace(votes[i].request, seed=context.seed_for(questions[i].unit, "arbiter"), temperature=0.0)
+        replace(votes[i].requests[0], seed=context.seed_for(str(questions[i].unit), "arbiter"), temperature=0.0)
         for i in open_ones
     ]
-    for i, said in zip(open_ones, each(context.models["arbiter"].ask, requests), strict=True):
-        found[i] = _arbitrated(votes[i], found[i], said, context.vocabulary)
+    answers = each(context.models["arbiter"].ask, requests)
+    for i, request, said in zip(open_ones, requests, answers, strict=True):
+        found[i] = _arbitrated(votes[i], found[i], request, said, context.vocabulary)
     return found
 
 
-def _votes(context: Context, questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
+def _votes(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
     answers, temperature = params.answers, params.temperature if params.answers > 1 else 0.0
     requests, templates = [], []
     for q in questions:
-        template = pick_template(context, f"critique_{q.side.value}", q.unit, q.template)
+        template = context.pick_template(f"critique_{q.side.value}", q.unit, q.template)
         text = template.render(**q.variables)
         templates.append(template)
         for k in range(answers):
             requests.append(
                 AskRequest(
-                    task=template.task, text=text, seed=context.seed_for(q.unit, q.side.value, k),
+                    task=template.task, text=text, seed=context.seed_for(str(q.unit), q.side.value, k),
                     picture=q.picture if template.picture else None, temperature=temperature,
                     context=q.variables,
                 )
@@ -150,17 +188,17 @@ def _votes(context: Context, questions: Sequence[Question], params: JudgeParams)
     found = []
     for i, (q, template) in enumerate(zip(questions, templates, strict=True)):
         own = slice(i * answers, (i + 1) * answers)
-        how = "ignore" if template.kinds else params.observations  # no scene graph entails a template's own kinds
+        how = "ignore" if template.kinds else params.observations  # scene graphs do not know a template's own kinds
         weigh = partial(weigh_observations, how, q.side, q.variables, context.vocabulary)
-        found.append(count_votes(q, template, requests[own.start], said[own], weigh))
+        found.append(count_votes(q, template, requests[own], said[own], weigh))
     return found
 
 
 def count_votes(
-    question: Question, template: Template, request: AskRequest, said: Sequence[str | Exception],
+    question: Question, template: Template, requests: Sequence[AskRequest], said: Sequence[str | Exception],
     weigh: Callable[[Critique], Critique] = lambda c: c,
 ) -> Votes:  # fmt: skip
-    """Sort the answers that count from those that do not: a model's own errors, what does not parse or follow."""
+    """Sort out the answers that do not count: errors of the model, and answers that do not parse or do not follow."""
     critiques: list[Critique] = []
     own: list[Critique] = []
     error: Exception | None = None
@@ -171,20 +209,20 @@ def count_votes(
             own.append(critique)
         except Exception as e:
             error = e
-    return Votes(question, template, request, [_text(a) for a in said], critiques, error, own)
+    return Votes(question, template, requests, [_text(a) for a in said], critiques, error, own)
 
 
 def _critique(answer: str | Exception, template: Template) -> Critique:
-    """Raises CritiqueError, and what the model itself raised."""
+    """Parse an answer. Raises CritiqueError, or the exception that the model raised."""
     if isinstance(answer, Exception):
         raise answer
     return parse_critique(answer, template.kinds)
 
 
 def _arbitrated(
-    votes: Votes, before: Judged | Failure, said: str | Exception, vocabulary: Vocabulary
+    votes: Votes, before: Judged | Failure, request: AskRequest, said: str | Exception, vocabulary: Vocabulary
 ) -> Judged | Failure:
-    """The arbiter's critique decides. Where it gives none that counts, what the judge said stands."""
+    """Let the arbiter's critique decide. If it gives none that counts, the judge's result stays."""
     text = _text(said)
     try:
         critique = _critique(said, votes.template)
@@ -192,7 +230,10 @@ def _arbitrated(
     except Exception as e:
         if isinstance(before, Judged):
             return replace(before, arbiter=text)
-        return replace(before, message=f"{before.message}; the arbiter: {e}", response=f"{before.response}\n{text}")
+        return replace(
+            before, message=f"{before.message}; the arbiter: {e}", response=f"{before.response}\n{text}",
+            requests=[*before.requests, request.digest],
+        )  # fmt: skip
     agreement = votes.agreement(critique.verdict is Judgement.CONFLICT)
     return Judged(critique, agreement, votes.template, votes.texts, text, "arbiter")
 

@@ -1,4 +1,4 @@
-"""Do a step's two texts agree? Only then is it clear what its draft should show, and what the text side says yes to."""
+"""Checks that a step's instruction and description agree; if not, nobody knows what its draft should show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from underpaint.stages.judgement.entailment import carried_out
 
 
 def disagreement(so_far: str, instruction: str, description: str, vocabulary: Vocabulary) -> str:
-    """What is wrong between instruction and description; "" where they agree, or where the grammar cannot read them."""
+    """How instruction and description disagree; "" where they agree, or where the grammar cannot read them."""
     try:
         described, (_, done) = read(description, vocabulary), carried_out(so_far, instruction, vocabulary)
     except (GrammarError, KeyError):
@@ -20,7 +20,7 @@ def disagreement(so_far: str, instruction: str, description: str, vocabulary: Vo
     if compare(described.model_copy(update={"relations": ()}), described).faults:
         return "the description contradicts itself"
     both = (*compare(described, done).differences, *compare(done, described).differences)
-    if _looks(done) == _looks(described):  # "two red cars" may be one node here and two there
+    if _looks(done) == _looks(described):  # the same two red cars may be one node in one scene, two in the other
         both = tuple(d for d in both if _tells(d))
     return "instruction and description disagree" if any(d.kind is not Kind.MISSING_DETAIL for d in both) else ""
 
@@ -33,14 +33,14 @@ def _looks(scene: SceneGraph) -> Counter[object]:
 
 
 def _tells(d: Difference) -> bool:
-    """Whether a difference says something where the two scenes hold as many objects of every look."""
+    """Whether a difference is real although both scenes have equally many objects of every look."""
     if d.kind is Kind.WRONG_ATTRIBUTE and d.attribute == PLACE and d.subject and d.wanted:
         return d.subject.count == d.wanted.count == 1
     return d.kind in (Kind.WRONG_BACKGROUND, Kind.WRONG_RELATION)
 
 
 def takes_away(so_far: str, instruction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> bool:
-    """Whether the step takes away what is there and wanted. False where the grammar cannot read it."""
+    """Whether the step removes an object that the prompt wants. False where the grammar cannot read it."""
     try:
         before, done = carried_out(so_far, instruction, vocabulary)
     except (GrammarError, KeyError):

@@ -1,4 +1,4 @@
-"""Local checkpoint folders: what identifies one, and what is wrong with one, without loading it."""
+"""Local checkpoint folders: their digest and their faults, found without loading them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,13 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 
-def is_folder(checkpoint: str) -> bool:
-    """Whether a recipe's checkpoint is a folder (its paths are absolute once loaded), and no hub id."""
-    return checkpoint.startswith(("/", "./", "../"))
-
-
 def folder_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of a folder's files."""
     return files_digest(folder, (p for p in folder.rglob("*") if p.is_file()))
 
 
 def files_digest(folder: Path, files: Iterable[Path]) -> str:
-    """SHA-256 over the names (from `folder` on) and contents of files; they are read again only after a change."""
+    """SHA-256 over the files' names (relative to `folder`) and contents; files are read again only after a change."""
     return _digest(folder, tuple(_stamp(folder, file) for file in sorted(files)))
 
 
@@ -41,9 +36,9 @@ def _digest(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def folder_fault(folder: Path, needs: Sequence[str]) -> str:
-    """Why a checkpoint folder cannot be loaded: no folder, a file of `needs` or the weights missing, weights cut short.
+    """Why a checkpoint folder cannot be loaded; "" where nothing is wrong.
 
-    "" where none of these is so. Only the headers of the weights are read.
+    It may be missing, lack a file of `needs` or its weights, or have damaged weights, of which only headers are read.
     """
     if not folder.is_dir():
         return f"the checkpoint folder {folder} does not exist"

@@ -1,7 +1,7 @@
-"""The drawn painter: renders a step's description with a world's renderer. Exact, fast, and no model at all.
+"""The drawn painter: renders a step's description with a world's renderer; exact, fast, and without a model.
 
-It makes the structural recipe (scale tests, calibration against known truth). With a `fault_rate` it paints the
-step's newest object wrongly that often, in a painter's typical ways.
+The structural recipe uses it for scale tests and for calibration against known truth. With a `fault_rate` above 0 it
+paints the newest object of that share of its pictures wrongly, in ways that are typical of painters.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from PIL import Image
 
@@ -21,30 +22,34 @@ from underpaint.stages.planning import planted_faults as faults
 
 
 class DrawnPainter:
-    """`world` is a module with ``vocabulary() -> Vocabulary`` and ``render(graph) -> Image`` (RGB).
+    """Paints. `world` is a module with ``vocabulary() -> Vocabulary`` and ``render(graph) -> Image`` (RGB).
 
-    As a recipe's renderer it shows scenes of known truth; for that the world also has ``read_picture(picture) ->
-    (objects one by one with their places, background)``.
+    As a recipe's renderer it shows scenes of known truth. Then the world also needs ``read_picture(picture) ->
+    (single objects with their places, background)``.
     """
 
     def __init__(self, world: str, *, fault_rate: float = 0.0) -> None:
-        self.world = import_module(world)
+        self.world: Any = import_module(world)
         self.fault_rate = fault_rate
 
     @property
     def vocabulary(self) -> Vocabulary:
-        return self.world.vocabulary()
+        """The words of the world."""
+        words: Vocabulary = self.world.vocabulary()
+        return words
 
     def render(self, scene: SceneGraph) -> Image.Image:
-        """Raises ValueError where the scene does not fit the picture."""
-        return self.world.render(scene)
+        """The picture of a scene (RGB). Raises ValueError where the scene does not fit the picture."""
+        picture: Image.Image = self.world.render(scene)
+        return picture
 
     def read(self, picture: Image.Image) -> tuple[list[SceneObject], str]:
-        """What a picture that it rendered shows: the objects one by one, with their places, and the background."""
-        return self.world.read_picture(picture)
+        """(single objects with their places, background) of a picture that it rendered."""
+        seen: tuple[list[SceneObject], str] = self.world.read_picture(picture)
+        return seen
 
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
-        """Raises schemas.scenes.grammar.GrammarError where a description is not the grammar's."""
+        """One RGB picture per request, in order. Raises GrammarError where the grammar cannot read a description."""
         return [self._paint(r) for r in requests]
 
     def _paint(self, request: PaintRequest) -> Image.Image:
@@ -56,7 +61,7 @@ class DrawnPainter:
 
 
 def plant_fault(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> SceneGraph:
-    """The scene with its newest object wrong: another attribute, another noun, or left out."""
+    """The scene with a fault in its newest object: another attribute, another noun, or the object left out."""
     slips = [faults.unwanted_object, faults.missing_object]
     if faults.changeable(scene.objects[-1], vocabulary):
         slips.append(faults.wrong_attribute)

@@ -1,14 +1,13 @@
 """The writer, judge and painter roles over OpenAI-compatible endpoints: GPT, Qwen-VL on vLLM, BAGEL behind a server.
 
-What such a model says is not repeatable, so what it said is kept: every answer goes into `memory` under its request,
-and a request that is in there is not sent again. The pipeline gives each lot a memory of its own on disk.
+What such a model says is not repeatable, so what it said is kept: every answer goes into `memory` under the digest of
+its request, and a request that is in there is not sent again. The pipeline gives each lot a memory of its own on disk.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-import json
 import os
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 import openai
 from PIL import Image
 
-from underpaint.schemas.corpus.picture import decode_picture, picture_sha256
+from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.stages.common.roles import AskRequest, ModelUnavailable, PaintRequest
 
 R = TypeVar("R")
@@ -29,15 +28,15 @@ GONE = (
 
 
 class EndpointError(Exception):
-    """The endpoint gave no answer to one request; the status code, or what was wrong with the answer."""
+    """The endpoint gave no usable answer to one request; the message has the status code, or what was wrong."""
 
 
 class Endpoint:
     """One model behind `base_url`, asked `concurrency` requests at a time.
 
-    Codes 408, 409, 429 and 5xx are tried again, `retries` times, after the wait that the server asks for. `extra` is
-    sent with every request, a temperature only where `send_temperature` says so. `size` is the side of painted pictures
-    in pixels. `key` names the environment variable that holds the key; "" sends none.
+    Codes 408, 409, 429 and 5xx are retried up to `retries` times, after the wait that the server asks for. `extra` is
+    sent with every request; the temperature is sent only with `send_temperature`. `size` is the side of painted
+    pictures in pixels. `key` names the environment variable that holds the key; "" sends none.
     """
 
     def __init__(
@@ -55,28 +54,28 @@ class Endpoint:
         self._failed: dict[str, EndpointError] = {}
 
     def remember(self, memory: MutableMapping[str, str]) -> None:
-        """From now on look up requests in `memory` first, and put the answers there."""
+        """Use this memory from now on: look up requests in it first, and store answers there."""
         self.memory, self._failed = memory, {}
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
-        """One answer a request, in order. Raises EndpointError after all were asked, ModelUnavailable."""
-        return self._all([(self._question(r), partial(self._say, r)) for r in requests])
+        """One answer per request, in order. Raises EndpointError or ModelUnavailable, after all were asked."""
+        return self._all([(r.digest, partial(self._say, r)) for r in requests])
 
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
-        """One RGB picture of `size` × `size` a request, in order; otherwise as `ask`."""
-        files = self._all([(self._order(r), partial(self._draw, r)) for r in requests])
+        """One RGB picture of `size` × `size` pixels per request, in order. Raises as `ask`, and PictureError."""
+        files = self._all([(r.digest, partial(self._draw, r)) for r in requests])
         return [self._picture(base64.b64decode(f)) for f in files]
 
     def _all(self, jobs: Sequence[tuple[str, Callable[[], str]]]) -> list[str]:
         with ThreadPoolExecutor(self.concurrency) as threads:
             answers = list(threads.map(lambda job: self._once(*job), jobs))
-        for answer in answers:  # only now: what was answered is kept whatever became of the others
+        for answer in answers:  # raise only after all were asked, so that every good answer is in memory
             if isinstance(answer, Exception):
                 raise answer
         return [a for a in answers if isinstance(a, str)]
 
     def _once(self, request: str, send: Callable[[], str]) -> str | EndpointError | ModelUnavailable:
-        """A request that failed for good is not sent again either, until another lot begins."""
+        """Answer from memory or send the request. A request that failed for good is not sent again for this lot."""
         if request in self._failed:
             return self._failed[request]
         if request not in self.memory:
@@ -90,13 +89,9 @@ class Endpoint:
         return self.memory[request]
 
     def _bare(self, error: Exception) -> str:
-        """The message, without the key that a server may repeat in it."""
+        """The error's message with the key taken out, since a server may repeat it."""
         text = f"{type(error).__name__}: {error}"
         return text.replace(self._key, "[key]") if self._key else text
-
-    def _question(self, r: AskRequest) -> str:
-        picture = picture_sha256(r.picture.tobytes()) if r.picture else ""
-        return _name(task=r.task, text=r.text, picture=picture, seed=r.seed, temperature=r.temperature)
 
     def _say(self, r: AskRequest) -> str:
         content: list[dict[str, Any]] = [{"type": "text", "text": r.text}]
@@ -115,12 +110,8 @@ class Endpoint:
             raise EndpointError(f"answered without text (finish reason {choice.finish_reason if choice else 'none'})")
         return str(text).strip()
 
-    def _order(self, r: PaintRequest) -> str:
-        picture = picture_sha256(r.previous.tobytes()) if r.previous else ""
-        return _name(task="paint", text=r.instruction, picture=picture, seed=r.seed, size=self.size)
-
     def _draw(self, r: PaintRequest) -> str:
-        """The answer's base64. A first step is generated, a later one edits the picture before it."""
+        """The painted picture in base64. The first step is generated; later ones edit the previous picture."""
         common: dict[str, Any] = {
             "model": self.model, "prompt": r.instruction, "n": 1, "size": f"{self.size}x{self.size}",
             "extra_body": {"seed": r.seed % SEEDS, "response_format": "b64_json", **self.extra},
@@ -135,13 +126,13 @@ class Endpoint:
         return str(data)
 
     def _picture(self, data: bytes) -> Image.Image:
-        """Raises schemas.corpus.picture.PictureError."""
+        """Decode a picture and resize it to `size` × `size`. Raises PictureError."""
         picture, wanted = decode_picture(data), (self.size, self.size)
         return picture if picture.size == wanted else picture.resize(wanted, Image.Resampling.LANCZOS)
 
 
 def _gone(error: Exception) -> bool:
-    """Whether no request would be answered: no server, no access, or an account that is used up (a 402, or a 429)."""
+    """Whether no request can succeed: no server, no access, or no credit left (code 402, or "insufficient_quota")."""
     spent = getattr(error, "status_code", 0) == 402 or getattr(error, "code", "") == "insufficient_quota"
     return spent or isinstance(error, GONE)
 
@@ -150,8 +141,3 @@ def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _name(**request: Any) -> str:
-    """A request as its memory knows it: all that changes the answer, pictures by their digest."""
-    return json.dumps(request, sort_keys=True)

@@ -1,8 +1,7 @@
-"""The kinds of model a recipe can name: their settings, what identifies them, and how they load."""
+"""The kinds of model that a recipe can name: their settings, their identity, and how they load."""
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
 import re
@@ -14,140 +13,160 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from underpaint.stages.common.code_digest import PROJECT, code_digest
-from underpaint.stages.models.checkpoint import folder_digest, folder_fault, is_folder
+from underpaint.stages.common.code_digest import PROJECT, code_digest, code_parts, total
+from underpaint.stages.common.recipe_paths import CheckpointPath, is_folder
+from underpaint.stages.models.checkpoint import folder_digest, folder_fault
 
+# Roles that ask for what another role asks for.
+PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
 HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
 # What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
+Dtype = Literal["float32", "bfloat16", "float16"]
 OPEN_CLIP_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+DEVICE = "as torch names it, e.g. `cuda:0`; auto is a GPU where there is one"
 
 
 class ModelConfig(BaseModel, ABC):
-    """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes.
-
-    `license` is for the dataset card, a hub identifier such as "apache-2.0".
-    """
+    """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     serves: ClassVar[tuple[str, ...]] = ()
-    module: ClassVar[str] = ""  # whose code turns requests into answers; part of the fingerprint
+    module: ClassVar[str] = ""  # the module that turns requests into answers; its code is part of the fingerprint
     SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"device", "license"})
-    license: str = ""
+    license: str = Field(default="", description='for the dataset card, a hub identifier such as "apache-2.0"')
     remote: ClassVar[bool] = False  # runs elsewhere, so its stages need no GPU here
 
     @abstractmethod
     def load(self) -> Any:
-        """The model itself, ready to be asked; see stages/common/roles.py."""
+        """Load the model. It then plays its roles (stages/common/roles.py)."""
 
-    def identity(self) -> dict[str, Any]:
-        """What the fingerprint of every stage that uses the model depends on."""
+    def settings(self) -> dict[str, Any]:
+        """All that is said of it, but for what never changes an answer; weights by their content."""
         return {k: v for k, v in self.model_dump(mode="json").items() if k not in self.SPEED_ONLY}
 
+    def source(self) -> dict[str, str]:
+        """Digests of the code that the model itself is, by module: a drawn world, a model of one's own."""
+        return {}
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from every other model that would answer otherwise; samples carry a digest of it."""
+        source = self.source()
+        return {**self.settings(), **({"source": total(source)} if source else {})}
+
+    def code(self, role: str) -> dict[str, str]:
+        """Digests of all code that turns a role's requests into answers, by module."""
+        return {**(code_parts(self.module) if self.module else {}), **self.source()}
+
     def missing(self) -> str:
-        """Why the model cannot be loaded, "" where it can; checked before anything runs."""
+        """Why the model cannot be loaded; "" where it can. Checked before anything runs."""
         return ""
 
     def unready(self) -> str:
-        """What a build lacks that reading the recipe does not need, e.g. a key; "" where nothing."""
+        """What is missing for a build but not for reading the recipe, e.g. a key; "" where nothing is."""
         return ""
 
 
 class CheckpointConfig(ModelConfig):
-    """A checkpoint on disk (a folder, relative to the recipe) or a hub id with its commit as `revision`."""
+    """A checkpoint on disk or on the hub."""
 
     needs: ClassVar[tuple[str, ...]] = ()  # files without which a folder is no such checkpoint
-    checkpoint: str = Field(min_length=1)
-    revision: str | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    device: str = "auto"
-    batch: int = Field(default=16, ge=1, le=1024)
+    checkpoint: CheckpointPath = Field(
+        min_length=1, description="a hub id, or a folder relative to the recipe that begins with a dot (`./painter`)"
+    )
+    revision: str | None = Field(default=None, description="a hub checkpoint's commit, all 40 hex digits")
+    device: str = Field(default="auto", description=DEVICE)
+    batch: int = Field(
+        default=16, ge=1, le=1024, description="requests a call; it may change bytes, so it is in the fingerprint"
+    )
 
-    def identity(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """A local checkpoint is what its files hold, not where they lie."""
-        named = super().identity()
+        named = super().settings()
         if is_folder(self.checkpoint):
             named["checkpoint"] = folder_digest(Path(self.checkpoint))
         return named
 
     def missing(self) -> str:
+        """Why the checkpoint cannot be loaded: a faulty folder, or a hub id without a commit; "" where it can."""
         if is_folder(self.checkpoint):
             return folder_fault(Path(self.checkpoint), self.needs)
         return _unpinned(self.checkpoint, self.revision)
 
     def options(self) -> dict[str, Any]:
+        """The keyword arguments for the model's class."""
         return {k: v for k, v in self.model_dump().items() if k not in ("kind", "checkpoint", "license")}
 
 
 class DiffusersConfig(CheckpointConfig):
-    """A painter: InstructPix2Pix-style or FLUX Kontext pipelines. Batch size changes pixels, so it is identity."""
+    """A painter: a pipeline of diffusers, InstructPix2Pix or FLUX Kontext."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter",)
     needs: ClassVar[tuple[str, ...]] = ("model_index.json",)
     module: ClassVar[str] = "underpaint.stages.models.painter"
-    kind: Literal["diffusers"]
-    steps: int = Field(default=12, ge=1, le=200)
-    guidance: float = Field(default=1.0, ge=1, le=30)
-    picture_guidance: float = Field(default=1.0, ge=1, le=30)
-    size: int = Field(default=64, ge=16, le=4096, multiple_of=16)
+    kind: Literal["diffusers"] = Field(description="a pipeline of diffusers")
+    dtype: Dtype = Field(default="float32", description="of weights and activations")
+    steps: int = Field(default=12, ge=1, le=200, description="of denoising, a picture")
+    guidance: float = Field(default=1.0, ge=1, le=30, description="the pipeline's `guidance_scale`; 1 is off")
+    picture_guidance: float = Field(
+        default=1.0, ge=1, le=30, description="InstructPix2Pix's `image_guidance_scale`; 1 is off"
+    )
+    size: int = Field(default=64, ge=16, le=4096, multiple_of=16, description="side of the pictures, pixels")
 
     def load(self) -> Any:
+        """Load the painter. Raises as `DiffusersPainter`."""
         from underpaint.stages.models.painter import DiffusersPainter
 
         return DiffusersPainter(self.checkpoint, **self.options())
 
 
 class TransformersConfig(CheckpointConfig):
-    """A writer or judge: any image-text-to-text model with a chat template."""
+    """A writer or judge: any image-text-to-text model of transformers with a chat template."""
 
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge")
     needs: ClassVar[tuple[str, ...]] = ("config.json",)
     module: ClassVar[str] = "underpaint.stages.models.speaker"
-    kind: Literal["transformers"]
-    max_new_tokens: int = Field(default=256, ge=1, le=8192)
+    kind: Literal["transformers"] = Field(description="a model of transformers")
+    dtype: Dtype = Field(default="float32", description="of weights and activations")
+    max_new_tokens: int = Field(default=256, ge=1, le=8192, description="an answer is cut after so many")
 
     def load(self) -> Any:
+        """Load the writer or judge. Raises as `TransformersSpeaker`."""
         from underpaint.stages.models.speaker import TransformersSpeaker
 
         return TransformersSpeaker(self.checkpoint, **self.options())
 
 
-class OpenClipConfig(ModelConfig):
-    """A scorer: a folder with its own config, or an OpenCLIP model name with its `pretrained` tag.
-
-    A name that begins with "hf-hub:" is a model of the hub; it needs its commit as `revision`.
-    """
+class OpenClipConfig(CheckpointConfig):
+    """A scorer: a model of OpenCLIP."""
 
     serves: ClassVar[tuple[str, ...]] = ("scorer",)
     module: ClassVar[str] = "underpaint.stages.models.scorer"
-    kind: Literal["open_clip"]
-    checkpoint: str = Field(min_length=1)
-    pretrained: str | None = None
-    revision: str | None = None
-    device: str = "auto"
-    batch: int = Field(default=64, ge=1, le=4096)
-
-    def identity(self) -> dict[str, Any]:
-        named = super().identity()
-        if is_folder(self.checkpoint):
-            named["checkpoint"] = folder_digest(Path(self.checkpoint))
-        return named
+    needs: ClassVar[tuple[str, ...]] = ("open_clip_config.json",)
+    kind: Literal["open_clip"] = Field(description="a model of OpenCLIP")
+    checkpoint: CheckpointPath = Field(
+        min_length=1,
+        description="the name of an OpenCLIP model; `hf-hub:` and the id of one on the hub; or a folder with its own"
+        " config, relative to the recipe, that begins with a dot (`./scorer`)",
+    )
+    pretrained: str | None = Field(default=None, description="the tag of the weights of an OpenCLIP model")
+    batch: int = Field(default=64, ge=1, le=4096, description="pictures or texts a call")
 
     def missing(self) -> str:
-        if is_folder(self.checkpoint):
-            return folder_fault(Path(self.checkpoint), ("open_clip_config.json",))
-        if self.checkpoint.startswith(HUB):
-            return _unpinned(self.checkpoint, self.revision)
+        """Why the model cannot be loaded: a faulty folder, no commit, or no `pretrained` tag; "" where it can."""
+        if is_folder(self.checkpoint) or self.checkpoint.startswith(HUB):
+            return super().missing()
         if self.pretrained is None:
             return f"the OpenCLIP model {self.checkpoint!r} needs `pretrained`, the tag of its weights"
         return ""
 
     def load(self) -> Any:
+        """Load the scorer. Raises as `OpenClipScorer`."""
         from underpaint.stages.models.scorer import OpenClipScorer
 
         return OpenClipScorer(self._source(), pretrained=self.pretrained, device=self.device, batch=self.batch)
 
     def _source(self) -> str:
-        """What OpenCLIP is given; it takes no commit, so a model of the hub is fetched at its own, as a folder."""
+        """The name to give to OpenCLIP. It accepts no commit, so a hub model is first downloaded as a folder."""
         if not self.checkpoint.startswith(HUB):
             return self.checkpoint
         from huggingface_hub import snapshot_download
@@ -157,22 +176,24 @@ class OpenClipConfig(ModelConfig):
 
 
 class DrawnConfig(ModelConfig):
-    """The drawn painter: no model, the renderer of a world module."""
+    """The drawn painter: not a model, but the renderer of a world module."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "renderer")
     module: ClassVar[str] = "underpaint.stages.models.drawn"
     world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "render")
-    kind: Literal["drawn"]
-    world: str = "underpaint.miniature.world"
-    fault_rate: float = Field(default=0.0, ge=0, le=1)
+    kind: Literal["drawn"] = Field(description="the renderer of a world module")
+    world: str = Field(default="underpaint.miniature.world", description="the module that draws scenes and reads them")
+    fault_rate: float = Field(default=0.0, ge=0, le=1, description="share of pictures or steps that it gets wrong")
 
-    def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "source": _module_digest(self.world)}
+    def source(self) -> dict[str, str]:
+        return _code_of(self.world)
 
     def missing(self) -> str:
+        """Why the world's module cannot be used; "" where it can."""
         return _unimportable(self.world, *self.world_gives)
 
     def load(self) -> Any:
+        """Load the drawn painter."""
         from underpaint.stages.models.drawn import DrawnPainter
 
         return DrawnPainter(self.world, fault_rate=self.fault_rate)
@@ -184,23 +205,21 @@ class SymbolicConfig(DrawnConfig):
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge", "scorer")
     module: ClassVar[str] = "underpaint.stages.models.symbolic"
     world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "read_picture")
-    kind: Literal["symbolic"]  # type: ignore[assignment]
+    kind: Literal["symbolic"] = Field(description="scene-graph comparison")  # type: ignore[assignment]
+
+    def code(self, role: str) -> dict[str, str]:
+        played = PLAYED_BY.get(role, role)
+        return {**code_parts(self.module, (f"Symbolic{played.capitalize()}",)), **self.source()}
 
     def load(self) -> Any:
+        """Load the symbolic model."""
         from underpaint.stages.models.symbolic import Symbolic
 
         return Symbolic(self.world, fault_rate=self.fault_rate)
 
 
 class OpenAIConfig(ModelConfig):
-    """A model behind an OpenAI-compatible endpoint: chat for writer and judge, pictures for the painter.
-
-    `revision` says which weights answer, since a name does not ("gpt-5-2025-08-07", the hub commit that vLLM serves);
-    it is identity. `base_url` is not: the same weights may move to another machine. `key` is the name of an environment
-    variable, on every machine that runs workers; the key itself is never written anywhere. Models that refuse any
-    temperature but their own, as reasoning ones do, need `send_temperature: false`; `max_tokens` counts what they
-    think, too.
-    """
+    """A model behind an OpenAI-compatible endpoint: chat for writer and judge, pictures for the painter."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "writer", "judge")
     module: ClassVar[str] = "underpaint.stages.models.endpoint"
@@ -212,18 +231,31 @@ class OpenAIConfig(ModelConfig):
         "retries",
     }
     remote: ClassVar[bool] = True
-    kind: Literal["openai"]
-    model: str = Field(min_length=1)
-    revision: str = Field(min_length=1)
-    base_url: str = "https://api.openai.com/v1"
-    key: str = ""
-    max_tokens: int = Field(default=1024, ge=1, le=65536)
-    send_temperature: bool = True
-    size: int = Field(default=1024, ge=16, le=4096, multiple_of=16)
-    concurrency: int = Field(default=16, ge=1, le=1024)
-    timeout: float = Field(default=120.0, gt=0)
-    retries: int = Field(default=4, ge=0, le=20)
-    extra: dict[str, Any] = Field(default_factory=dict)
+    kind: Literal["openai"] = Field(description="an OpenAI-compatible endpoint")
+    model: str = Field(min_length=1, description="as the endpoint names it")
+    revision: str = Field(
+        min_length=1,
+        description="which weights answer, since a name does not say: `gpt-5-2025-08-07`, or the hub commit that vLLM"
+        " serves; another revision is another model",
+    )
+    base_url: str = Field(
+        default="https://api.openai.com/v1",
+        description="where the endpoint is; changes no fingerprint, as the same weights may move to another machine",
+    )
+    key: str = Field(
+        default="",
+        description="the NAME of the environment variable that holds the key, on every machine that runs workers; the"
+        " key itself is never written anywhere",
+    )
+    max_tokens: int = Field(default=1024, ge=1, le=65536, description="an answer's most, with what a model thinks")
+    send_temperature: bool = Field(
+        default=True, description="false for models that refuse any temperature but their own, as reasoning ones do"
+    )
+    size: int = Field(default=1024, ge=16, le=4096, multiple_of=16, description="side of the pictures, pixels")
+    concurrency: int = Field(default=16, ge=1, le=1024, description="requests under way at a time, a worker")
+    timeout: float = Field(default=120.0, gt=0, description="for one request, seconds")
+    retries: int = Field(default=4, ge=0, le=20, description="after codes 408, 409, 429 and 5xx, a request")
+    extra: dict[str, Any] = Field(default_factory=dict, description="sent with every request, e.g. `{top_p: 0.9}`")
 
     @field_validator("base_url")
     @classmethod
@@ -243,31 +275,35 @@ class OpenAIConfig(ModelConfig):
         return key
 
     def unready(self) -> str:
+        """Names the environment variable of the key where it is not set; "" where it is, or where no key is used."""
         unset = self.key and not os.environ.get(self.key)
         return f"the environment variable {self.key} is not set; it holds the key for {self.base_url}" if unset else ""
 
     def load(self) -> Any:
+        """Load the client of the endpoint. Nothing is sent yet."""
         from underpaint.stages.models.endpoint import Endpoint
 
         return Endpoint(**self.model_dump(exclude={"kind", "revision", "license"}))
 
 
 class PythonConfig(ModelConfig):
-    """A model of one's own: ``factory: "package.module:Class"``, called with `options`."""
+    """A model of one's own, which plays any role whose methods it has (examples/model_of_ones_own)."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "renderer", "writer", "judge", "scorer")
-    kind: Literal["python"]
-    factory: str = Field(pattern=r"^[\w.]+:\w+$")
-    options: dict[str, Any] = Field(default_factory=dict)
+    kind: Literal["python"] = Field(description="a class or function of your own")
+    factory: str = Field(pattern=r"^[\w.]+:\w+$", description="what makes the model, as `package.module:Class`")
+    options: dict[str, Any] = Field(default_factory=dict, description="the keyword arguments that it is called with")
 
-    def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "source": _module_digest(self.factory.split(":")[0])}
+    def source(self) -> dict[str, str]:
+        return _code_of(self.factory.split(":")[0])
 
     def missing(self) -> str:
+        """Why the factory cannot be imported; "" where it can."""
         module, name = self.factory.split(":")
         return _unimportable(module, name)
 
     def load(self) -> Any:
+        """Call the factory with the options."""
         module, name = self.factory.split(":")
         return getattr(import_module(module), name)(**self.options)
 
@@ -280,7 +316,7 @@ KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "openai"
 
 
 def _unpinned(checkpoint: str, revision: str | None) -> str:
-    """Why a model of the hub may change under a recipe, "" where it cannot: a branch or a tag can be moved."""
+    """Why a hub model may change without the recipe changing; "" for a commit. Branches and tags can be moved."""
     if not revision:
         return f"the hub checkpoint {checkpoint!r} needs a revision (a commit), or its answers may change"
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
@@ -291,22 +327,21 @@ def _unpinned(checkpoint: str, revision: str | None) -> str:
     return ""
 
 
-def _module_digest(module: str) -> str:
-    """SHA-256 over the code of a module, of what it imports from its package or this project, and of its `icons`.
+def _code_of(module: str) -> dict[str, str]:
+    """Digests of the code of a module, of what it imports from its package or this project, and of its `icons`.
 
-    A drawn world takes its drawings from a module of that name in it, which an environment variable may choose.
+    `icons` is an attribute of a drawn world: the module of its drawings, which an environment variable may choose.
     """
     found = import_module(module)
     icons = getattr(found, "icons", None)
     parts = [found, *([icons] if inspect.ismodule(icons) else [])]
     if not all(getattr(part, "__file__", None) for part in parts):  # compiled: its name is all there is
-        return hashlib.sha256(module.encode()).hexdigest()
-    digests = [code_digest(p.__name__, (*PROJECT, p.__name__.split(".")[0])) for p in parts]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+        return {module: module}
+    return {p.__name__: code_digest(p.__name__, packages=(*PROJECT, p.__name__.split(".")[0])) for p in parts}
 
 
 def _unimportable(module: str, *names: str) -> str:
-    """Why these names cannot be had from a module, "" where they can."""
+    """Why these names cannot be imported from a module; "" where they can."""
     try:
         found = import_module(module)
     except ImportError as e:

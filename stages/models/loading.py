@@ -1,4 +1,4 @@
-"""Where a model comes from and where it runs: what the three wrappers have in common."""
+"""What the three model wrappers (painter, speaker, scorer) share: dtype, device, and where a checkpoint is."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """Raises ValueError for a name that is none of DTYPES."""
+    """The dtype of a name. Raises ValueError for a name that is not in DTYPES."""
     if name not in DTYPES:
         raise ValueError(f"unknown dtype {name!r}; use one of {', '.join(DTYPES)}")
     return DTYPES[name]
 
 
 def device_of(name: str) -> torch.device:
-    """ "auto" is the GPU where there is one, else the CPU."""
+    """The device of a name; "auto" is the GPU where there is one, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
 
 
 def is_local(checkpoint: str | Path) -> bool:
-    """Whether this is a folder, and not a hub id. Raises FileNotFoundError for a path to nothing.
+    """Whether a checkpoint is a folder rather than a hub id. Raises FileNotFoundError for a path that does not exist.
 
-    A relative path must begin with a dot or lead to a folder that exists: "a/b" alone may be a hub id.
+    "a/b" is a path only if that folder exists, else a hub id; any other relative path must begin with a dot.
     """
     path = Path(checkpoint)
     if path.is_dir():
@@ -38,5 +38,5 @@ def is_local(checkpoint: str | Path) -> bool:
 
 
 def source(checkpoint: str | Path, revision: str | None) -> dict[str, Any]:
-    """Keywords for `from_pretrained`: a local folder is never looked up on the network."""
+    """Keyword arguments for `from_pretrained`, such that a local folder is never looked up on the network."""
     return {"local_files_only": True} if is_local(checkpoint) else {"revision": revision}

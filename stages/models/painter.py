@@ -1,4 +1,4 @@
-"""The painter role over diffusers."""
+"""The painter role, played by pipelines of diffusers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Call = Callable[["DiffusersPainter", list[PaintRequest]], dict[str, Any]]
 
 
 def _pix2pix(painter: DiffusersPainter, requests: list[PaintRequest]) -> dict[str, Any]:
-    """The previous picture is always there: before the first step it is a white canvas."""
+    """Arguments for InstructPix2Pix, which always needs a previous picture: a white canvas before the first step."""
     return {
         "image": [painter.canvas(r.previous) for r in requests],
         "guidance_scale": painter.guidance,
@@ -27,7 +27,7 @@ def _pix2pix(painter: DiffusersPainter, requests: list[PaintRequest]) -> dict[st
 
 
 def _kontext(painter: DiffusersPainter, requests: list[PaintRequest]) -> dict[str, Any]:
-    """Without `_auto_resize=False` and `max_area` the pipeline returns pictures of about a megapixel."""
+    """Arguments for FLUX Kontext; without `_auto_resize=False` and `max_area` its pictures have about a megapixel."""
     pictures = [painter.canvas(r.previous) for r in requests if r.previous is not None]
     return {
         "image": pictures or None,
@@ -78,7 +78,7 @@ class DiffusersPainter:
         self._pipe.set_progress_bar_config(disable=True)
 
     def canvas(self, picture: Image.Image | None) -> Image.Image:
-        """RGB, `size` a side; white for None."""
+        """The picture as RGB, resized to `size` × `size` pixels; a white one for None."""
         if picture is None:
             return Image.new("RGB", (self.size, self.size), (255, 255, 255))
         picture = picture.convert("RGB")
@@ -86,10 +86,10 @@ class DiffusersPainter:
         return picture if picture.size == wanted else picture.resize(wanted, Image.Resampling.LANCZOS)
 
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
-        """One RGB picture of `size` × `size` a request, in order.
+        """One RGB picture of `size` × `size` pixels per request, in order.
 
-        The noise of a picture comes from its own seed, whatever it is batched with. Batches are cut from the
-        given order, first steps and edits apart.
+        The noise of a picture comes from its own seed, whatever else is in its batch. Batches follow the order of the
+        requests; first steps and edits are in separate batches.
         """
         pictures: list[Image.Image | None] = [None] * len(requests)
         order = sorted(range(len(requests)), key=lambda i: requests[i].previous is not None)
@@ -106,7 +106,7 @@ class DiffusersPainter:
         result = self._pipe(
             prompt=[r.instruction for r in requests],
             num_inference_steps=self.steps,
-            generator=[torch.Generator().manual_seed(r.seed) for r in requests],  # on the CPU: the same on any device
+            generator=[torch.Generator().manual_seed(r.seed) for r in requests],  # on the CPU, so equal on any device
             output_type="pil",
             **self._call(self, requests),
         )

@@ -1,4 +1,4 @@
-"""The scorer role over open_clip."""
+"""The scorer role, played by models of open_clip."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class OpenClipScorer:
 
     @torch.inference_mode()
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
-        """Unit vectors, float32 (N, D); (0, D) for none."""
+        """Unit vectors of RGB pictures, float32 (N, D); (0, D) for none."""
         rows = []
         for start in range(0, len(pictures), self.batch):
             part = [self._preprocess(p.convert("RGB")) for p in pictures[start : start + self.batch]]
@@ -56,7 +56,7 @@ class OpenClipScorer:
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors, float32 (N, D); (0, D) for none. A text longer than the model's context is cut."""
+        """Unit vectors of texts, float32 (N, D); (0, D) for none. A text longer than the model's context is cut."""
         rows = []
         for start in range(0, len(texts), self.batch):
             tokens = self._tokenize(list(texts[start : start + self.batch]))

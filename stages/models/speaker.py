@@ -1,4 +1,4 @@
-"""The writer and judge roles over transformers' image-text-to-text models."""
+"""The writer and judge roles, played by image-text-to-text models of transformers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from underpaint.stages.models.loading import device_of, dtype_of, source
 
 
 class SeededSampling:
-    """Gumbel-max sampling as a logits processor: the arg max of logits / T + Gumbel noise is a sample at T.
+    """Gumbel-max sampling as a logits processor: the arg max of logits / T + Gumbel noise is a sample at temperature T.
 
-    Each row draws from its own generator, so its sample does not depend on its neighbours in the batch; a row
-    of temperature 0 is left as it is. To be decoded greedily.
+    Each row draws from its own generator, so its sample does not depend on its neighbours in the batch. A row of
+    temperature 0 stays as it is. The result must be decoded greedily.
     """
 
     def __init__(self, requests: Sequence[AskRequest]) -> None:
@@ -64,13 +64,13 @@ class TransformersSpeaker:
         self._model.to(self._device).eval()
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
-        """One answer a request, in order; special tokens are removed and the ends stripped.
+        """One answer per request, in order, without special tokens and surrounding blanks.
 
-        Requests with and without a picture are batched apart. A sampled answer is drawn from the request's
-        seed alone; what remains of a batch's influence is floating-point rounding.
+        Requests with and without a picture are in separate batches. A sampled answer is drawn from the request's own
+        seed; other requests of its batch influence it through floating-point rounding only.
         """
         answers = [""] * len(requests)
-        # Similar lengths side by side: a batch takes as long as its longest request.
+        # Requests of similar length go into one batch, since a batch takes as long as its longest request.
         order = sorted(range(len(requests)), key=lambda i: (requests[i].picture is not None, len(requests[i].text), i))
         for _, group in groupby(order, key=lambda i: requests[i].picture is not None):
             indices = list(group)

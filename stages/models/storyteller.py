@@ -1,4 +1,4 @@
-"""The symbolic writer's answers about prompts: a scene graph of what a prompt names, and a long wording of a graph."""
+"""The symbolic writer's answers about prompts: reads a prompt into a scene graph, and words a graph at length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
-# Said of one object; {0} is "the red car", {1} "is" or "are". Nothing here names an object, a colour or a place.
+# Sentences about one object; {0} is "the red car", {1} "is" or "are". None names an object, a colour or a place.
 OF_AN_OBJECT = (
     "{0} {1} drawn with a firm and even outline, so that nobody has to look twice",
     "{0} {1} given time: first the large shape, then the folds and edges, then the last fine strokes",
@@ -31,7 +31,7 @@ OF_THE_WHOLE = (
 
 
 def prompt_scene(prompt: str, vocabulary: Vocabulary) -> SceneGraph:
-    """What a prompt asks for: by the grammar where that reads it, else all it names. Raises GrammarError."""
+    """The scene that a prompt asks for, read by the grammar where it can, else all it names. Raises GrammarError."""
     try:
         return read_prompt(prompt, vocabulary)
     except GrammarError:
@@ -39,7 +39,7 @@ def prompt_scene(prompt: str, vocabulary: Vocabulary) -> SceneGraph:
 
 
 def tell(facts: str, words: int, rng: Random, vocabulary: Vocabulary) -> str:
-    """The facts, then rounds of a sentence of every object and one of the whole, until there are `words` words."""
+    """A text of about `words` words: the facts, then in turn one sentence about each object and one about the whole."""
     scene = read(facts, vocabulary)
     sentences = [describe(scene, vocabulary).removesuffix(".")]
     for of_an_object, of_the_whole in zip(*(rng.sample(s, len(s)) for s in (OF_AN_OBJECT, OF_THE_WHOLE)), strict=True):

@@ -1,7 +1,7 @@
-"""The symbolic model: plans, judges and scores by comparing scene graphs, in the grammar's words and a drawn world.
+"""The symbolic model: plans, judges and scores by comparing scene graphs. It needs the grammar and a drawn world.
 
-As a judge it knows the truth; as a writer it errs in `fault_rate` of its steps. Critiques of such planted faults
-are the paper's "symbolic correction" baseline.
+As a judge it is always right; as a writer it plants a fault in a share `fault_rate` of its steps. Its critiques of
+such faults are the paper's "symbolic correction" baseline.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Sequence
 from importlib import import_module
 from random import Random
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -30,16 +31,69 @@ from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.planning.order import told_from
 
 
-class Symbolic:
-    """`world` is a module with ``vocabulary()`` and ``read_picture(picture) -> (objects one by one, background)``."""
+class SymbolicWriter:
+    """Plans a step, reads a prompt, makes one long. `world` is a module with ``vocabulary()``."""
 
-    def __init__(self, world: str, *, fault_rate: float = 0.0) -> None:
-        self.world = import_module(world)
-        self.fault_rate = fault_rate
+    def __init__(self, world: Any, fault_rate: float) -> None:
+        self.world, self.fault_rate = world, fault_rate
 
-    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+    def answer(self, request: AskRequest) -> str:
         """Raises schemas.scenes.grammar.GrammarError where a text is not the grammar's."""
-        return [self._answer(r) for r in requests]
+        words: Vocabulary = self.world.vocabulary()
+        said = request.context
+        if request.task == "parse_prompt":
+            return prompt_scene(said["prompt"], words).model_dump_json()
+        if request.task == "enrich_prompt":
+            return tell(said["facts"], int(said["words"]), derive_random("symbolic", request.seed), words)
+        return self._write(request, words)
+
+    def _write(self, request: AskRequest, words: Vocabulary) -> str:
+        """The next step: adds one of the missing objects, on a place that leaves room for the others."""
+        prompt = prompt_scene(request.context["prompt"], words)
+        before = read_scene(request.context["so_far"], words)
+        rng = derive_random("symbolic", request.seed)
+        missing = compare(before, prompt).missing
+        if not missing:
+            return DONE
+        goal = _laid_out_around(before, prompt, rng, words)
+        if goal is None:  # one of its own faults takes up the room for a missing object
+            return DONE
+        node = rng.choice([goal.node(o.id) for o in missing])
+        scene = _step_scene(before, node, prompt)
+        if rng.random() < self.fault_rate:
+            faulty = plant_fault(scene, rng, words)
+            if len(faulty.objects) == len(scene.objects):
+                scene = faulty
+        edit = Edit(op=Op.PAINT, scene=scene)
+        if before.objects:
+            edit = Edit(op=Op.ADD, node=scene.objects[-1], relations=told_from(scene.objects[-1], scene))
+        return plan_text(instruct(before, edit, words), describe(scene, words))
+
+
+class SymbolicJudge:
+    """Compares scene graphs. `world` also has ``read_picture(picture) -> (objects one by one, background)``."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+
+    def answer(self, request: AskRequest) -> str:
+        """Raises schemas.scenes.grammar.GrammarError where a text is not the grammar's."""
+        words: Vocabulary = self.world.vocabulary()
+        said = request.context
+        if request.task == "critique_picture":
+            instances, background = self.world.read_picture(request.picture)
+            return inspect_picture(instances, background, read(said["description"], words), words).to_json()
+        before = read_scene(said["so_far"], words)
+        edit = read_instruction(said["instruction"], before, words)
+        described = read(said["description"], words)
+        return inspect_text(prompt_scene(said["prompt"], words), before, edit, described, words).to_json()
+
+
+class SymbolicScorer:
+    """Counts what is seen or said. `world` is as for `SymbolicJudge`."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         """Unit vectors (N, D) that count what is seen, by noun and attributes, place and background apart."""
@@ -57,50 +111,24 @@ class Symbolic:
         axes = [*looks, *words.nouns, *words.backgrounds]
         vectors = np.array([[scene.get(axis, 0.0) for axis in axes] for scene in scenes], np.float32)
         vectors = vectors.reshape(len(scenes), len(axes))
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+        unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+        return unit
 
-    def _answer(self, request: AskRequest) -> str:
-        words: Vocabulary = self.world.vocabulary()
-        said = request.context
-        if request.task == "write":
-            return self._write(request, words)
-        if request.task == "parse_prompt":
-            return prompt_scene(said["prompt"], words).model_dump_json()
-        if request.task == "enrich_prompt":
-            return tell(said["facts"], int(said["words"]), derive_random("symbolic", request.seed), words)
-        if request.task == "critique_picture":
-            instances, background = self.world.read_picture(request.picture)
-            return inspect_picture(instances, background, read(said["description"], words), words).to_json()
-        before = read_scene(said["so_far"], words)
-        edit = read_instruction(said["instruction"], before, words)
-        described = read(said["description"], words)
-        return inspect_text(prompt_scene(said["prompt"], words), before, edit, described, words).to_json()
 
-    def _write(self, request: AskRequest, words: Vocabulary) -> str:
-        """The next step: the first object still missing, on a place that leaves room for the rest."""
-        prompt = prompt_scene(request.context["prompt"], words)
-        before = read_scene(request.context["so_far"], words)
-        rng = derive_random("symbolic", request.seed)
-        missing = compare(before, prompt).missing
-        if not missing:
-            return DONE
-        goal = _laid_out_around(before, prompt, rng, words)
-        if goal is None:  # a fault of its own has taken the room of what is missing
-            return DONE
-        node = rng.choice([goal.node(o.id) for o in missing])
-        scene = _step_scene(before, node, prompt)
-        if rng.random() < self.fault_rate:
-            faulty = plant_fault(scene, rng, words)
-            if len(faulty.objects) == len(scene.objects):
-                scene = faulty
-        edit = Edit(op=Op.PAINT, scene=scene)
-        if before.objects:
-            edit = Edit(op=Op.ADD, node=scene.objects[-1], relations=told_from(scene.objects[-1], scene))
-        return plan_text(instruct(before, edit, words), describe(scene, words))
+class Symbolic(SymbolicScorer):
+    """All three in one. Each has a class of its own, so that editing one role's code stales no other role's answers."""
+
+    def __init__(self, world: str, *, fault_rate: float = 0.0) -> None:
+        super().__init__(import_module(world))
+        self.writer, self.judge = SymbolicWriter(self.world, fault_rate), SymbolicJudge(self.world)
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        """One answer per request, in order. Raises GrammarError where the grammar cannot read a text."""
+        return [(self.judge if r.task.startswith("critique") else self.writer).answer(r) for r in requests]
 
 
 def _contents(scene: SceneGraph) -> dict[str, float]:
-    """How many of what: a noun, a noun with an attribute, the background."""
+    """The counts that a vector holds, by noun, by attribute and noun ("red car"), and by background."""
     found: dict[str, float] = {scene.background: 1.0}
     for node in scene.objects:
         for look in (node.noun, *(f"{v} {node.noun}" for k, v in node.attributes.items() if k != PLACE)):
@@ -109,9 +137,12 @@ def _contents(scene: SceneGraph) -> dict[str, float]:
 
 
 def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words: Vocabulary) -> SceneGraph | None:
-    """The prompt's scene around all that is painted; its relations may fail, None where there is no room."""
+    """The prompt's scene with places for all objects, painted ones keeping theirs; None where there is no room.
+
+    Where the relations cannot all hold, they are dropped.
+    """
     fixed: dict[str, str] = {}
-    others: list[SceneObject] = []  # painted, but nothing the prompt asks for: they take room all the same
+    others: list[SceneObject] = []  # painted objects that the prompt does not ask for; they take up room, too
     for mine, theirs in match(before.objects, prompt.objects):
         if theirs is None:
             others.append(mine.model_copy(update={"id": f"other {mine.id}"}))
@@ -126,7 +157,7 @@ def _laid_out_around(before: SceneGraph, prompt: SceneGraph, rng: Random, words:
 
 
 def _step_scene(before: SceneGraph, node: SceneObject, prompt: SceneGraph) -> SceneGraph:
-    """The scene after the step, with the prompt's relations among what is painted by then."""
+    """The scene after the step, with the prompt's relations among the objects painted by then."""
     new = node.model_copy(update={"id": f"o{len(before.objects)}"})
     scene = apply(before, Edit(op=Op.ADD, node=new))
     ids = {theirs.id: mine.id for mine, theirs in match(scene.objects, prompt.objects) if theirs is not None}

@@ -1,7 +1,7 @@
-"""Lets torchvision import beside a CPU build of torch that its compiled operators were not built for.
+"""Lets torchvision be imported with a build of torch for which its compiled operators were not built.
 
-open_clip and transformers use torchvision's Python transforms only. Where its operator library does not load,
-torchvision fails on registering two operators that nobody here calls, so they are declared first.
+open_clip and transformers use only torchvision's Python transforms. If its operator library does not load, torchvision
+fails when it registers two operators that nothing here calls. So these two are declared first.
 """
 
 from __future__ import annotations

@@ -1,30 +1,31 @@
-"""Random scene graphs in GenEval's six categories and compositions of them, from a vocabulary."""
+"""Composes random scene graphs from a vocabulary: GenEval's six categories, and compositions of them."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
-# What compositions are made of; each of the first three with this chance.
+# The chance that a composition has a counted node, two nodes of one noun, and that each of its nodes has attributes.
 COUNTING, TWINS, COLOURED = 0.4, 0.3, 0.7
 TRIES = 1000
 
 
 class TooFewWords(ValueError):
-    """A category that cannot be composed of this vocabulary."""
+    """The vocabulary has too few words to compose a scene of the category."""
 
 
 @dataclass(frozen=True)
 class Category:
-    """What a prompt of this kind asks for. `attributes` says whether it is about them."""
+    """What a prompt of this category asks for: the range of its number of nodes, and its number of relations."""
 
     nodes: tuple[int, int]
     relations: int = 0
-    several: bool = False  # one node counts more than one
-    attributes: bool = False
+    several: bool = False  # whether one node has a count above one
+    attributes: bool = False  # whether the category is about attributes
 
 
 # GenEval's (single object, two object, counting, colors, position, color attribution), then compositions of them.
@@ -49,48 +50,49 @@ def compose(
     """
     kind = CATEGORIES[category]
     number = rng.randint(*(min(n, capacity) for n in kind.nodes))
-    mixed = category == "composition"
-    several = kind.several or (mixed and capacity > number and rng.random() < COUNTING)
+    several = kind.several or (category == "composition" and capacity > number and rng.random() < COUNTING)
     count = rng.randint(2, capacity - number + 1) if several else 1
-    # Of one noun twice, only the attributes tell which is which: the hardest attribution. GenEval's has two nouns.
-    twins = rng.random() < TWINS if mixed else category == "colour_attribution" and attributes == "always"
-    nouns = [n for n in vocabulary.nouns if not (kind.attributes and not mixed and n in vocabulary.plain)]
-    coloured = [n for n in nouns if n not in vocabulary.plain]
-    shared = rng.choice(coloured) if twins and coloured else None
-    nodes: list[SceneObject] = []
-    for _ in range(TRIES):
-        if len(nodes) == number:
-            break
-        noun = shared if shared and len(nodes) < 2 else rng.choice(nouns)
-        stated = attributes == "always" or (
-            kind.attributes and (not mixed or noun == shared or rng.random() < COLOURED)
-        )
-        values = _attributes(rng, vocabulary) if stated and noun not in vocabulary.plain else {}
-        new = SceneObject(id=f"o{len(nodes)}", noun=noun, attributes=values, count=1 if nodes else count)
-        same_colours = category == "colour_attribution" and any(o.attributes == values for o in nodes)
-        if not same_colours and not any(confusable(new, old) for old in nodes):
-            nodes.append(new)
-    if len(nodes) < number:
-        raise TooFewWords(f"the vocabulary has too few nouns or attributes for the category {category!r}")
+    nodes = _nodes(rng, category, vocabulary, number, count, always=attributes == "always")
     return SceneGraph(
-        objects=tuple(nodes),
+        objects=nodes,
         relations=_chain(rng, nodes, min(kind.relations, number - 1), vocabulary),
         background=rng.choice(vocabulary.backgrounds) if vocabulary.backgrounds else "",
     )
 
 
-def _attributes(rng: random.Random, vocabulary: Vocabulary) -> dict[str, str]:
-    return {kind: rng.choice(values) for kind, values in vocabulary.attributes.items() if kind != PLACE}
+def _nodes(
+    rng: random.Random, category: str, vocabulary: Vocabulary, number: int, count: int, always: bool
+) -> tuple[SceneObject, ...]:
+    """So many nodes, the first of which counts `count`; `always` gives each a value of every kind of attribute."""
+    about, mixed, paired = CATEGORIES[category].attributes, category == "composition", category == "colour_attribution"
+    # Of one noun twice, only the attributes tell which is which: the hardest attribution. GenEval's has two nouns.
+    twins = rng.random() < TWINS if mixed else paired and always
+    coloured = [n for n in vocabulary.nouns if n not in vocabulary.plain]
+    nouns = coloured if about and not mixed else list(vocabulary.nouns)
+    shared = rng.choice(coloured) if twins and coloured else None
+    nodes: list[SceneObject] = []
+    for _ in range(TRIES):
+        noun = shared if shared and len(nodes) < 2 else rng.choice(nouns)
+        values: dict[str, str] = {}
+        if (always or (about and (not mixed or noun == shared or rng.random() < COLOURED))) and noun in coloured:
+            values = {kind: rng.choice(v) for kind, v in vocabulary.attributes.items() if kind != PLACE}
+        new = SceneObject(id=f"o{len(nodes)}", noun=noun, attributes=values, count=1 if nodes else count)
+        same_colours = paired and any(o.attributes == values for o in nodes)
+        if not same_colours and not any(confusable(new, old) for old in nodes):
+            nodes.append(new)
+        if len(nodes) == number:
+            return tuple(nodes)
+    raise TooFewWords(f"the vocabulary has too few nouns or attributes for the category {category!r}")
 
 
 def confusable(a: SceneObject, b: SceneObject) -> bool:
-    """Same look; or one noun of which only one is told apart: "a dog and a red dog" leaves open which is which."""
+    """Whether two nodes of one noun cannot be told apart: equal attributes, or one has none ("a dog and a red dog")."""
     looks = [o.without(PLACE).attributes for o in (a, b)]
     return a.noun == b.noun and (looks[0] == looks[1] or not all(looks))
 
 
-def _chain(rng: random.Random, nodes: list[SceneObject], n: int, vocabulary: Vocabulary) -> tuple[Relation, ...]:
-    """`n` relations, each from a later node to the one before it, so that no circle can arise."""
+def _chain(rng: random.Random, nodes: Sequence[SceneObject], n: int, vocabulary: Vocabulary) -> tuple[Relation, ...]:
+    """Up to `n` relations, each from a node to the one before it, so that no circle can arise."""
     ends = [i for i in range(1, len(nodes)) if nodes[i].count == nodes[i - 1].count == 1]
     return tuple(
         Relation(subject=nodes[i].id, predicate=rng.choice(vocabulary.relations), object=nodes[i - 1].id)
@@ -99,7 +101,7 @@ def _chain(rng: random.Random, nodes: list[SceneObject], n: int, vocabulary: Voc
 
 
 def categorise(scene: SceneGraph) -> str:
-    """Which category a prompt falls into, by what it asks for; what asks for several things is a composition."""
+    """The category of a prompt's scene. A scene that fits no single category is a composition."""
     nodes = scene.objects
     told = [bool(o.without(PLACE).attributes) for o in nodes]
     if len(nodes) == 1:

@@ -1,4 +1,4 @@
-"""Detours: steps that depart from the goal and come back to it. Each ends in the same scene.
+"""Plans detours: steps that depart from the goal and a later step that comes back. The last scene stays the same.
 
 modify   paint it green, later make it red
 swap     paint a cup, later replace it with a fish
@@ -19,13 +19,13 @@ from underpaint.stages.planning.layout import within
 from underpaint.stages.planning.order import told_from
 
 Kind = Literal["modify", "swap", "remove"]
-PICTURES: dict[str, int] = {"": 0, "modify": 1, "swap": 1, "remove": 2}  # that a detour adds
+PICTURES: dict[str, int] = {"": 0, "modify": 1, "swap": 1, "remove": 2}  # how many pictures a detour adds
 TRIES = 50
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One picture. `scene` is what it should show; `detour` is "" for a step of the plain chain."""
+    """One step, so one picture. `scene` is what it should show; `detour` is "" for a step of the plain chain."""
 
     edit: Edit
     before: SceneGraph
@@ -36,7 +36,7 @@ class PlannedStep:
 def take(
     steps: list[PlannedStep], goal: SceneGraph, kind: Kind, rng: random.Random, vocabulary: Vocabulary
 ) -> list[PlannedStep] | None:
-    """The chain with one detour; None where the scene leaves no room for it."""
+    """The chain of steps with one detour added; None where the scene leaves no room for it."""
     if kind == "remove":
         return _unwanted(steps, goal, rng, vocabulary)
     return _stood_in(steps, goal, kind, rng, vocabulary)
@@ -45,7 +45,7 @@ def take(
 def _stood_in(
     steps: list[PlannedStep], goal: SceneGraph, kind: str, rng: random.Random, vocabulary: Vocabulary
 ) -> list[PlannedStep] | None:
-    """One of the nodes is painted otherwise at first, and mended in a step of its own."""
+    """The chain in which one node is first painted as a stand-in, and an extra step later turns it into the node."""
     for node in rng.sample(goal.objects, len(goal.objects)):
         stand_in = _stand_in(node, goal, rng, vocabulary, keep_noun=kind == "modify")
         if stand_in is not None:
@@ -55,22 +55,23 @@ def _stood_in(
     start = next(i for i, s in enumerate(steps) if any(o.id == node.id for o in s.scene.objects))
     end = rng.randint(start + 1, len(steps))  # the mending step comes before step `end` of the plain chain
     mend = Edit(op=Op.MODIFY if kind == "modify" else Op.SWAP, target=node.id, node=node)
-    rebuilt: list[PlannedStep] = []
-    for i, step in enumerate(steps):
-        before = rebuilt[-1].scene if rebuilt else SceneGraph()
-        if i == end:
-            rebuilt.append(PlannedStep(mend, before, apply(before, mend), kind))
-            before = rebuilt[-1].scene
-        scene = step.scene.replace_node(stand_in) if start <= i < end else step.scene
-        rebuilt.append(PlannedStep(_towards(step, scene), before, scene, kind if i == start else ""))
-    if end == len(steps):
-        before = rebuilt[-1].scene
-        rebuilt.append(PlannedStep(mend, before, apply(before, mend), kind))
-    return rebuilt
+    scenes = [s.scene.replace_node(stand_in) if start <= i < end else s.scene for i, s in enumerate(steps)]
+    retold = [_towards(step, scene) for step, scene in zip(steps, scenes, strict=True)]
+    chain = [(e, s, kind if i == start else "") for i, (e, s) in enumerate(zip(retold, scenes, strict=True))]
+    return _walked([*chain[:end], (mend, None, kind), *chain[end:]])
+
+
+def _walked(chain: list[tuple[Edit, SceneGraph | None, str]]) -> list[PlannedStep]:
+    """Steps from (edit, the scene it leads to, detour); without a scene it is what the edit makes of the one before."""
+    steps: list[PlannedStep] = []
+    for edit, scene, detour in chain:
+        before = steps[-1].scene if steps else SceneGraph()
+        steps.append(PlannedStep(edit, before, scene or apply(before, edit), detour))
+    return steps
 
 
 def _towards(step: PlannedStep, scene: SceneGraph) -> Edit:
-    """The step's edit, retold for a scene that may hold the stand-in."""
+    """The edit of a step, made anew for a scene that may contain the stand-in."""
     if step.edit.op is Op.PAINT:
         return Edit(op=Op.PAINT, scene=scene)
     node = scene.objects[-1]
@@ -80,9 +81,10 @@ def _towards(step: PlannedStep, scene: SceneGraph) -> Edit:
 def _stand_in(
     node: SceneObject, goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary, keep_noun: bool
 ) -> SceneObject | None:
-    """What looks like nothing else in the goal: another attribute (modify), or another noun as well (swap).
+    """A replacement for a node that looks like nothing else in the goal; None where there is none.
 
-    It stands in the same relations, which must be such that anything can: a cup rides on no horse.
+    It has another attribute (`keep_noun`, for modify), or another noun as well (for swap). It takes over the node's
+    relations. So a node is not swapped unless its relations are spatial, since a cup cannot ride a horse.
     """
     kinds = [k for k in vocabulary.attributes if k != PLACE and k in node.attributes]
     odd = any(node.id in (r.subject, r.object) and r.predicate not in OPPOSITE for r in goal.relations)
@@ -104,33 +106,28 @@ def _stand_in(
 def _unwanted(
     steps: list[PlannedStep], goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary
 ) -> list[PlannedStep] | None:
-    """Something nobody asked for joins after one step and goes before a later one, on a corner left free."""
+    """The chain in which an unwanted object is added on a free corner, and removed one or more steps later."""
     extra = _extra(goal, rng, vocabulary)
     if extra is None:
         return None
     start = rng.randrange(len(steps))
     end = rng.randint(start + 1, len(steps))
     join, go = Edit(op=Op.ADD, node=extra), Edit(op=Op.REMOVE, target=extra.id)
-    rebuilt: list[PlannedStep] = []
+    chain: list[tuple[Edit, SceneGraph | None, str]] = []
     for i, step in enumerate(steps):
-        before = rebuilt[-1].scene if rebuilt else SceneGraph()
-        if i == end:
-            rebuilt.append(PlannedStep(go, before, apply(before, go), "remove"))
-            before = rebuilt[-1].scene
-        scene = step.scene
-        if start < i < end:
-            scene = scene.model_copy(update={"objects": (extra, *scene.objects)})
-        rebuilt.append(PlannedStep(step.edit, before, scene))
-        if i == start:
-            rebuilt.append(PlannedStep(join, scene, apply(scene, join), "remove"))
-    if end == len(steps):
-        before = rebuilt[-1].scene
-        rebuilt.append(PlannedStep(go, before, apply(before, go), "remove"))
-    return rebuilt
+        there = start < i < end
+        scene = step.scene.model_copy(update={"objects": (extra, *step.scene.objects)}) if there else step.scene
+        chain.append((step.edit, scene, ""))
+    chain.insert(end, (go, None, "remove"))
+    chain.insert(start + 1, (join, None, "remove"))
+    return _walked(chain)
 
 
 def _extra(goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> SceneObject | None:
-    """An object of another noun than the first one's, with attributes of the same kinds, on a free corner."""
+    """An object of another noun than the goal's first one, with the same kinds of attributes, on a free corner.
+
+    None where no corner is free, or where the vocabulary has no words for it.
+    """
     corners = [p for p in vocabulary.attributes.get(PLACE, ()) if None not in PLACES.get(p, (None, None))]
     count = sum(o.count for o in goal.objects)
     taken = {c for o in goal.objects for c in corners if PLACE in o.attributes and within(c, o.attributes[PLACE])}

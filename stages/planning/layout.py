@@ -1,4 +1,4 @@
-"""Layouts: places for a scene's objects on which all of its relations hold."""
+"""Lays out a scene: finds places for its objects on which all of its relations hold."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class NoLayout(ValueError):
 def lay_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> SceneGraph:
     """Give every single object a corner and every pair a side, so that all relations hold. Raises NoLayout.
 
-    Places that the scene states already are kept. A vocabulary without places leaves the scene as it is, as long as
-    its relations do not go round in a circle.
+    Places that the scene already states are kept. If the vocabulary has no places, the scene stays as it is, unless its
+    relations form a circle.
     """
     places = [p for p in vocabulary.attributes.get(PLACE, ()) if p in PLACES]
     corners = [p for p in places if None not in PLACES[p]]
@@ -46,7 +46,7 @@ def lay_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> Sc
 def _options(
     node: SceneObject, places: list[str], corners: list[str], free: set[str], alone: bool
 ) -> list[tuple[str, set[str]]]:
-    """Where a node may stand: (place, the corners it takes). Three leave the last corner."""
+    """Where a node may stand: (place, the corners it takes). Three objects have no place and leave one corner free."""
     if PLACE in node.attributes:
         place = node.attributes[PLACE]
         return [(place, {c for c in corners if place in PLACES and within(c, place)})]
@@ -59,24 +59,24 @@ def _options(
         return []
     if alone or node.count != 3:
         return [("", set())]
-    # Three fill the first corners; what joins them takes the last, or it would push them on.
+    # Three objects fill the first corners. Any other object must take the last one, or they would have to move.
     return [("", set(corners[:-1]) if len(free) == len(corners) else set(free))]
 
 
 def within(corner: str, side: str) -> bool:
-    """Whether a corner lies in a place: the top left lies at the top and on the left."""
+    """Whether a corner lies within a place: "at the top left" lies within "at the top" and within "on the left"."""
     return lies_within(PLACES[corner], PLACES[side])
 
 
 def free_corners(scene: SceneGraph, vocabulary: Vocabulary) -> list[str]:
-    """The corners that no object's place takes. Objects without a place are not known to take any."""
+    """The corners that no object's place takes. Objects without a place are taken to leave all corners free."""
     corners = [p for p in vocabulary.attributes.get(PLACE, ()) if p in PLACES and None not in PLACES[p]]
     taken = [o.attributes[PLACE] for o in scene.objects if PLACE in o.attributes]
     return [c for c in corners if not any(within(c, place) for place in taken if place in PLACES)]
 
 
 def _all_hold(graph: SceneGraph) -> bool:
-    """No relation that the places could decide is left undecided by them."""
+    """Whether the places decide every relation of the kinds that places can decide."""
     return all(
         placed(graph.node(r.subject), graph.node(r.object), r.predicate) is not None
         or r.predicate not in ("to the left of", "above")
@@ -85,7 +85,7 @@ def _all_hold(graph: SceneGraph) -> bool:
 
 
 def _circular(scene: SceneGraph, predicate: str) -> bool:
-    """Whether something would have to stand left of (above) itself."""
+    """Whether the relations of a predicate form a circle, so that a node would stand left of (or above) itself."""
     edges = {(r.subject, r.object) for r in map(Relation.canonical, scene.relations) if r.predicate == predicate}
     left = {o.id for o in scene.objects}
     while free := {n for n in left if not any(s in left and o == n for s, o in edges)}:

@@ -1,4 +1,4 @@
-"""The order in which a painter paints: large things first, and every relation told when its second end joins."""
+"""Orders a scene's objects for painting: large ones first; each relation is told when its second object is added."""
 
 from __future__ import annotations
 
@@ -9,33 +9,36 @@ from underpaint.schemas.scenes.scene import OPPOSITE, Relation, SceneGraph, Scen
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 SIZE_WORDS = {"huge": 3.0, "giant": 3.0, "large": 2.0, "big": 2.0, "small": 0.5, "little": 0.5, "tiny": 0.3}
-LOOKS = 20_000  # partial orders looked at before a scene is given up
+LOOKS = 20_000  # how many partial orders are tried before a scene is given up
 
 
 class NoOrder(ValueError):
-    """An object joins in more relations than one instruction can tell, whatever comes first."""
+    """In every order some object is added with more relations than one instruction can tell."""
 
 
 def extent(node: SceneObject, vocabulary: Vocabulary) -> float:
-    """How much of the picture a node takes, roughly: its noun's size, its adjectives, its number."""
+    """Roughly how much of the picture a node takes, from its noun's size, its adjectives and its count (no unit)."""
     adjectives = [SIZE_WORDS.get(value, 1.0) for value in node.attributes.values()]
-    return vocabulary.sizes.get(node.noun, 1.0) * max(adjectives, default=1.0) * node.count**0.5
+    return float(vocabulary.sizes.get(node.noun, 1.0) * max(adjectives, default=1.0) * node.count**0.5)
 
 
 def told_from(node: SceneObject, scene: SceneGraph) -> tuple[Relation, ...]:
-    """A new node's relations, each from its side ("the car is left of the house"); first what no places show."""
+    """The relations of a new node, each with the node as its subject; those that places do not show come first."""
     mine = (r.told_from(node.id) for r in scene.relations if node.id in (r.subject, r.object))
     return tuple(sorted((r for r in mine if r is not None), key=lambda r: shown_by_places(r, scene)))
 
 
 def shown_by_places(relation: Relation, scene: SceneGraph) -> bool:
-    """Whether the places of both ends say it already, so that an instruction need not."""
+    """Whether the places of both objects already show the relation, so that an instruction need not tell it."""
     r = relation.canonical()
     return placed(scene.node(r.subject), scene.node(r.object), r.predicate) is True
 
 
 def paint_order(goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> list[SceneObject]:
-    """The large first, chance deciding between equals, as far as every relation can be told. Raises NoOrder."""
+    """The objects ordered by size, large first and equal ones at random, such that every relation can be told.
+
+    Raises NoOrder where no such order was found.
+    """
     nodes = list(goal.objects)
     rng.shuffle(nodes)
     nodes.sort(key=lambda o: -extent(o, vocabulary))
@@ -61,9 +64,9 @@ def paint_order(goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary) ->
 
 
 def _tellable(node: SceneObject, painted: list[SceneObject], untold: list[Relation]) -> bool:
-    """Whether one instruction can say how the node stands to all that is painted: at most one relation, from its side.
+    """Whether one instruction can tell the node's relations to what is painted: at most one, the node as its subject.
 
-    "Riding" has no inverse: the horse is painted before its rider.
+    "Riding" has no inverse, so the horse must be painted before its rider.
     """
     there = {o.id for o in painted}
     joining = [r for r in untold if node.id in (r.subject, r.object) and {r.subject, r.object} - {node.id} <= there]
@@ -71,7 +74,7 @@ def _tellable(node: SceneObject, painted: list[SceneObject], untold: list[Relati
 
 
 def first_groups(order: list[SceneObject], goal: SceneGraph) -> list[int]:
-    """How many of the order the first picture may hold at once: no relation among them goes untold."""
+    """The numbers of objects that the first picture may hold, such that places show all relations among them."""
     found = []
     for number in range(1, len(order) + 1):
         part = goal.restrict(o.id for o in order[:number])

@@ -1,7 +1,7 @@
-"""Planted faults: a scene that is wrong in one known way. Judges are calibrated on them, drawn painters err by them.
+"""Plants faults: makes a scene wrong in one known way, to calibrate judges and to let drawn painters err.
 
-Every planter works on the newest object (the last one), where a step's faults are, and gives None where the scene has
-no room for its fault. Whether the fault contradicts what was asked for is for `schemas.scenes.inspection` to say.
+Every planter changes the newest (last) object, since a step's faults are there. It returns None where the scene leaves
+no room for its fault. Whether the fault contradicts what was asked for, `schemas.scenes.inspection` decides.
 """
 
 from __future__ import annotations
@@ -18,28 +18,33 @@ Planter = Callable[[SceneGraph, Random, Vocabulary], SceneGraph | None]
 
 
 def changeable(node: SceneObject, vocabulary: Vocabulary) -> list[str]:
-    """The kinds of attribute, place aside, for which the node could have another value."""
+    """The kinds of the node's attributes, except place, for which the vocabulary has another value."""
     return [k for k in node.attributes if k != PLACE and len(vocabulary.attributes.get(k, ())) > 1]
 
 
 def other_attribute(node: SceneObject, rng: Random, vocabulary: Vocabulary) -> SceneObject:
-    """Raises IndexError where no attribute is changeable."""
+    """The node with another value of one attribute. Raises IndexError where no attribute is changeable."""
     kind = rng.choice(changeable(node, vocabulary))
     return node.with_attribute(kind, rng.choice([v for v in vocabulary.attributes[kind] if v != node.attributes[kind]]))
 
 
 def other_noun(node: SceneObject, rng: Random, vocabulary: Vocabulary) -> SceneObject:
+    """The node with another noun. Raises IndexError where the vocabulary has no other."""
     return node.model_copy(update={"noun": rng.choice([n for n in vocabulary.nouns if n != node.noun])})
 
 
 def wrong_attribute(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
+    """Give the newest object another value of one attribute."""
     if not changeable(scene.objects[-1], vocabulary):
         return None
     return scene.replace_node(other_attribute(scene.objects[-1], rng, vocabulary))
 
 
 def wrong_count(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
-    """One more or one less. Relations hold between single objects, so what stands in one is left alone."""
+    """Make the newest object's count one more or one less.
+
+    An object that stands in a relation is left alone, since relations hold between single objects only.
+    """
     node = scene.objects[-1]
     if any(node.id in (r.subject, r.object) for r in scene.relations):
         return None
@@ -48,7 +53,11 @@ def wrong_count(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> Scene
 
 
 def wrong_relation(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
-    """On a corner where a relation does not hold, which goes unsaid; without places, said the wrong way round."""
+    """Break a relation of the newest object.
+
+    An object with a place is moved to a corner where the relation does not hold, and the relation is dropped. Without
+    places the relation's two objects are exchanged.
+    """
     node = scene.objects[-1]
     mine = [r for r in scene.relations if node.id in (r.subject, r.object)]
     if not mine:
@@ -71,17 +80,18 @@ def _holds(scene: SceneGraph, relation: Relation) -> bool:
 
 
 def wrong_background(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
+    """Give the scene another background."""
     others = [b for b in vocabulary.backgrounds if b != scene.background]
     return scene.model_copy(update={"background": rng.choice(others)}) if others and scene.background else None
 
 
 def unwanted_object(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
-    """Another noun in the newest object's place."""
+    """Give the newest object another noun."""
     return scene.replace_node(other_noun(scene.objects[-1], rng, vocabulary))
 
 
 def extra_object(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
-    """One thing more on a free corner."""
+    """Add one more object on a free corner."""
     corners = free_corners(scene, vocabulary)
     if not corners:
         return None
@@ -91,11 +101,12 @@ def extra_object(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> Scen
 
 
 def missing_object(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
+    """Remove the newest object."""
     return scene.restrict(o.id for o in scene.objects[:-1])
 
 
-# What can be wrong with a step's text, and with a draft. A part that is missing is a fault of a draft only: its
-# description names what should be there by now, while a text is judged against a prompt that it need not reach yet.
+# What can be wrong with a step's text, and with a draft. A missing part is a fault of drafts only: a draft is judged
+# against a description of what should be there by now, a text against a prompt that it need not reach yet.
 TEXT: dict[Kind, tuple[Planter, ...]] = {
     Kind.WRONG_ATTRIBUTE: (wrong_attribute,),
     Kind.WRONG_COUNT: (wrong_count,),

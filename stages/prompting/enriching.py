@@ -1,4 +1,4 @@
-"""Short prompts → long ones, by the writer. The scene graph stays the truth: a text that departs from it is dropped.
+"""Turns short prompts into long ones by asking the writer; a text that departs from the scene graph is dropped.
 
 The paper's prompts average 152.8 tokens; a grammar's sentence has about fifteen.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,8 +17,9 @@ from underpaint.schemas.scenes.mentions import disagreements
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, each
-from underpaint.stages.common.stage import Context, Failure, pick_template
+from underpaint.stages.common.stage import Context
 
 TASK = "enrich_prompt"
 DROPS = "the long prompt drops what the scene has"
@@ -26,29 +28,33 @@ CONTRADICTS = "the long prompt contradicts the scene"
 
 
 class Enrichment(BaseModel):
-    """`words` are asked for (115 English words are about 150 tokens); a text that departs is asked for again."""
+    """Short prompts made long by the writer; the scene graph stays the truth."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    words: int = Field(default=115, ge=20, le=400)
-    attempts: int = Field(default=3, ge=1, le=10)
-    temperature: float = Field(default=0.7, ge=0, le=2)
+    words: int = Field(default=115, ge=20, le=400, description="asked for; 115 English words are about 150 tokens")
+    attempts: int = Field(
+        default=3, ge=1, le=10, description="how often the writer is asked for a text that says what the scene holds"
+    )
+    temperature: float = Field(default=0.7, ge=0, le=2, description="of the writer")
 
 
 @dataclass(frozen=True)
 class Enriched:
+    """A long prompt that says the same as its scene graph."""
+
     text: str
     template: str  # its digest
 
 
 @dataclass(frozen=True)
 class Departs:
-    """No attempt said the same as the graph; `reason` is how the last one departed."""
+    """The attempts all departed from the scene graph; `reason` says how the last one did."""
 
     reason: str
 
 
 def departure(text: str, scene: SceneGraph, vocabulary: Vocabulary) -> str:
-    """How a long text departs from its scene, "" where it says the same and no more."""
+    """How a long text departs from its scene: DROPS, ADDS or CONTRADICTS; "" where it says the same and no more."""
     try:
         return "" if read_prompt(text, vocabulary).key() == scene.key() else CONTRADICTS
     except GrammarError:
@@ -59,23 +65,21 @@ def departure(text: str, scene: SceneGraph, vocabulary: Vocabulary) -> str:
 
 
 def enrich_prompts(
-    context: Context, prompts: Mapping[int, tuple[str, SceneGraph]]
+    context: Context[Any], settings: Enrichment, prompts: Mapping[int, tuple[str, SceneGraph]]
 ) -> dict[int, Enriched | Departs | Failure]:
-    """The long wording of each prompt by sample; attempts are made for all together, so that batches stay full."""
-    settings: Enrichment = context.params.enrich
+    """The long wording of each prompt, by sample. Each attempt asks for all that are left, to keep batches full."""
     found: dict[int, Enriched | Departs | Failure] = {}
     left = dict(prompts)
     for attempt in range(settings.attempts):
         left = {s: p for s, p in left.items() if not isinstance(found.get(s), Enriched)}
-        found |= _ask(context, left, attempt)
+        found |= _ask(context, settings, left, attempt)
     return found
 
 
 def _ask(
-    context: Context, prompts: Mapping[int, tuple[str, SceneGraph]], attempt: int
+    context: Context[Any], settings: Enrichment, prompts: Mapping[int, tuple[str, SceneGraph]], attempt: int
 ) -> dict[int, Enriched | Departs | Failure]:
-    settings: Enrichment = context.params.enrich
-    templates = {s: pick_template(context, TASK, f"sample {s}") for s in prompts}
+    templates = {s: context.pick_template(TASK, Unit(s)) for s in prompts}
     requests = []
     for sample, (prompt, scene) in prompts.items():
         facts = describe(scene, context.vocabulary)
@@ -92,7 +96,7 @@ def _ask(
             text = long_text(answer)
         except Exception as e:
             said = answer if isinstance(answer, str) else ""
-            found[sample] = Failure.of(f"sample {sample}, long prompt", e, request.text, said)
+            found[sample] = Failure.of(Unit(sample, detail="long prompt"), e, request.text, said, asked=[request])
             continue
         reason = departure(text, scene, context.vocabulary)
         found[sample] = Departs(reason) if reason else Enriched(text, templates[sample].digest)
@@ -100,5 +104,8 @@ def _ask(
 
 
 def long_text(answer: str) -> str:
-    """The paragraph in a writer's answer, on one line, without quotation marks. Raises ValueError where it is none."""
+    """The text of a writer's answer, on one line, without quotation marks around it.
+
+    Raises ValueError where it is blank or holds a tag or a control token.
+    """
     return check_plain(" ".join(answer.strip().strip('"“”').split()))

@@ -1,9 +1,10 @@
-"""Prompts in people's words → scene graphs: by the grammar where it can, by the writer where it cannot."""
+"""Turns prompts that people wrote into scene graphs: by the grammar where it can, else by asking the writer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,18 +15,22 @@ from underpaint.schemas.scenes.mentions import find_mentions
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, each
-from underpaint.stages.common.stage import Context, Failure, pick_template
+from underpaint.stages.common.stage import Context
+from underpaint.stages.prompting.prompt_source import PromptSource
 
 TASK = "parse_prompt"
 
 
 class SceneError(ValueError):
-    """A scene graph that cannot be used; the message says which part."""
+    """A scene graph that cannot be used; the message says which part is wrong."""
 
 
 @dataclass(frozen=True)
 class Parsed:
+    """The scene graph of a prompt, and who read it."""
+
     scene: SceneGraph
     origin: str  # "grammar" or "writer"
     template: str = ""  # its digest, where the writer was asked
@@ -40,7 +45,7 @@ def parse_scene(answer: str) -> SceneGraph:
 
 
 def check_words(scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
-    """The scene itself. Raises SceneError naming a word that the vocabulary lacks."""
+    """Return the scene unchanged. Raises SceneError naming a word that the vocabulary lacks."""
     for node in scene.objects:
         if node.noun not in vocabulary.nouns:
             raise SceneError(f"the vocabulary has no noun {node.noun!r}; add it there, or allow open_words")
@@ -56,7 +61,7 @@ def check_words(scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
 
 
 def check_against(prompt: str, scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
-    """The scene itself. Raises SceneError where the prompt plainly names what the scene lacks, or otherwise."""
+    """Return the scene unchanged. Raises SceneError if it lacks an object that the prompt names, or on a bad place."""
     for mention in find_mentions(prompt, vocabulary).objects:
         if not any(mention.fits(node) for node in scene.objects):
             said = enumerate_words([*(v for _, v in mention.attributes), mention.noun])
@@ -67,8 +72,10 @@ def check_against(prompt: str, scene: SceneGraph, vocabulary: Vocabulary) -> Sce
     return scene
 
 
-def parse_prompts(context: Context, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
-    """A scene for every prompt, by sample, or what both readers said against it."""
+def parse_prompts(
+    context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
+) -> dict[int, Parsed | Failure]:
+    """The scene of every prompt, by sample, or the failure of the last reader that tried."""
     found: dict[int, Parsed | Failure] = {}
     left: dict[int, tuple[str, Exception]] = {}
     for sample, prompt in prompts.items():
@@ -79,14 +86,14 @@ def parse_prompts(context: Context, prompts: Mapping[int, str]) -> dict[int, Par
             left[sample] = prompt, e
         except ValueError as e:  # a control token: no sample may hold it
             found[sample] = Failure.of(_unit(sample, prompt), e, prompt)
-    if context.params.source.reader == "grammar":
+    if source.reader == "grammar":
         return found | {s: Failure.of(_unit(s, prompt), e, prompt) for s, (prompt, e) in left.items()}
-    return found | _ask(context, {s: prompt for s, (prompt, _) in left.items()})
+    return found | _ask(context, source, {s: prompt for s, (prompt, _) in left.items()})
 
 
-def _ask(context: Context, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
+def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
     known = known_words(context.vocabulary)
-    templates = {s: pick_template(context, TASK, f"sample {s}") for s in prompts}
+    templates = {s: context.pick_template(TASK, Unit(s)) for s in prompts}
     requests = []
     for sample, prompt in prompts.items():
         variables = {"prompt": prompt, **known}
@@ -99,21 +106,21 @@ def _ask(context: Context, prompts: Mapping[int, str]) -> dict[int, Parsed | Fai
             if isinstance(answer, Exception):
                 raise answer
             scene = check_against(prompt, parse_scene(answer), context.vocabulary)
-            if not context.params.source.open_words:
+            if not source.open_words:
                 check_words(scene, context.vocabulary)
             found[sample] = Parsed(scene, "writer", templates[sample].digest)
         except Exception as e:
             said = answer if isinstance(answer, str) else ""
-            found[sample] = Failure.of(_unit(sample, prompt), e, request.text, said)
+            found[sample] = Failure.of(_unit(sample, prompt), e, request.text, said, asked=[request])
     return found
 
 
-def _unit(sample: int, prompt: str) -> str:
-    return f"sample {sample}: {prompt}"
+def _unit(sample: int, prompt: str) -> Unit:
+    return Unit(sample, detail=prompt)
 
 
 def known_words(vocabulary: Vocabulary) -> dict[str, str]:
-    """What a `parse_prompt` template may say of the vocabulary."""
+    """The variables of a `parse_prompt` template that describe the vocabulary."""
     kinds = (f"{kind}: {', '.join(values)}" for kind, values in vocabulary.attributes.items())
     return {
         "nouns": ", ".join(vocabulary.nouns),

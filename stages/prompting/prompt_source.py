@@ -1,4 +1,4 @@
-"""The user's own prompts: plain text, JSONL, Parquet, or a Hugging Face dataset saved on disk.
+"""Reads the user's own prompts: plain text, JSONL, Parquet, or a Hugging Face dataset saved on disk.
 
 Prompt *i* is the *i*-th of the list, always. Files are read a slice at a time (Parquet by row group, Arrow through a
 memory map), so a list may be larger than memory.
@@ -20,8 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
+from underpaint.stages.common.recipe_paths import RecipePath
+
 KINDS = ".txt, .jsonl, .parquet, .arrow, or a folder that datasets.Dataset.save_to_disk wrote"
-STRIDE = 1024  # lines between two places of a text file that are remembered
+STRIDE = 1024  # a text file's reader remembers the offset of every STRIDE-th line
 
 
 class SourceError(ValueError):
@@ -33,27 +35,32 @@ class SourceError(ValueError):
 
 
 class PromptSource(BaseModel):
-    """A list of prompts. `column` holds them in all formats but plain text, which has one a line.
-
-    `reader` says who reads what the grammar cannot: the writer, or nobody ("grammar"), and then no model is loaded.
-    `repeat` goes through the list that often: each time it is planned and painted anew. `open_words` lets the
-    writer name objects, attributes and relations that the vocabulary lacks.
-    """
+    """A list of prompts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    path: str = Field(min_length=1)
-    column: str = Field(default="prompt", min_length=1)
-    reader: Literal["writer", "grammar"] = "writer"
-    repeat: int = Field(default=1, ge=1)
-    open_words: bool = False
+    path: RecipePath = Field(min_length=1, description=f"relative to the recipe: {KINDS}")
+    column: str = Field(
+        default="prompt", min_length=1, description="where the prompts stand, in all formats but plain text"
+    )
+    reader: Literal["writer", "grammar"] = Field(
+        default="writer",
+        description="who reads what the grammar cannot: the writer, or nobody (`grammar`), and then no model is loaded",
+    )
+    repeat: int = Field(
+        default=1, ge=1, description="goes through the list that often; each time it is planned and painted anew"
+    )
+    open_words: bool = Field(
+        default=False,
+        description="lets the writer name objects, attributes and relations that the vocabulary lacks",
+    )
 
     def digest(self) -> str:
-        """SHA-256 of what is in the files, whatever they are called. Raises SourceError."""
+        """SHA-256 of the files' content; their names do not count. Raises SourceError."""
         return _digest(tuple((str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in _files(Path(self.path))))
 
 
 class PromptList(Protocol):
-    """Bad rows come as the exception that says why."""
+    """A list of prompts that is read a slice at a time. A bad row is returned as the exception that says why."""
 
     def __len__(self) -> int: ...
 
@@ -63,13 +70,13 @@ class PromptList(Protocol):
 
 
 def open_prompts(source: PromptSource) -> PromptList:
-    """Raises SourceError where file or column are missing, or the list is empty."""
+    """Open a list of prompts. Raises SourceError where file or column is missing, or the list is empty."""
     files = tuple(_files(Path(source.path)))
     return _open(files, source.column, tuple(f.stat().st_mtime_ns for f in files))
 
 
 def read_stream(source: PromptSource, start: int, size: int) -> list[str | ValueError]:
-    """`size` prompts of the list gone through `repeat` times; fewer where it ends, none beyond."""
+    """`size` prompts from `start` on, of the list repeated `repeat` times; fewer at its end, none beyond."""
     prompts = open_prompts(source)
     stop = min(start + size, len(prompts) * source.repeat)
     found: list[str | ValueError] = []
@@ -122,7 +129,7 @@ def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
 
 
 class Lines:
-    """A text file with a prompt a line, or JSON lines. Blank lines do not count."""
+    """A text file with one prompt per line, or a file of JSON lines. Blank lines do not count."""
 
     def __init__(self, files: tuple[Path, ...], column: str) -> None:
         self.file, self.column = files[0], column if files[0].suffix == ".jsonl" else ""
@@ -141,6 +148,7 @@ class Lines:
         return self.length
 
     def read(self, start: int, stop: int) -> list[str | ValueError]:
+        """Prompts `start` … `stop` - 1, fewer at the end of the list."""
         return [self._prompt(line) for line in self._lines(start, min(stop, self.length))]
 
     def _lines(self, start: int, stop: int) -> Iterator[bytes]:
@@ -160,7 +168,7 @@ class Lines:
         return _checked(text)
 
     def _check_column(self) -> None:
-        """A column that the first line lacks is a mistake in the recipe; that a later one lacks, a bad row."""
+        """If the first line lacks the column, the recipe is wrong. If a later line lacks it, only that row is bad."""
         try:
             first = json.loads(next(self._lines(0, 1)))
         except ValueError as e:
@@ -171,7 +179,7 @@ class Lines:
 
 
 class ParquetColumn:
-    """A column of one or more Parquet files; one row group is held at a time."""
+    """A column of one or more Parquet files; one row group is in memory at a time."""
 
     def __init__(self, files: tuple[Path, ...], column: str) -> None:
         self.column, self.groups, self.starts, self.length = column, [], array("Q"), 0
@@ -188,6 +196,7 @@ class ParquetColumn:
         return self.length
 
     def read(self, start: int, stop: int) -> list[str | ValueError]:
+        """Prompts `start` … `stop` - 1, fewer at the end of the list."""
         found: list[str | ValueError] = []
         while start < min(stop, self.length):
             number = bisect_right(self.starts, start) - 1
@@ -206,7 +215,7 @@ class ParquetColumn:
 
 
 class ArrowColumn:
-    """A column of Arrow stream files, as `datasets` saves them, through a memory map."""
+    """A column of Arrow stream files, as `datasets` saves them, read through a memory map."""
 
     def __init__(self, files: tuple[Path, ...], column: str) -> None:
         batches: list[pa.Array] = []
@@ -220,6 +229,7 @@ class ArrowColumn:
         return len(self.prompts)
 
     def read(self, start: int, stop: int) -> list[str | ValueError]:
+        """Prompts `start` … `stop` - 1, fewer at the end of the list."""
         return [_checked(p) for p in self.prompts[start:stop].to_pylist()]
 
 

@@ -1,6 +1,7 @@
-"""What a model is asked to do: one line a task. A template names its task; lint, test and preview read this table.
+"""The tasks that a model can be asked to do, one entry each. Every template names its task.
 
-A new task is one entry here and a template for it in templates/.
+`template lint`, `template test` and `template preview` read this table. A new task needs one entry here and a template
+for it in templates/.
 """
 
 from __future__ import annotations
@@ -17,40 +18,41 @@ from underpaint.schemas.scenes.compare import Kind
 from underpaint.schemas.scenes.critique import Critique, critique_schema, parse_critique
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.common.suggest import did_you_mean
-from underpaint.stages.common.templating import (
-    ENVIRONMENT,
-    Problem,
-    Template,
-    front_lines,
-    line_of,
-)
+from underpaint.stages.common.templating import ENVIRONMENT, Problem, Template, front_lines, line_of
 from underpaint.stages.prompting.enriching import long_text
 from underpaint.stages.prompting.parsing import parse_scene
 
 
 @dataclass(frozen=True)
 class Format:
-    """A way to answer. `parse` gives JSON values of an answer or raises ValueError; `schema` is the JSON Schema of the
-    answer, where it is JSON. Both are given the finding kinds that a template adds."""
+    """The form of an answer. `parse` turns an answer into JSON values, or raises ValueError.
+
+    `schema` gives the JSON Schema of an answer; None where it is not JSON. Both take the finding kinds that a template
+    adds.
+    """
 
     parse: Callable[[str, Sequence[str]], dict[str, Any]]
     schema: Callable[[Sequence[str]], dict[str, Any]] | None
-    named: tuple[str, ...]  # what the words must name, or no model can know the format
+    named: tuple[str, ...]  # what a template must mention, since otherwise no model can know the format
 
 
 @dataclass(frozen=True)
 class Task:
-    """`variables` must stand in the words, or the model is asked about what it is not shown; `optional` may."""
+    """What a model is asked. A template must use all of `variables`, and may use `optional` ones.
+
+    A variable left out would be asked about without being shown.
+    """
 
     role: Literal["writer", "judge"]
     output: str
     variables: tuple[str, ...]
     optional: tuple[str, ...] = ()
-    shown: Literal["draft", "before"] = "draft"  # a template with a picture gets the step's, or the one before it
-    judges_parts: bool = False  # a step of an unfinished picture: the words must say that incomplete is not wrong
+    shown: Literal["draft", "before"] = "draft"  # which picture a template may show: the step's, or the one before it
+    judges_parts: bool = False  # judges unfinished pictures, so a template must say that incomplete is not wrong
 
     @property
     def known(self) -> tuple[str, ...]:
+        """All variables that a template may use."""
         return self.variables + self.optional
 
 
@@ -90,12 +92,12 @@ TASKS: dict[str, Task] = {
 
 
 def parse(template: Template, answer: str) -> dict[str, Any]:
-    """What is read of an answer to a template. Raises ValueError naming the field or the place."""
+    """The JSON values read from an answer to a template. Raises ValueError naming the field or place that is wrong."""
     return FORMATS[TASKS[template.task].output].parse(answer, template.kinds)
 
 
 def unusable(template: Template) -> Iterator[Problem]:
-    """What would make requests that cannot be rendered, or answers that nobody can read."""
+    """The problems that make a template unusable: it could not be rendered, or its answers could not be read."""
     found = Finder(template)
     task = TASKS.get(template.task)
     if task is None:
@@ -118,7 +120,7 @@ def unusable(template: Template) -> Iterator[Problem]:
 
 
 class Finder:
-    """Where things stand in a template's file."""
+    """Finds the lines of a template's file at which fields and variables stand."""
 
     def __init__(self, template: Template) -> None:
         self.template = template
@@ -127,13 +129,15 @@ class Finder:
         self.lines = front_lines(text.split("---\n", 2)[1])
 
     def field(self, name: str, message: str, fix: str) -> Problem:
+        """A problem at the line of a front-matter field."""
         return Problem(self.template.file, line_of(self.lines, name), message, fix)
 
     def body(self, line: int, message: str, fix: str) -> Problem:
+        """A problem at a line of the body (counted from 1)."""
         return Problem(self.template.file, self.template.body_line - 1 + line, message, fix)
 
     def names(self) -> list[tuple[str, int]]:
-        """The variables that the words ask for, each with the line of the body where it first stands."""
+        """(variable, line of the body where it is first used), in the order of the lines."""
         free = meta.find_undeclared_variables(self.tree)
         first: dict[str, int] = {}
         for node in self.tree.find_all(nodes.Name):

@@ -1,1 +1,1 @@
-"""Other shapes of the same corpus, for trainers that do not read the shards as they are."""
+"""Exports the corpus in other formats, for trainers that do not read the shards."""

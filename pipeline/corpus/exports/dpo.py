@@ -1,4 +1,4 @@
-"""Pairs of pictures for preference training, as Parquet with the columns of `schemas.corpus.preference.Pair`."""
+"""Exports pairs of pictures for preference training: Parquet with the columns of `schemas.corpus.preference.Pair`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from underpaint.pipeline.corpus.exports.folder import corpus_index, fresh_folder
 from underpaint.pipeline.corpus.shard import read_shard
 from underpaint.pipeline.errors import UserError
 from underpaint.schemas.corpus.preference import Pair, preference_pair
+from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, kinds_of
 
-ROW_GROUP = 64  # pairs; two pictures of 1024 px each make some 100 MB, which the hub's viewer still shows
+ROW_GROUP = 64  # pairs; with pictures of 1024 px some 100 MB, which the hub's viewer still shows
 _PICTURE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])  # as `datasets` stores an Image
 _PICTURES = ("chosen", "rejected")
 
 
 def schema() -> pa.Schema:
-    """The columns, with the note from which `datasets` knows that two of them are pictures (it wants them nullable)."""
+    """The columns, with the metadata that tells `datasets` that two of them are pictures, which must be nullable."""
     names = [f.name for f in fields(Pair)]
     features = {n: {"_type": "Image"} if n in _PICTURES else {"dtype": "string", "_type": "Value"} for n in names}
     columns = [pa.field(n, _PICTURE if n in _PICTURES else pa.string()) for n in names]
@@ -29,7 +30,7 @@ def schema() -> pa.Schema:
 
 
 def export(corpus: Path, out: Path) -> dict[str, int]:
-    """Write `out`/<split>/<shard>.parquet, a row a negative of the alignment subset. Gives counts.
+    """Write `out`/<split>/<shard>.parquet, a row a sample with a repaint. Gives counts.
 
     Raises UserError where `corpus` is none or has no such sample, or `out` exists; SampleError where a sample breaks
     the format.
@@ -38,12 +39,12 @@ def export(corpus: Path, out: Path) -> dict[str, int]:
     found = {"pairs": 0, "files": 0}
     with fresh_folder(out) as folder:
         for entry in index.shards:
-            if entry.subset == "alignment":
+            if any("repaint" in SAMPLE_KINDS[kind].order for kind in kinds_of(entry.subset)):
                 target = folder / entry.split / f"{PurePosixPath(entry.path).stem}.parquet"
                 count = write_rows(target, schema(), _rows(corpus / entry.path), ROW_GROUP)
                 found = {"pairs": found["pairs"] + count, "files": found["files"] + bool(count)}
         if not found["pairs"]:
-            raise UserError(f"{corpus} has no negatives in its alignment subset, so there are no pairs to export")
+            raise UserError(f"{corpus} has no sample with a repaint, so there are no pairs to export")
     return found
 
 

@@ -1,31 +1,30 @@
-"""The corpus as Megatron-Energon wants it: the same shards, with Energon's own index beside them.
+"""Exports the corpus for Megatron-Energon: the same shards, with Energon's own index beside them.
 
-Energon writes into the folder it reads, so the shards are linked into folders of their own; the corpus stays as it is.
-docs/format.md shows the cooker that turns its crude samples into ours.
+Energon writes into the folder that it reads, so the shards are linked into new folders; the corpus stays as it is.
+docs/format.md shows the cooker that turns Energon's crude samples into ours.
 """
 
 from __future__ import annotations
 
 import io
-import os
-import shutil
 from contextlib import redirect_stdout
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
+from underpaint.pipeline.atomic import link
 from underpaint.pipeline.corpus.exports.folder import corpus_index, fresh_folder
 from underpaint.pipeline.corpus.index import Index
 from underpaint.pipeline.errors import UserError
-from underpaint.schemas.corpus.sample_rules import ABBREVIATIONS
+from underpaint.schemas.corpus.subsets import SUBSETS
 
 PARTS = {"train": "train", "val": "validation"}  # Energon's word and ours
 WORKERS = 4  # processes that index shards
 
 
 def export(corpus: Path, out: Path) -> dict[str, int]:
-    """Write a folder a subset with its shards and `.nv-meta`, and metadataset.yaml, which blends them. Gives counts.
+    """Write a folder per subset, with its shards and `.nv-meta`, and metadataset.yaml to blend them. Returns counts.
 
     Raises UserError where Energon is not installed, `corpus` is none, or `out` exists.
     """
@@ -35,15 +34,15 @@ def export(corpus: Path, out: Path) -> dict[str, int]:
         raise UserError("megatron-energon is not installed; pip install 'underpaint[energon]'") from None
     index = corpus_index(corpus)
     with fresh_folder(out) as folder:
-        for subset in ABBREVIATIONS:
+        for subset in SUBSETS:
             shards = [PurePosixPath(entry.path) for entry in index.shards if entry.subset == subset]
             if not shards:
                 continue
             (folder / subset).mkdir()
             for shard in shards:
-                _link(corpus / shard, folder / shard)
+                link(corpus / shard, folder / shard)
             patterns = [(part, f".*-{split}-.*\\.tar") for part, split in PARTS.items()]
-            with redirect_stdout(io.StringIO()):  # it talks of each step
+            with redirect_stdout(io.StringIO()):  # it prints every step
                 WebdatasetPreparator.prepare_dataset(
                     folder / subset, [s.name for s in shards], split_parts_patterns=patterns, workers=WORKERS
                 )
@@ -54,22 +53,14 @@ def export(corpus: Path, out: Path) -> dict[str, int]:
 
 
 def _blend(index: Index) -> dict[str, Any]:
-    """Training draws from the subsets as often as they have samples; `subset` tells a cooker where one came from."""
+    """Training draws from subsets in proportion to their samples; `subset` tells a cooker where a sample came from."""
     splits: dict[str, Any] = {}
     for part, split in PARTS.items():
         blend = []
-        for subset in ABBREVIATIONS:
+        for subset in SUBSETS:
             weight = sum(e.samples for e in index.shards if (e.subset, e.split) == (subset, split))
             if weight:
                 blend.append({"weight": weight, "path": f"./{subset}", "subflavors": {"subset": subset}})
         if blend:
             splits[part] = {"blend": blend}
     return {"__module__": "megatron.energon", "__class__": "MetadatasetV2", "splits": splits}
-
-
-def _link(source: Path, target: Path) -> None:
-    """Without a second copy of the bytes where the file system can."""
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)

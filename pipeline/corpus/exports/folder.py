@@ -1,4 +1,4 @@
-"""What every export needs: the corpus it reads, the folder it makes, Parquet files of many rows."""
+"""What all exports need: reading a corpus' index, making a folder that appears whole, writing Parquet in groups."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from underpaint.pipeline.atomic import publish, staging_folder
 from underpaint.pipeline.corpus.index import Index
 from underpaint.pipeline.errors import UserError
 
 
 def corpus_index(corpus: Path) -> Index:
-    """index.json of a corpus. Raises UserError where the folder holds none."""
+    """The index of a corpus. Raises UserError where index.json is missing or does not parse."""
     file = corpus / "index.json"
     if not file.is_file():
         raise UserError(f"{corpus} holds no corpus (no index.json); give the folder that `underpaint build` named")
@@ -29,26 +30,24 @@ def corpus_index(corpus: Path) -> Index:
 
 @contextmanager
 def fresh_folder(out: Path) -> Iterator[Path]:
-    """A folder that becomes `out` when the block ends well, and is deleted otherwise.
+    """A folder that becomes `out` if the block succeeds, and is deleted otherwise.
 
-    Raises UserError where `out` is there already.
+    Raises UserError where `out` exists.
     """
     if out.exists():
         raise UserError(f"{out} exists already; give another --out or delete it")
-    staging = out.with_name(out.name + ".tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    staging = staging_folder(out)
     try:
         yield staging
-        staging.rename(out)
+        publish(staging, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_rows(path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]], group: int) -> int:
-    """A Parquet file in row groups of `group` rows, one group in memory at a time; no file without rows.
+    """Write a Parquet file in row groups of `group` rows, one group in memory at a time; no file if there are no rows.
 
-    Gives their number. Pictures are compressed already, so the file is not.
+    Returns the number of rows. The file is not compressed, since its pictures already are.
     """
     count, writer = 0, None
     source = iter(rows)

@@ -1,4 +1,4 @@
-"""Parquet in IRG's conversation view: one file a shard, a folder a subset and split, which IRG calls a `data_dir`."""
+"""Exports IRG's conversation form as Parquet: a file per shard, a folder (IRG's `data_dir`) per subset and split."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from underpaint.pipeline.corpus.exports.folder import corpus_index, fresh_folder
 from underpaint.pipeline.corpus.shard import read_shard
 from underpaint.schemas.corpus.conversation import conversation
 
-ROW_GROUP = 16  # samples; IRG deals row groups to its ranks and workers, so there must be many
+ROW_GROUP = 16  # samples; small, since IRG deals row groups to ranks and workers and so needs many
 SCHEMA = pa.schema([pa.field("id", pa.string(), False), pa.field("conversation", pa.large_string(), False)])
 
 
 def export(corpus: Path, out: Path) -> dict[str, int]:
-    """Write `out`/<subset>/<split>/<shard>.parquet with the columns `id` and `conversation`, a JSON text. Gives counts.
+    """Write `out`/<subset>/<split>/<shard>.parquet with the columns `id` and `conversation` (JSON). Returns counts.
 
     Raises UserError where `corpus` is none or `out` exists, SampleError where a sample breaks the format.
     """

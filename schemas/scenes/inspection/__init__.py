@@ -1,7 +1,7 @@
-"""The critique that is right by construction, where the scenes are known: the symbolic judge's thinking.
+"""The symbolic judge: where the scenes are known, it writes the critique that is right by construction.
 
-It is the truth that judges are trained and calibrated on, and the paper's symbolic baseline. `picture` and `text`
-judge a side each, `picture_correction` and `text_correction` say how to mend it.
+Judges are trained and calibrated on these critiques; they are also the paper's symbolic baseline. `picture` and `text`
+judge one side each; `picture_correction` and `text_correction` write the instruction that mends it.
 """
 
 from underpaint.schemas.scenes.inspection.picture import inspect_picture, observed_scene, picture_faults

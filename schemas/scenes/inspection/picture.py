@@ -1,4 +1,4 @@
-"""The picture side: a draft, judged against its step's description."""
+"""Inspects the picture side: judges a draft against its step's description."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 
 def observed_scene(instances: list[SceneObject], background: str) -> SceneGraph:
-    """Group what is seen one by one (each with its place) into nodes with counts, as a description would."""
+    """Group single objects (each with its place) that look the same into nodes with counts, as a description does."""
     groups: dict[object, list[SceneObject]] = {}
     for seen in instances:
         groups.setdefault(look(seen), []).append(seen)
@@ -32,7 +32,7 @@ def observed_scene(instances: list[SceneObject], background: str) -> SceneGraph:
 
 
 def _common_place(places: list[str]) -> str:
-    """The place that holds all of them exactly: itself for one, a side for two in a row, "" otherwise."""
+    """The one place that describes all: of one object its own, of several in a row or column that side, else ""."""
     if len(places) == 1:
         return places[0]
     points = [PLACES.get(p, (None, None)) for p in places]
@@ -41,21 +41,23 @@ def _common_place(places: list[str]) -> str:
 
 
 def picture_faults(observed: SceneGraph, wanted: SceneGraph) -> list[Difference]:
-    """What a draft shows otherwise than its step's description says. A missing object is a fault here:
-    the description holds only what should be painted by now."""
+    """The differences between a draft and its step's description.
+
+    A missing object is a fault here, since the description holds only what should be painted by now.
+    """
     pairs = [d for d in compare(observed, wanted).differences if d.kind is not Kind.MISSING_DETAIL]
     return [d for d in pairs if not _merely_ungrouped(d)]
 
 
 def _merely_ungrouped(d: Difference) -> bool:
-    """A count that differs explains a place that differs too."""
+    """Whether a place differs only because the count differs: another number of objects fills another place."""
     return bool(d.attribute == PLACE and d.subject and d.wanted and d.subject.count != d.wanted.count)
 
 
 def inspect_picture(
     instances: list[SceneObject], background: str, wanted: SceneGraph, vocabulary: Vocabulary
 ) -> Critique:
-    """Judge a draft (what is seen in it, one by one) against its step's description."""
+    """Judge a draft, given as the single objects seen in it, against its step's description."""
     observed = observed_scene(instances, background)
     faults = picture_faults(observed, wanted)
     seen = picture_observations(instances, observed, wanted, faults, vocabulary)
@@ -71,7 +73,7 @@ def picture_observations(
     instances: list[SceneObject], observed: SceneGraph, wanted: SceneGraph, faults: list[Difference],
     vocabulary: Vocabulary,
 ) -> list[str]:  # fmt: skip
-    """Everything that is seen, one by one, weighed against the description by itself; the verdict then follows.
+    """Everything that is seen, each item compared with the description; the verdict follows from these items.
 
     ``a red car at the top left: as asked``  ``a blue cup at the top right: asked is a red cup at the top right``
     ``a fish at the bottom left: not asked for``  ``the car is above the cup: not so``  ``a tree: missing``

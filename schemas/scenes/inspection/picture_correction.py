@@ -11,7 +11,7 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 
 def correct_picture(faults: list[Difference], instances: list[SceneObject], vocabulary: Vocabulary) -> str:
-    """The edit of the flawed draft that mends its first fault."""
+    """The instruction that mends the first fault of a draft; one that mends two faults at once is preferred."""
     fault = faults[0]
     kinds = {d.kind: d for d in reversed(faults)}
     seen = SceneGraph(objects=tuple(o.model_copy(update={"id": f"i{i}"}) for i, o in enumerate(instances)))
@@ -44,7 +44,7 @@ def correct_picture(faults: list[Difference], instances: list[SceneObject], voca
 
 
 def _odd_ones(kinds: dict[Kind, Difference], vocabulary: Vocabulary) -> str:
-    """Where as many are too few as there are others that nobody wants: these become what is short. "" elsewhere."""
+    """Turn unwanted objects into the ones of which there are too few, if both numbers are equal; else ""."""
     other, short = kinds.get(Kind.UNWANTED_OBJECT), kinds.get(Kind.WRONG_COUNT)
     if other is None or short is None or not (other.subject and short.subject and short.wanted):
         return ""
@@ -56,27 +56,37 @@ def _odd_ones(kinds: dict[Kind, Difference], vocabulary: Vocabulary) -> str:
 
 
 def _correct_count(fault: Difference, seen: SceneGraph, missing: SceneObject | None, vocabulary: Vocabulary) -> str:
-    """One more on a place that is free, or one less from a place where none is wanted: it becomes what is missing."""
+    """The instruction that corrects a wrong count.
+
+    Too few: add one on a free place. Too many: turn one into the missing object if there is one, else remove one.
+    """
     assert fault.subject and fault.wanted
     corners = [p for p in vocabulary.attributes.get(PLACE, ()) if None not in PLACES[p]]
-    wanted = PLACES.get(fault.wanted.attributes.get(PLACE, ""), (None, None))
-    fits = [p for p in corners if lies_within(PLACES[p], wanted)]
-    here = [o.attributes.get(PLACE, "") for o in seen.objects if look(o) == look(fault.wanted)]
-    taken = {o.attributes.get(PLACE, "") for o in seen.objects}
     one = fault.wanted.without(PLACE).model_copy(update={"count": 1})
-    if fault.subject.count < fault.wanted.count:
-        free = [p for p in fits if p not in taken] or [p for p in corners if p not in taken]
-        if free:
-            return f"Add {indefinite(one.with_attribute(PLACE, free[0]), vocabulary)}."
-        number = fault.wanted.count - fault.subject.count
-        return f"Add {NUMBERS[number]} more {name(fault.wanted.model_copy(update={'count': number}), vocabulary)}."
-    extra = [p for p in here if p and p not in fits] or [p for p in here if p]
-    if missing is not None and extra:
-        asked = PLACES.get(missing.attributes.get(PLACE, ""), (None, None))
-        where = next((p for p in extra if lies_within(PLACES[p], asked)), extra[-1])
-        new = missing.without(PLACE).model_copy(update={"count": 1})
-        looks = [v for k, v in new.attributes.items() if one.attributes.get(k) != v]
-        if new.noun == one.noun and len(looks) == 1:
-            return f"Make {definite(one, vocabulary)} {where} {looks[0]}."
-        return f"Replace {definite(one, vocabulary)} {where} with {indefinite(new, vocabulary)}."
-    return f"Remove {definite(one, vocabulary)}" + (f" {extra[-1]}." if extra else ".")
+    here = [o.attributes[PLACE] for o in seen.objects if PLACE in o.attributes and look(o) == look(one)]
+    if fault.subject.count > fault.wanted.count:
+        extra = [p for p in here if p not in corners or not _fits(p, fault.wanted)] or here
+        return _one_less(one, extra, missing, vocabulary)
+    taken = {o.attributes.get(PLACE, "") for o in seen.objects}
+    if free := [p for p in corners if p not in taken]:
+        place = next((p for p in free if _fits(p, fault.wanted)), free[0])
+        return f"Add {indefinite(one.with_attribute(PLACE, place), vocabulary)}."
+    number = fault.wanted.count - fault.subject.count
+    return f"Add {NUMBERS[number]} more {name(fault.wanted.model_copy(update={'count': number}), vocabulary)}."
+
+
+def _one_less(one: SceneObject, extra: list[str], missing: SceneObject | None, vocabulary: Vocabulary) -> str:
+    """Take one away from a place in `extra`, or let it become what is missing."""
+    if missing is None or not extra:
+        return f"Remove {definite(one, vocabulary)}" + (f" {extra[-1]}." if extra else ".")
+    where = next((p for p in extra if _fits(p, missing)), extra[-1])
+    new = missing.without(PLACE).model_copy(update={"count": 1})
+    looks = [v for k, v in new.attributes.items() if one.attributes.get(k) != v]
+    if new.noun == one.noun and len(looks) == 1:
+        return f"Make {definite(one, vocabulary)} {where} {looks[0]}."
+    return f"Replace {definite(one, vocabulary)} {where} with {indefinite(new, vocabulary)}."
+
+
+def _fits(place: str, wanted: SceneObject) -> bool:
+    """Whether a corner lies where the object is asked to stand; one that states no place may stand anywhere."""
+    return lies_within(PLACES[place], PLACES.get(wanted.attributes.get(PLACE, ""), (None, None)))

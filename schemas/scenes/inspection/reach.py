@@ -1,4 +1,4 @@
-"""Can the prompt still be met after a scene? What is missing must find places on which all relations hold."""
+"""Can the prompt still be met from a scene? Objects still missing need free places on which all relations hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 
 def why_stuck(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> str:
-    """Why the prompt cannot be met after `scene`; "" where it can, or where the vocabulary has no corners to tell."""
+    """Why the prompt cannot be met from `scene`; "" where it can be, or where the vocabulary has no corners."""
     corners = frozenset(p for p in vocabulary.attributes.get(PLACE, ()) if p in CORNERS)
     if not corners:
         return ""
@@ -28,7 +28,10 @@ def why_stuck(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> 
 
 
 def _layouts(nodes: list[SceneObject], free: frozenset[str]) -> Iterator[list[SceneObject]]:
-    """The nodes on corners and sides of their own in every way; three or more take as many, without a place."""
+    """Every way to give the nodes corners and sides of their own.
+
+    A node of count three or more gets no place, but takes as many corners as it counts.
+    """
     if not nodes:
         yield []
         return

@@ -1,4 +1,4 @@
-"""The text side: a step's instruction and description, judged against the prompt."""
+"""Inspects the text side: judges a step's instruction and description against the prompt."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def inspect_text(
 
 
 def _to_come(d: Difference, vocabulary: Vocabulary) -> str:
-    """What a step has not reached: an object, or where none is missing a detail."""
+    """What is still to come: an object, or a detail where no object is missing."""
     if d.attribute == "background":
         return f"the {d.expected} background"
     if d.wanted and d.other:
@@ -55,7 +55,7 @@ def _to_come(d: Difference, vocabulary: Vocabulary) -> str:
 def text_observations(
     prompt: SceneGraph, done: SceneGraph, edit: Edit, described: SceneGraph, vocabulary: Vocabulary
 ) -> list[str]:
-    """Everything the two texts name, each weighed against the prompt by itself; the verdict then follows.
+    """Everything the two texts name, each item compared with the prompt; the verdict follows from these items.
 
     ``step: a blue car: asked is a red car``  ``two cups: as asked``  ``the car is above the cups: not so``
     ``a fish: still to come``. `done` is the scene that the instruction leads to.
@@ -77,7 +77,7 @@ def text_observations(
 
 
 def _weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> list[tuple[str, str]]:
-    """(id, what it is and whether the prompt has it so) of every node; the background last, under the id ""."""
+    """(id, item) of every node, the item saying whether the prompt wants it so; the background last, with id ""."""
     found = []
     unwanted = {d.subject.id: d.stated for d in compare(scene, prompt).faults if d.subject and not d.wanted}
     for mine, theirs in match(scene.objects, prompt.objects):

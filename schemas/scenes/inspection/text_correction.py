@@ -12,12 +12,15 @@ from underpaint.schemas.scenes.inspection.weighing import as_asked
 from underpaint.schemas.scenes.scene import CORNERS, PLACE, PLACES, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
-DEAD_END = "Leave the picture as it is: what is missing has no place left."  # no one instruction leads on
+DEAD_END = "Leave the picture as it is: what is missing has no place left."  # where no single instruction helps
 SIDES = tuple(place for place, at in PLACES.items() if at.count(None) == 1)
 
 
 def correct_text(prompt: SceneGraph, before: SceneGraph, edit: Edit, vocabulary: Vocabulary) -> str:
-    """The instruction the step should have had: its object as the prompt wants it, on a place that leads on."""
+    """The instruction the step should have had.
+
+    It makes the object as the prompt wants it, on a place from which the rest of the prompt can still be met.
+    """
     if edit.op is Op.PAINT:
         assert edit.scene is not None
         scene = _painted(edit.scene, prompt, vocabulary)
@@ -40,12 +43,12 @@ def correct_text(prompt: SceneGraph, before: SceneGraph, edit: Edit, vocabulary:
 
 
 def _partner(scene: SceneGraph, id: str, prompt: SceneGraph) -> SceneObject | None:
-    """What the prompt has of a node; None where it wants no such thing."""
+    """The prompt's counterpart of a node; None where the prompt wants no such object."""
     return next(theirs for mine, theirs in match(scene.objects, prompt.objects) if mine.id == id)
 
 
 def _next(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabulary: Vocabulary) -> str:
-    """The first object still missing, in place of one that nobody wants."""
+    """The instruction to add the first missing object instead of the unwanted `node`."""
     missing = compare(before, prompt).missing
     if not missing:
         return "Leave the picture as it is."
@@ -53,7 +56,10 @@ def _next(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabulary:
 
 
 def _added(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabulary: Vocabulary) -> str:
-    """The node joins, on its place or the first from which the prompt can be met; or room is made for it."""
+    """The instruction to add the node on its own place, or on the first from which the prompt can still be met.
+
+    Where there is none, the instruction moves another object to make room.
+    """
     node = node.model_copy(update={"id": "joining"})
     for place in (node.attributes.get(PLACE, ""), *(CORNERS if node.count == 1 else SIDES if node.count == 2 else ())):
         edit = Edit(op=Op.ADD, node=node.with_attribute(PLACE, place) if place else node)
@@ -67,7 +73,7 @@ def _leads_on(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> 
 
 
 def _make_room(prompt: SceneGraph, before: SceneGraph, vocabulary: Vocabulary) -> str:
-    """Where what stands there leaves no way on: the one move after which there is one."""
+    """The instruction to move one object so that the prompt can be met again; DEAD_END where no move does."""
     for other in before.objects:
         for place in CORNERS if other.count == 1 else ():
             moved = other.with_attribute(PLACE, place)
@@ -77,9 +83,9 @@ def _make_room(prompt: SceneGraph, before: SceneGraph, vocabulary: Vocabulary) -
 
 
 def _painted(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
-    """The first picture with its objects as the prompt has them, on places from which the rest of it can be met.
+    """The first picture, its objects as the prompt wants them, on places from which the rest can still be met.
 
-    One that nobody wants gives way to the first object that is not there yet.
+    The first object that is not there yet replaces an unwanted one.
     """
     pairs = match(scene.objects, prompt.objects)
     taken = {theirs.id for _, theirs in pairs if theirs}

@@ -1,4 +1,4 @@
-"""What is there becomes what is wanted in its place: how both sides correct an object that is not as asked."""
+"""Turns an object that is not as asked into the wanted one; the corrections of both sides use it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 
 def like(node: SceneObject, wanted: SceneObject) -> SceneObject:
-    """What is wanted, where the node stands if it takes as much room."""
+    """The wanted object with the node's id; it keeps the node's place if both counts are equal and it has none."""
     place = {PLACE: node.attributes[PLACE]} if PLACE in node.attributes and node.count == wanted.count else {}
     return wanted.model_copy(update={"id": node.id, "attributes": {**place, **wanted.attributes}})
 
 
 def turned(old: SceneObject, wanted: SceneObject, scene: SceneGraph, vocabulary: Vocabulary) -> str:
-    """The instruction: one word of its look where that is all that differs, else another object for it."""
+    """The instruction that turns `old` into `wanted`: MODIFY where one attribute differs, else SWAP."""
     new = like(old, wanted)
     differing = [k for k, v in new.attributes.items() if old.attributes.get(k) != v]
     modified = old.noun == new.noun and old.count == new.count and len(differing) == 1

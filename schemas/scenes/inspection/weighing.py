@@ -1,4 +1,4 @@
-"""How an observed item is weighed, by itself: the words that follow its name, on both sides."""
+"""Weighs observed items one by one: the words after an item's name that say whether it is as asked; both sides."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 AS_ASKED, NOT_ASKED, NOT_SO = ": as asked", ": not asked for", ": not so"
 TO_COME, NOT_THERE = ": still to come", ": missing"
 
-_WEIGHED = re.compile(f"({AS_ASKED}|{NOT_ASKED}|: asked (is|are) .*)$")  # what may follow the name of a thing seen
+_WEIGHED = re.compile(f"({AS_ASKED}|{NOT_ASKED}|: asked (is|are) .*)$")  # what may follow the name of a seen object
 
 
 def seen_items(observed: Iterable[str]) -> list[str]:
-    """What a judge says that it saw, without how it weighed each, and without what it says is not there or not so."""
+    """The names of what a judge saw, without the words that weigh them; items missing or not so are left out."""
     return [_WEIGHED.sub("", item) for item in observed if not item.endswith((NOT_SO, TO_COME, NOT_THERE))]
 
 
 def as_asked(node: SceneObject, wanted: SceneObject) -> bool:
-    """Whether a node is what the full scene wants of it; what that leaves open may be anything."""
+    """Whether a node has the count and attributes of its counterpart; attributes it lacks itself count as right."""
     return node.count == wanted.count and all(node.attributes.get(k, v) == v for k, v in wanted.attributes.items())
 
 
 def how_asked(wanted: SceneObject | None, right: bool, vocabulary: Vocabulary) -> str:
-    """What an observed object is followed by; `wanted` is its counterpart, None where there is none."""
+    """The words after an observed object's name; `wanted` is its counterpart, None where there is none."""
     if wanted is None:
         return NOT_ASKED
     be = "is" if wanted.count == 1 else "are"
@@ -35,14 +35,14 @@ def how_asked(wanted: SceneObject | None, right: bool, vocabulary: Vocabulary) -
 
 
 def background_weighed(scene: SceneGraph, wanted: SceneGraph) -> list[str]:
-    """One item, none where the scene has no background."""
+    """The item for the scene's background, in a list; [] where it has none."""
     asked = wanted.background in ("", scene.background)
     how = AS_ASKED if asked else f": asked is {article(wanted.background)} background"
     return [f"{article(scene.background)} background{how}"] if scene.background else []
 
 
 def relations_weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> list[tuple[str, bool]]:
-    """The prompt's relations as it words them, and whether they hold; those the scene leaves open are left out."""
+    """(relation in words, whether it holds) for the prompt's relations; those the scene leaves open are left out."""
     present = {theirs.id for _, theirs in match(scene.objects, prompt.objects) if theirs is not None}
     differences = compare(scene, prompt).differences
     verdicts = {

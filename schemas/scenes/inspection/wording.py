@@ -1,4 +1,4 @@
-"""The words of findings and verdicts."""
+"""The words of the symbolic judge's findings and critiques."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 
 def finding(d: Difference, vocabulary: Vocabulary) -> Finding:
-    """A difference in one clause."""
+    """A difference worded as a finding, in one clause."""
     be = "is" if d.subject is None or d.subject.count == 1 else "are"
     noun = "" if d.subject is None else definite(d.subject.model_copy(update={"attributes": {}}), vocabulary)
     if d.kind is Kind.WRONG_BACKGROUND:
@@ -43,11 +43,13 @@ def another(node: SceneObject, vocabulary: Vocabulary, place: bool = False) -> s
 
 
 def agreement(seen: list[str], names: list[str], what: str, verdict: Judgement) -> Critique:
+    """A critique without findings: `what`, followed by the names of what was seen."""
     analysis = f"{what}: {enumerate_words(names)}." if names else f"{what}."
     return Critique(observed=tuple(seen), findings=(), verdict=verdict, analysis=analysis, correction="")
 
 
 def conflict(seen: list[str], faults: list[Difference], what: str, correction: str, vocabulary: Vocabulary) -> Critique:
+    """A critique whose verdict is conflict: `what`, followed by one clause per fault, and the correction."""
     found = tuple(finding(d, vocabulary) for d in faults)
     analysis = capital(f"{what}: {enumerate_words([f.detail for f in found])}.")
     verdict = Judgement.CONFLICT
