@@ -13,34 +13,21 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from underpaint.schemas import tables
 from underpaint.schemas.corpus.picture import encode_picture
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.common.roles import AskRequest, PaintRequest
+from underpaint.stages.all_stages import STAGES
+from underpaint.stages.common.roles import AskRequest, Models, PaintRequest
 from underpaint.stages.common.stage import Context, Lot, Outcome, Stage
 from underpaint.stages.common.templating import BUILT_IN, load_templates
 
 Row = dict[str, Any]
 TORN = b"no picture at all"
-SCHEMAS: dict[str, pa.Schema] = {
-    "prompts": tables.PROMPTS,
-    "plan": tables.PLAN,
-    "draft": tables.DRAFT,
-    "check": tables.CHECK,
-    "rollout": tables.ROLLOUT,
-    "critique": tables.CRITIQUE,
-    "conflict": tables.CONFLICT,
-    "repair": tables.REPAIR,
-    "alignment": tables.ALIGNMENT,
-    "score_drafts": tables.SCORE,
-    "score_alignment": tables.SCORE,
-}
 
 
 def table(stage: str, rows: Sequence[Row]) -> pa.Table:
     """Rows of a stage's table; columns that a test does not care for are empty, false or 0."""
-    return filled(SCHEMAS[stage], rows)
+    return filled(STAGES[stage].schema, rows)
 
 
 def filled(schema: pa.Schema, rows: Sequence[Row]) -> pa.Table:
@@ -60,13 +47,13 @@ def _empty(field: pa.Field) -> Any:
 
 
 def run_stage(
-    stage: Stage, vocabulary: Vocabulary, inputs: Mapping[str, Sequence[Row]], models: Mapping[str, Any] | None = None,
-    **params: Any,
+    stage: Stage[Any], vocabulary: Vocabulary, inputs: Mapping[str, Sequence[Row]],
+    models: Mapping[str, Any] | None = None, **params: Any,
 ) -> Outcome:  # fmt: skip
     """Run a stage on rows by table; tables that are not given are empty. The ledger balances, or `Outcome` raises."""
     given = {name: table(name, inputs.get(name, ())) for name in stage.inputs}
     settings, templates = stage.params(**params), load_templates([BUILT_IN])
-    context = Context(stage.name, 7, Lot(0, 8), settings, vocabulary, dict(models or {}), templates)
+    context = Context(stage.name, 7, Lot(0, 8), settings, vocabulary, Models(**(models or {})), templates)
     made = stage.run(context, given)
     assert made.table.schema.equals(stage.schema)
     return made

@@ -22,9 +22,9 @@ from underpaint.pipeline.selection.judge_gate import (
     read_calibration,
     shortfalls,
 )
-from underpaint.schemas import tables
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.critique import Critique, Finding, Judgement, Side
+from underpaint.stages import calibration
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -59,10 +59,10 @@ class Made:
         return lot < len(self.lots) and self.lots[lot] is not None
 
     def table(self, node: Any, lot: int, columns: list[str]) -> pa.Table:
-        return filled(tables.CALIBRATION, self.lots[lot] or []).select(columns)
+        return filled(calibration.STAGE.schema, self.lots[lot] or []).select(columns)
 
     def failures(self, node: Any, lot: int) -> list[dict[str, Any]]:
-        return [{"sample": 0, "side": side, "unit": f"sample 0, {side} side"} for side in self.failed]
+        return [{"sample": 0, "side": side} for side in self.failed]
 
 
 NODES: Any = {"calibration": None}

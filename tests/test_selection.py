@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from stage_inputs import filled
 
 from underpaint.pipeline.engine.candidate_tables import EMPTY, Candidates
-from underpaint.pipeline.engine.graph import STAGES, stage_lots
+from underpaint.pipeline.engine.graph import stage_lots
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks
 from underpaint.pipeline.recipe.quotas import PAPER
@@ -31,6 +31,7 @@ from underpaint.pipeline.selection.select import Selection, select, short_of
 from underpaint.pipeline.selection.threshold_grid import yield_lines, yields
 from underpaint.pipeline.selection.thresholds import MEASURES, least
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.all_stages import BRANCHES, STAGES
 
 Write = Callable[[dict[str, Any]], Path]
 MULTI, NEGATIVE = "multi_turn", "alignment_negative"
@@ -319,7 +320,7 @@ def test_what_a_threshold_costs(own: Any, thresholds: list[float], left: list[in
     assert [y.accepted[MULTI] for y in grid] == left
     mine = own["quantile"] if isinstance(own, dict) else own
     assert [y.threshold for y in grid if y.current] == [mine]
-    assert accepted(found) == list(range(11)) and grid[0].row()["threshold"] == thresholds[0]
+    assert accepted(found) == list(range(11))
 
 
 def test_thresholds_are_told_in_thousandths() -> None:
@@ -387,7 +388,7 @@ class Made:
     """A store in which lots 0 … `done` - 1 of every stage have this ledger."""
 
     def __init__(self, done: int, **ledger: Any) -> None:
-        self.done = done
+        self.done, self.adopted = done, False
         empty = {"entered": 0, "kept": 0, "rejected": {}, "failed": {}}
         self.ledger = {**empty, **ledger}
 
@@ -395,7 +396,7 @@ class Made:
         return lot < self.done
 
     def manifest(self, node: Any, lot: int) -> dict[str, Any]:
-        return {"ledger": self.ledger, "categories": {"counting": 2}}
+        return {"ledger": self.ledger, "categories": {"counting": 2}, **({"adopted": {}} if self.adopted else {})}
 
 
 LOTS = {"calibrated": 0, "painted": 2, "sampled": 3}
@@ -416,7 +417,8 @@ def test_a_status_sums_the_ledgers_of_the_lots_that_are_done(recipe: dict[str, A
     assert numbers == stage_lots(LOTS) and (numbers["plan"], numbers["rollout"], numbers["prompts"]) == (2, 3, 3)
     plan = next(s for s in found["stages"] if s["stage"] == "plan")
     assert plan == {
-        "stage": "plan", "unit": STAGES["plan"].unit, "lots": 2, "of": 2, "balanced": True, "entered": 18, "kept": 8,
+        "stage": "plan", "unit": STAGES["plan"].unit, "lots": 2, "of": 2, "balanced": True, "adopted": 0, "entered": 18,
+        "kept": 8,
         "rejected": {"r": 6}, "failed": {"E": 4}, "categories": {"counting": 4},
     }  # fmt: skip
     assert found["balanced"] and found["quotas"][MULTI]["quota"] == 1 and found["quarantine"] == "run/quarantine"
@@ -435,6 +437,16 @@ def test_a_status_before_all_lots_are_done_tells_no_quotas(recipe: dict[str, Any
     assert not any("quarantine" in line or "BALANCE" in line or "subset" in line for line in lines)
     nothing = told(made, Made(9))
     assert {s["of"] for s in nothing["stages"]} == {0} and nothing["quotas"]  # before the first build
+
+
+def test_lots_that_were_taken_over_are_told(recipe: dict[str, Any], write_recipe: Write) -> None:
+    made, store = load_recipe(write_recipe(recipe)), Made(9)
+    assert not any("taken over" in line for line in funnel_lines(told(made, store, LOTS)))
+    store.adopted = True
+    found = told(made, store, {"calibrated": 0, "painted": 2, "sampled": 0})
+    assert {s["stage"]: s["adopted"] for s in found["stages"] if s["lots"]} == dict.fromkeys(BRANCHES["painted"], 2)
+    (line,) = (line for line in funnel_lines(found) if "taken over" in line)
+    assert line.split(": ")[1] == ", ".join(f"2 of {stage}" for stage in BRANCHES["painted"])
 
 
 def test_a_ledger_out_of_balance_is_told() -> None:
