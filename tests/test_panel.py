@@ -94,8 +94,8 @@ def test_the_arbiter_is_asked_below_its_threshold_and_settles_that_draft(vocabul
     assert len({r.seed for r in (*asked, *settled)}) == len(asked) + 2
     always, _, _ = checked(vocabulary, said[:2], [NO])  # any disagreement, unless told otherwise
     assert [v[3] for v in verdicts(always)] == ["judge", "arbiter"]
-    never, _, none = checked(vocabulary, said[:3], [], arbitrate_below=0.0)
-    assert [v[3] for v in verdicts(never)] == ["judge"] * 3 and none == []
+    never, _, none = checked(vocabulary, [*said[:3], [TORN] * 4], [], arbitrate_below=0.0)
+    assert [v[3] for v in verdicts(never)] == ["judge"] * 3 and none == [] and len(never.ledger.failures) == 1
 
 
 def test_an_arbiter_that_says_nothing_of_use_leaves_what_the_judge_said(vocabulary: Vocabulary) -> None:
