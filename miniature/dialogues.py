@@ -16,7 +16,7 @@ from underpaint.miniature.edits import another, random_edit
 from underpaint.miniature.scenes import PAIRS
 from underpaint.miniature.steps import Step, random_step
 from underpaint.miniature.world import CELLS, cell_labels, free_cells, render, vocabulary
-from underpaint.schemas.scenes.compare import Kind, compare
+from underpaint.schemas.scenes.compare import FaultKind, compare
 from underpaint.schemas.scenes.critique import Critique
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
 from underpaint.schemas.scenes.grammar import describe
@@ -171,7 +171,7 @@ def _faulty_node(rng: random.Random, step: Step, right: SceneObject | None, faul
     for cell in sorted(free) if right.count == 1 else []:
         moved = right.with_attribute(PLACE, CELLS[cell])
         after = step.after.model_copy(update={"relations": ()}).replace_node(moved)
-        if any(d.kind is Kind.WRONG_RELATION for d in compare(after, step.prompt.without(PLACE)).faults):
+        if any(d.kind is FaultKind.WRONG_RELATION for d in compare(after, step.prompt.without(PLACE)).faults):
             false.append(moved)
     return rng.choice(false) if false else None
 

@@ -11,7 +11,7 @@ from underpaint.miniature.world import CELLS, cells_of, lay_out, vocabulary
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph, SceneObject
 
-KINDS = ("colour", "noun", "count", "place", "relation", "background", "missing")
+EDIT_KINDS = ("colour", "noun", "count", "place", "relation", "background", "missing")
 
 
 @dataclass(frozen=True)

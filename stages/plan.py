@@ -21,13 +21,13 @@ from underpaint.schemas.scenes.wordings import reword, wordings
 from underpaint.stages.common.ledger import Ledger
 from underpaint.stages.common.rows import Int16, StepRow, rows
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, Weights, outcome
-from underpaint.stages.planning.detour import PICTURES, Kind, PlannedStep, take
+from underpaint.stages.planning.detour import PICTURES, DetourKind, PlannedStep, take
 from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.planning.order import NoOrder, first_groups, paint_order, told_from
 from underpaint.stages.prompts import PromptRow
 
 Pictures = Annotated[int, Field(ge=1, le=5)]  # the number of pictures of a trajectory, as in the paper
-Choice = TypeVar("Choice", Kind, int)
+Choice = TypeVar("Choice", DetourKind, int)
 Made = Counter[str | int]  # the lot's plans so far, by kind of detour and by number of pictures
 
 
@@ -50,7 +50,7 @@ class PlanParams(Params):
         description="relative weights of the number of pictures, 1 to 5",
     )
     detour_share: float = Field(default=0.5, ge=0, le=1, description="probability of a detour; a plan has one at most")
-    detours: Weights[Kind] = Field(
+    detours: Weights[DetourKind] = Field(
         default={"modify": 1.0, "swap": 1.0, "remove": 1.0}, description="relative weights of the kinds of detour"
     )
     background_first: float = Field(
@@ -93,7 +93,7 @@ def plan(
     return steps
 
 
-def _detours(rng: random.Random, params: PlanParams, made: Made | None) -> Iterator[Kind | Literal[""]]:
+def _detours(rng: random.Random, params: PlanParams, made: Made | None) -> Iterator[DetourKind | Literal[""]]:
     """The kinds of detour to try in turn; "" (no detour) comes last."""
     if rng.random() < params.detour_share:
         yield from _behind(params.detours, rng, made)

@@ -23,8 +23,8 @@ from underpaint.miniature.trainers.reader import COLOURS, NOUNS
 from underpaint.miniature.trainers.speaker import item_ends
 from underpaint.miniature.weighed import weighed
 from underpaint.miniature.world import cell_labels, lay_out, render, vocabulary
-from underpaint.schemas.scenes.compare import Verdict, compare
-from underpaint.schemas.scenes.critique import Judgement, parse_critique
+from underpaint.schemas.scenes.compare import SceneFit, compare
+from underpaint.schemas.scenes.critique import Verdict, parse_critique
 from underpaint.schemas.scenes.edit import read_instruction
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import AS_ASKED, NOT_SO, NOT_THERE, TO_COME
@@ -39,10 +39,10 @@ def test_writer_adds_one_true_node_a_step() -> None:
         d = write_dialogue(rng)
         if d.answer == DONE:
             so_far = read(d.context["so_far"], vocabulary())
-            assert compare(so_far, d.prompt).verdict is Verdict.SATISFIES
+            assert compare(so_far, d.prompt).fit is SceneFit.SATISFIES
             continue
         after = described(d.answer)
-        assert after is not None and compare(after, d.prompt).verdict is not Verdict.CONTRADICTS
+        assert after is not None and compare(after, d.prompt).fit is not SceneFit.CONTRADICTS
         lay_out(after)  # raises NoRoom where the cells are not free
         instruction = d.answer.partition("<ins>")[2].partition("</ins>")[0]
         before = SceneGraph() if d.context["so_far"] == BLANK else read(d.context["so_far"], vocabulary())
@@ -65,7 +65,7 @@ def test_text_critiques_flag_exactly_the_planted(fault: str) -> None:
     for _ in range(25):
         d = text_dialogue(rng, fault)
         verdict = parse_critique(d.answer).verdict
-        assert (verdict is Judgement.CONFLICT) == bool(fault)
+        assert (verdict is Verdict.CONFLICT) == bool(fault)
         assert read(d.context["description"], vocabulary())
 
 
@@ -75,7 +75,7 @@ def test_picture_critiques_flag_exactly_the_planted(fault: str) -> None:
     for _ in range(25):
         d = picture_dialogue(rng, fault)
         critique = parse_critique(d.answer)
-        assert (critique.verdict is Judgement.CONFLICT) == bool(fault)
+        assert (critique.verdict is Verdict.CONFLICT) == bool(fault)
         assert d.picture is not None and d.picture.size == render(SceneGraph()).size
         seen = [o for o in critique.observed if not o.endswith((NOT_SO, NOT_THERE))]
         assert len(seen) == len(d.shown.objects) + bool(d.shown.background)
@@ -100,8 +100,8 @@ def test_verdicts_are_balanced() -> None:
     rng = random.Random(5)
     text = [text_dialogue(rng) for _ in range(400)]
     verdicts = [d.critique.verdict for d in text if d.critique]
-    assert 0.4 < verdicts.count(Judgement.CONFLICT) / 400 < 0.6
-    assert verdicts.count(Judgement.INCOMPLETE) > verdicts.count(Judgement.CONSISTENT)
+    assert 0.4 < verdicts.count(Verdict.CONFLICT) / 400 < 0.6
+    assert verdicts.count(Verdict.INCOMPLETE) > verdicts.count(Verdict.CONSISTENT)
     pictures = [picture_dialogue(rng).fault == "" for _ in range(400)]
     assert 0.35 < sum(pictures) / 400 < 0.55
 

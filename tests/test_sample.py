@@ -10,7 +10,7 @@ import tarfile
 from typing import Any
 
 import pytest
-from factories import KINDS, alignment, conflict, multi_turn, new_picture, picture, plan, prompt
+from factories import SAMPLES_OF_ALL_KINDS, alignment, conflict, multi_turn, new_picture, picture, plan, prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -44,7 +44,7 @@ def refused(fields: dict[str, Any], redigest: bool = True) -> SampleError:
     return caught.value
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SAMPLES_OF_ALL_KINDS)
 def test_every_kind_survives_a_tar(kind: Any) -> None:
     sample, pictures = kind(7)
     buffer = io.BytesIO()

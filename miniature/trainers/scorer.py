@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from underpaint.miniature.loop import Run
-from underpaint.miniature.minimal_edits import KINDS, ScorerCase, minimal_edit, random_case
+from underpaint.miniature.minimal_edits import EDIT_KINDS, ScorerCase, minimal_edit, random_case
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.tokenizer import ids_of, train_tokenizer
 from underpaint.miniature.trainers.autoencoder import pixels
@@ -37,7 +37,8 @@ EDITS = 3
 SEEING = 1.0  # weight of the auxiliary loss
 TEXTS_ALONE = 0.45  # share of the time in which only texts are learnt
 TEXTS = 96  # size of a batch of texts alone
-OFTEN = (1, 1, 1, 1, 4, 1, 1)  # how often each of KINDS is drawn; "relation" (objects exchanged) is by far the hardest
+# How often each of EDIT_KINDS is drawn; "relation" (objects exchanged) is by far the hardest.
+OFTEN = (1, 1, 1, 1, 4, 1, 1)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -93,7 +94,7 @@ def _batch(rng: random.Random) -> list[ScorerCase]:
     cases: dict[str, ScorerCase] = {}
     while len(cases) < SCENES * (1 + EDITS):
         case = random_case(rng)
-        group = [case, *(minimal_edit(rng, case, rng.choices(KINDS, OFTEN)[0]) for _ in range(EDITS))]
+        group = [case, *(minimal_edit(rng, case, rng.choices(EDIT_KINDS, OFTEN)[0]) for _ in range(EDITS))]
         cases |= {c.text: c for c in group if c is not None}
     return list(cases.values())[: SCENES * (1 + EDITS)]
 
@@ -129,7 +130,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     def evaluate() -> dict[str, float]:
         draw = HeldOut("scorer/held out")
         found: dict[str, float] = {}
-        for kind in KINDS:
+        for kind in EDIT_KINDS:
             pairs = held_out(draw, kind, 200)
             x, ids = encoded([a for a, _ in pairs])
             _, other = encoded([b for _, b in pairs])

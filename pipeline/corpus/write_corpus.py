@@ -22,7 +22,7 @@ from underpaint.pipeline.corpus.index import (
     CROISSANT,
     INDEX_VERSION,
     SUMS,
-    Cell,
+    CellCount,
     CorpusInfo,
     Index,
     ShardEntry,
@@ -78,7 +78,7 @@ def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
         for polarity, category, samples in r.cells:
             counts[r.subset, r.split, polarity, category] += samples
     cells = [
-        Cell(subset=subset, split=split, polarity=polarity, category=category, samples=n)
+        CellCount(subset=subset, split=split, polarity=polarity, category=category, samples=n)
         for (subset, split, polarity, category), n in sorted(counts.items())
     ]
     kept = ShardEntry.model_fields.keys()

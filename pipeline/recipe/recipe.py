@@ -26,7 +26,7 @@ from underpaint.stages.common.stage import P, Stage
 from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import BUILT_IN, Template, TemplateError, load_templates
 from underpaint.stages.judgement.panel import JudgeParams
-from underpaint.stages.models.kinds import KINDS, PLAYED_BY, AnyModel
+from underpaint.stages.models.kinds import MODEL_KINDS, PLAYED_BY, AnyModel
 from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
 from underpaint.stages.prompting.tasks import unusable
 from underpaint.stages.prompts import STAGE as PROMPTS
@@ -292,15 +292,15 @@ def _load_vocabulary(path: Path) -> Vocabulary:
 
 def _explain(error: Any, raw: dict[str, Any]) -> str:
     """One of pydantic's errors as a sentence: the field as written, what is wrong, and what was probably meant."""
-    loc = [p for p in error["loc"] if not (isinstance(p, str) and p in (*KINDS, "number", "by rank"))]
+    loc = [p for p in error["loc"] if not (isinstance(p, str) and p in (*MODEL_KINDS, "number", "by rank"))]
     field = ".".join(map(str, loc)) or "the whole"
     if error["type"] == "extra_forbidden":
         return f"unknown field {field}{_suggest(str(loc[-1]), _siblings(list(error['loc'])))}"
     if error["type"] == "union_tag_invalid":
         kind = error["ctx"]["tag"]
-        return f"field {field}.kind: unknown model kind {kind!r}{_suggest(kind, list(KINDS))}"
+        return f"field {field}.kind: unknown model kind {kind!r}{_suggest(kind, list(MODEL_KINDS))}"
     if error["type"] == "union_tag_not_found":
-        return f"field {field}: names no kind; there are {', '.join(KINDS)}"
+        return f"field {field}: names no kind; there are {', '.join(MODEL_KINDS)}"
     if error["type"] == "missing":
         return f"field {field} is missing"
     return f"field {field}: {_in_words(error)}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import pydantic
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from underpaint.pipeline.recipe.quotas import PAPER, Cells, Quota, largest_remainder, proportional
+from underpaint.pipeline.recipe.quotas import PAPER, Quota, QuotaCells, largest_remainder, proportional
 from underpaint.schemas.corpus.sample import SubsetName
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
 from underpaint.stages.common.recipe_paths import RecipePath
@@ -64,9 +64,9 @@ class Quotas(KindNumbers):
             return proportional(self.total)
         return {n: PAPER[n] if getattr(self, n) is None else int(getattr(self, n)) for n in PAPER}
 
-    def cells(self) -> Cells:
+    def cells(self) -> QuotaCells:
         """The number of samples wanted by kind and category; category "" for kinds that take them as they come."""
-        found: Cells = {}
+        found: QuotaCells = {}
         for kind, number in self.numbers().items():
             shares = self.categories.get(SAMPLE_KINDS[kind].subset.name, {"": 1.0})
             found |= {(kind, category): n for category, n in largest_remainder(number, shares).items()}

@@ -12,8 +12,8 @@ from underpaint.pipeline.errors import BuildError
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.schemas.corpus.subsets import SUBSETS, kinds_of
 from underpaint.schemas.interval import Share
-from underpaint.schemas.scenes.compare import Kind
-from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+from underpaint.schemas.scenes.compare import FaultKind
+from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 
 FIGURES = {
     "precision": "of the cases called wrong, those that are",
@@ -102,9 +102,7 @@ def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
         incomplete_accepted=_share(not _called_wrong(r) for r in right if r["incomplete"]),
         complete_accepted=_share(not _called_wrong(r) for r in right if not r["incomplete"]),
         own_verdicts=_share(
-            (own == Judgement.CONFLICT.value) == bool(r["fault"]) and own != ""
-            for r in rows
-            for own in r["own_verdicts"]
+            (own == Verdict.CONFLICT.value) == bool(r["fault"]) and own != "" for r in rows for own in r["own_verdicts"]
         ),
         answered=answered,
         kinds=kinds,
@@ -114,12 +112,12 @@ def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
 
 
 def _called_wrong(row: Row) -> bool:
-    return bool(row["verdict"] == Judgement.CONFLICT.value)
+    return bool(row["verdict"] == Verdict.CONFLICT.value)
 
 
 def beyond(kinds: set[str]) -> bool:
     """Whether there are findings and all are of a template's own kinds, which scene graphs do not know."""
-    return bool(kinds) and not kinds & set(Kind)
+    return bool(kinds) and not kinds & set(FaultKind)
 
 
 def _kinds(critique: str) -> set[str]:

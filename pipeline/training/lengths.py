@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from underpaint.pipeline.training.sequence import Kind
+from underpaint.pipeline.training.sequence import ItemKind
 
 CONTROL_TOKENS = 2  # an item's opening and closing token
 MAX_PIXELS = 14 * 14 * 9 * 1024
@@ -53,7 +53,7 @@ class Pixels:
         """Sizes such that every picture is resized to these sides in pixels: max_image_size = min_image_size."""
         return cls(Resize(16, px, px), Resize(14, vit, vit))
 
-    def tokens(self, kind: Kind, width: int, height: int) -> int:
+    def tokens(self, kind: ItemKind, width: int, height: int) -> int:
         """The tokens of a stored picture as this kind of item: its patches and two control tokens."""
         resize = self.vit if kind == "vit_image" else self.vae
         return CONTROL_TOKENS + resize.tokens(width, height)

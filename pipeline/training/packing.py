@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from underpaint.pipeline.training.sequence import Kind
+from underpaint.pipeline.training.sequence import ItemKind
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Packing:
 
 BAGEL_DEFAULTS = Packing()
 RECOMMENDED = Packing(max_num_tokens_per_sample=33000, expected_num_tokens=33000)
-DROPOUT: Mapping[Kind, float] = {"text": 0.1, "vae_image": 0.1, "vit_image": 0.4}  # BAGEL's, for guidance
+DROPOUT: Mapping[ItemKind, float] = {"text": 0.1, "vae_image": 0.1, "vit_image": 0.4}  # BAGEL's, for guidance
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ VERDICTS = ("consistent", "incomplete", "conflict", "unread")
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TemplateComparison:
     """The answers of two templates A and B, with what is known to be true.
 
     `answered` and `truths` are about stored steps; `tried` and `case_truths` about the run's calibration cases, whose
@@ -77,7 +77,7 @@ class Comparison:
         }  # fmt: skip
 
 
-def compare_templates(run: Run, a: Template, b: Template, number: int) -> Comparison:
+def compare_templates(run: Run, a: Template, b: Template, number: int) -> TemplateComparison:
     """Ask both templates about the same `number` stored steps, and as many calibration cases.
 
     Raises UserError where they are not critiques of one task.
@@ -89,10 +89,10 @@ def compare_templates(run: Run, a: Template, b: Template, number: int) -> Compar
     answers = ask(run, model, a, subjects), ask(run, model, b, subjects)
     cases, truths, words = calibration_cases(run, side, number)
     tried = ask(run, model, a, cases, words), ask(run, model, b, cases, words)
-    return Comparison((a, b), answers, known_truths(run, side, subjects), tried, truths)
+    return TemplateComparison((a, b), answers, known_truths(run, side, subjects), tried, truths)
 
 
-def comparison_lines(found: Comparison) -> list[str]:
+def comparison_lines(found: TemplateComparison) -> list[str]:
     """The figures of a comparison as text."""
     a, b = (t.id for t in found.templates)
     same, both = found.agreeing

@@ -14,8 +14,8 @@ from underpaint.pipeline.workbench.asking import Answered
 from underpaint.pipeline.workbench.subjects import Subject
 from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.interval import Share
-from underpaint.schemas.scenes.compare import Verdict, compare
-from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+from underpaint.schemas.scenes.compare import SceneFit, compare
+from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.schemas.scenes.edit import read_instruction
 from underpaint.schemas.scenes.grammar import GrammarError, read
 from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
@@ -36,7 +36,7 @@ class Truth:
     @property
     def conflict(self) -> bool:
         """Whether the step has a fault."""
-        return self.critique.verdict is Judgement.CONFLICT
+        return self.critique.verdict is Verdict.CONFLICT
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def _truth(
             return None
     except (GrammarError, KeyError):
         return None
-    unfinished = compare(described, subject.scene).verdict is Verdict.INCOMPLETE
-    return Truth(critique, unfinished and critique.verdict is not Judgement.CONFLICT)
+    unfinished = compare(described, subject.scene).fit is SceneFit.INCOMPLETE
+    return Truth(critique, unfinished and critique.verdict is not Verdict.CONFLICT)
 
 
 def calibration_cases(run: Run, side: Side, number: int) -> tuple[list[Subject], list[Truth | None], Vocabulary]:

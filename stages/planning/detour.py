@@ -18,7 +18,7 @@ from underpaint.stages.planning.compose import confusable
 from underpaint.stages.planning.layout import within
 from underpaint.stages.planning.order import told_from
 
-Kind = Literal["modify", "swap", "remove"]
+DetourKind = Literal["modify", "swap", "remove"]
 PICTURES: dict[str, int] = {"": 0, "modify": 1, "swap": 1, "remove": 2}  # how many pictures a detour adds
 TRIES = 50
 
@@ -34,7 +34,7 @@ class PlannedStep:
 
 
 def take(
-    steps: list[PlannedStep], goal: SceneGraph, kind: Kind, rng: random.Random, vocabulary: Vocabulary
+    steps: list[PlannedStep], goal: SceneGraph, kind: DetourKind, rng: random.Random, vocabulary: Vocabulary
 ) -> list[PlannedStep] | None:
     """The chain of steps with one detour added; None where the scene leaves no room for it."""
     if kind == "remove":
