@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from underpaint.miniature.dialogues import BLANK, DONE, Dialogue
-from underpaint.miniature.world import NoRoom, lay_out, vocabulary
+from underpaint.miniature.dialogues import Dialogue
+from underpaint.miniature.world import NoRoom, cell_layout, vocabulary
+from underpaint.schemas.markup import BLANK, DONE
 from underpaint.schemas.scenes.compare import SceneFit, compare
 from underpaint.schemas.scenes.critique import Critique, CritiqueError, Verdict, parse_critique
 from underpaint.schemas.scenes.grammar import read
@@ -68,7 +69,7 @@ def _one_more(case: Dialogue, after: SceneGraph) -> bool:
     so_far = case.context["so_far"]
     before = SceneGraph() if so_far == BLANK else read(so_far, vocabulary())
     try:
-        lay_out(after)
+        cell_layout(after)
     except NoRoom:
         return False
     kept = {o.label for o in before.objects} <= {o.label for o in after.objects}

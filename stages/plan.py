@@ -78,18 +78,18 @@ def plan(
         order = paint_order(goal, rng, vocabulary)
     except (NoLayout, NoOrder) as e:
         raise NoPlan(str(e)) from None
-    for kind in _detours(rng, params, made):
-        chain = _chain(goal, order, PICTURES[kind], rng, params, made)
-        steps = take(chain, goal, kind, rng, vocabulary) if chain and kind else chain
+    for detour in _detours(rng, params, made):
+        chain = _chain(goal, order, PICTURES[detour], rng, params, made)
+        steps = take(chain, goal, detour, rng, vocabulary) if chain and detour else chain
         if steps:
             break
     else:
         raise NoPlan("the recipe's weights (stages.plan.pictures) allow none of the numbers of pictures it can have")
     if made is not None:
-        made.update((kind, len(steps)))
+        made.update((detour, len(steps)))
     final = steps[-1].scene
     if final.key() != goal.key():
-        raise AssertionError(f"a {kind} detour ends in another scene: {final} is not {goal}")
+        raise AssertionError(f"a {detour} detour ends in another scene: {final} is not {goal}")
     return steps
 
 

@@ -17,10 +17,8 @@ from underpaint.stages.common.rows import SampleRow
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, Weights, outcome
 from underpaint.stages.planning.compose import CATEGORIES, categorise, compose
 from underpaint.stages.planning.layout import NoLayout, lay_out
-from underpaint.stages.prompting.enriching import TASK as ENRICH
-from underpaint.stages.prompting.enriching import Departs, Enriched, Enrichment, enrich_prompts
-from underpaint.stages.prompting.parsing import TASK as PARSE
-from underpaint.stages.prompting.parsing import SceneError, parse_prompts
+from underpaint.stages.prompting.enriching import ENRICH_PROMPT, Departs, Enriched, Enrichment, enrich_prompts
+from underpaint.stages.prompting.parsing import PARSE_PROMPT, SceneError, parse_prompts
 from underpaint.stages.prompting.prompt_source import PromptSource, SourceError, open_prompts, read_stream
 
 # Mostly compositions: the paper's samples have 3.51 pictures on average, and one object is seldom worth four steps.
@@ -96,7 +94,7 @@ class PromptParams(Params):
     def unused_tasks(self) -> frozenset[str]:
         """Parsing and enriching prompts, where the parameters do not ask for it."""
         parses = self.source is not None and self.source.reader == "writer"
-        return frozenset([*([] if parses else [PARSE]), *([] if self.enrich else [ENRICH])])
+        return frozenset([*([] if parses else [PARSE_PROMPT]), *([] if self.enrich else [ENRICH_PROMPT])])
 
     def length(self) -> int | None:
         """The number of prompts in the user's list, repeats included; None for composed prompts, which never end."""
@@ -189,5 +187,5 @@ def _enriched(context: Context[PromptParams], settings: Enrichment, short: list[
 
 STAGE = Stage(
     "prompts", "prompts", ("painted", "sampled"), (), PromptRow, PromptParams, run,
-    roles=("writer",), tasks=(PARSE, ENRICH),
+    roles=("writer",), tasks=(PARSE_PROMPT, ENRICH_PROMPT),
 )  # fmt: skip

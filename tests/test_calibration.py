@@ -23,7 +23,13 @@ from underpaint.pipeline.engine.run_folder import open_run
 from underpaint.pipeline.errors import BuildError, UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.report.report import write_report
-from underpaint.pipeline.selection.judge_gate import FIGURES, calibration_lines, figures, read_calibration, shortfalls
+from underpaint.pipeline.selection.judge_gate import (
+    FIGURES,
+    calibration_lines,
+    read_calibration,
+    shortfalls,
+    side_figures,
+)
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Critique, Finding, Side, Verdict
@@ -93,7 +99,7 @@ def test_the_figures_count_what_they_say() -> None:
         row("", [], incomplete=True),
         row("", []),
     ]
-    found = figures(rows, unanswered=2)
+    found = side_figures(rows, unanswered=2)
     assert (found.precision, found.recall) == (Share(3, 4), Share(3, 4))
     assert (found.incomplete_accepted, found.complete_accepted) == (Share(1, 2), Share(1, 1))
     count, attribute = found.kinds["wrong_count"], found.kinds["wrong_attribute"]
@@ -106,7 +112,7 @@ def test_the_figures_count_what_they_say() -> None:
 
 def test_what_no_scene_graph_knows_is_put_aside() -> None:
     rows = [row("", ["wrong_perspective"]), row("wrong_count", ["wrong_count", "wrong_perspective"]), row("", [])]
-    found = figures(rows)
+    found = side_figures(rows)
     assert (found.precision, found.complete_accepted, found.aside) == (Share(1, 1), Share(1, 1), 1)
     assert any("put aside" in line for line in calibration_lines({Side.PICTURE: found}))
 
@@ -157,7 +163,7 @@ def test_a_floor_that_cannot_be_measured_is_refused(
 
 def test_a_floor_counts_for_the_subsets_that_are_asked_for(recipe: dict[str, Any], write_recipe: Write) -> None:
     floor = {"text": {"recall": 0.9}, "picture": {"recall": 0.9, "precision": 0.2}}
-    found = {side: figures([row("wrong_count", []), row("", ["wrong_count"])]) for side in Side}
+    found = {side: side_figures([row("wrong_count", []), row("", ["wrong_count"])]) for side in Side}
     short = shortfalls(load_recipe(write_recipe(calibrated(recipe, floor=floor))), found)
     assert [s.split(":")[0] for s in short] == ["conflict", *["multi_turn and alignment"] * 2]
     assert "recall on the text side is 0.00 (0.00–0.79) of 1, the recipe asks for 0.90" in short[0]
@@ -170,15 +176,15 @@ def test_a_judge_that_hardly_answers_does_not_pass(recipe: dict[str, Any], write
     floor = {"text": {"precision": 0.9, "recall": 0.9, "answered": 0.95, "own_verdicts": 0.9}}
     rows = [row("wrong_count", ["wrong_count"]) | {"own_verdicts": ["conflict"]} for _ in range(5)]
     made = load_recipe(write_recipe(calibrated(recipe, floor=floor)))
-    assert not shortfalls(made, {Side.TEXT: figures(rows)})
-    found = {Side.TEXT: figures(rows, unanswered=195)}
+    assert not shortfalls(made, {Side.TEXT: side_figures(rows)})
+    found = {Side.TEXT: side_figures(rows, unanswered=195)}
     (short,) = shortfalls(made, found)
     assert "share of cases with an answer that counts on the text side is 0.03" in short
     assert short.endswith("the recipe asks for 0.95 (field calibration.floor.text.answered)")
     assert any(line.split()[:2] == ["answered", "0.03"] for line in calibration_lines(found))
     assert "answered" in FIGURES
     wrong = [r | {"own_verdicts": ["consistent"]} for r in rows]
-    (short,) = shortfalls(made, {Side.TEXT: figures(wrong)})
+    (short,) = shortfalls(made, {Side.TEXT: side_figures(wrong)})
     assert "share of right single answers on the text side is 0.00" in short
 
 

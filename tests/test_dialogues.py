@@ -19,10 +19,10 @@ from underpaint.miniature.dialogues import (
     text_dialogue,
     write_dialogue,
 )
-from underpaint.miniature.trainers.reader import COLOURS, NOUNS
+from underpaint.miniature.trainers.reader import COLOUR_LABELS, NOUN_LABELS
 from underpaint.miniature.trainers.speaker import item_ends
-from underpaint.miniature.weighed import weighed
-from underpaint.miniature.world import cell_labels, lay_out, render, vocabulary
+from underpaint.miniature.weighed_items import weighed_items
+from underpaint.miniature.world import cell_labels, cell_layout, render, vocabulary
 from underpaint.schemas.scenes.compare import SceneFit, compare
 from underpaint.schemas.scenes.critique import Verdict, parse_critique
 from underpaint.schemas.scenes.edit import read_instruction
@@ -43,7 +43,7 @@ def test_writer_adds_one_true_node_a_step() -> None:
             continue
         after = described(d.answer)
         assert after is not None and compare(after, d.prompt).fit is not SceneFit.CONTRADICTS
-        lay_out(after)  # raises NoRoom where the cells are not free
+        cell_layout(after)  # raises NoRoom where the cells are not free
         instruction = d.answer.partition("<ins>")[2].partition("</ins>")[0]
         before = SceneGraph() if d.context["so_far"] == BLANK else read(d.context["so_far"], vocabulary())
         read_instruction(instruction, before, vocabulary())
@@ -79,7 +79,7 @@ def test_picture_critiques_flag_exactly_the_planted(fault: str) -> None:
         assert d.picture is not None and d.picture.size == render(SceneGraph()).size
         seen = [o for o in critique.observed if not o.endswith((NOT_SO, NOT_THERE))]
         assert len(seen) == len(d.shown.objects) + bool(d.shown.background)
-        assert any(item.wrong for item in weighed(d)) == bool(fault)
+        assert any(item.wrong for item in weighed_items(d)) == bool(fault)
 
 
 def test_marks_stand_where_an_item_is_about_to_be_weighed() -> None:
@@ -92,7 +92,11 @@ def test_marks_stand_where_an_item_is_about_to_be_weighed() -> None:
             assert d.answer[:end].endswith(item.rpartition(": ")[0])
             assert d.answer[end:].startswith((AS_ASKED, TO_COME)) != bool(wrong)
             if item.endswith(AS_ASKED) and noun >= 0:
-                assert (noun, colour) == (wanted, asked) and NOUNS[noun][:4] in item and COLOURS[colour] in item
+                assert (
+                    (noun, colour) == (wanted, asked)
+                    and NOUN_LABELS[noun][:4] in item
+                    and COLOUR_LABELS[colour] in item
+                )
 
 
 def test_verdicts_are_balanced() -> None:

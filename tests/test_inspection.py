@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underpaint.miniature.edits import another
+from underpaint.miniature.edits import other_object
 from underpaint.miniature.scenes import random_scene
 from underpaint.miniature.world import read_picture, render, vocabulary
 from underpaint.schemas.scenes.critique import Critique, Verdict, parse_critique
@@ -32,7 +32,7 @@ def test_a_right_picture_agrees_and_a_wrong_one_is_mended_by_its_correction(seed
     seen, background = read_picture(render(scene))
     assert inspect_picture(seen, background, scene, WORDS).verdict is Verdict.CONSISTENT
     node = rng.choice(scene.objects)
-    flawed = scene.replace_node(another(rng, node, scene, keep_noun=rng.random() < 0.5))
+    flawed = scene.replace_node(other_object(rng, node, scene, keep_noun=rng.random() < 0.5))
     seen, background = read_picture(render(flawed))
     critique = inspect_picture(seen, background, scene, WORDS)
     assert critique.verdict is Verdict.CONFLICT
@@ -52,7 +52,7 @@ def test_a_partial_step_is_incomplete_and_a_wrong_one_is_corrected(seed: int) ->
     assert step.verdict is Verdict.INCOMPLETE
     assert not step.findings
     before = scene.restrict(o.id for o in nodes[:-1])
-    wrong = Edit(op=Op.ADD, node=another(rng, nodes[-1], scene, keep_noun=rng.random() < 0.5))
+    wrong = Edit(op=Op.ADD, node=other_object(rng, nodes[-1], scene, keep_noun=rng.random() < 0.5))
     critique = inspect_text(prompt, before, wrong, apply(before, wrong), WORDS)
     assert critique.verdict is Verdict.CONFLICT
     right = apply(before, read_instruction(critique.correction, before, WORDS))

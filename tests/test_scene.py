@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from underpaint.miniature.edits import another, random_edit
+from underpaint.miniature.edits import other_object, random_edit
 from underpaint.miniature.scenes import random_scene
 from underpaint.miniature.world import vocabulary
 from underpaint.schemas.scenes.compare import FaultKind, SceneFit, _assign, compare, match
@@ -69,7 +69,7 @@ def test_a_subgraph_never_contradicts_its_graph(scene: SceneGraph) -> None:
 def test_a_single_edit_always_contradicts_or_is_missing(scene: SceneGraph, seed: int) -> None:
     rng = random.Random(seed)
     node = rng.choice(scene.objects)
-    changed = another(rng, node, scene, keep_noun=rng.random() < 0.5)
+    changed = other_object(rng, node, scene, keep_noun=rng.random() < 0.5)
     assert compare(scene.replace_node(changed), scene).fit is SceneFit.CONTRADICTS
     more = node.model_copy(update={"count": node.count + 1})
     assert {d.kind for d in compare(scene.replace_node(more), scene).faults} == {FaultKind.WRONG_COUNT}

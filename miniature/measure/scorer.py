@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from underpaint.miniature.measure.shares import Figure
+from underpaint.miniature.measure.outcomes import Figure
 from underpaint.miniature.minimal_edits import EDIT_KINDS
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.world import render

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from underpaint.miniature.additive_steps import random_step
 from underpaint.miniature.dialogue_checks import described, grade
 from underpaint.miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, one_by_one, templates
 from underpaint.miniature.edits import random_edit
-from underpaint.miniature.measure.painter import paint, read_looks
-from underpaint.miniature.measure.shares import Outcomes
+from underpaint.miniature.measure.outcomes import Outcomes
+from underpaint.miniature.measure.painter import paint_cases, read_looks
 from underpaint.miniature.scenes import HeldOut
-from underpaint.miniature.steps import random_step
 from underpaint.miniature.world import vocabulary
 from underpaint.schemas.scenes.compare import SceneFit, compare
 from underpaint.schemas.scenes.critique import CritiqueError, Verdict, parse_critique
@@ -84,7 +84,7 @@ def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n
     """Grade the judge on `n` painted pictures; what the independent reader reads counts as the truth."""
     rng = HeldOut("evaluate/painted")
     cases = [(random_edit(rng, rng.choice(("first", "add", "add"))), rng.randrange(1 << 30)) for _ in range(n)]
-    pictures = paint(painter, cases)
+    pictures = paint_cases(painter, cases)
     (template,) = templates()["critique_picture"]
     requests = []
     for (c, _), p in zip(cases, pictures, strict=True):

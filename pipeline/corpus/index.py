@@ -88,7 +88,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def total(cells: Iterable[CellCount]) -> dict[str, dict[str, int]]:
+def totals_of(cells: Iterable[CellCount]) -> dict[str, dict[str, int]]:
     """The number of samples by subset, by split, by polarity and by category."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("subset", "split", "polarity", "category")}
     for cell in cells:

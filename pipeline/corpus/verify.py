@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from underpaint.pipeline.corpus.index import CROISSANT, INDEX_VERSION, SUMS, CellCount, Index, file_sha256, total
+from underpaint.pipeline.corpus.index import CROISSANT, INDEX_VERSION, SUMS, CellCount, Index, file_sha256, totals_of
 from underpaint.pipeline.corpus.shard import shard_path
 from underpaint.pipeline.corpus.verify_files import card_problems, croissant_problems, manifest_problems, wids_problems
 from underpaint.pipeline.corpus.verify_shard import CorpusProblem, ShardFindings, check_shard
@@ -88,7 +88,7 @@ def verify(folder: Path, workers: int = 1, limit: int = 1000) -> Verification:
         counts.update(shards=1, samples=len(found.keys), pictures=found.pictures, bytes=found.bytes)
     names = ("subset", "split", "polarity", "category")
     measured = [CellCount(**dict(zip(names, k, strict=True)), samples=n) for k, n in sorted(cells.items())]
-    out.counts, out.totals = dict(counts), total(measured)
+    out.counts, out.totals = dict(counts), totals_of(measured)
     if index is not None:
         _check_totals(index, measured, out)
     out.add(list(manifest_problems(folder, counts["samples"])))
@@ -221,7 +221,7 @@ def _check_totals(index: Index, cells: list[CellCount], out: Verification) -> No
     expected: dict[str, Any] = {
         "samples": sum(entry.samples for entry in index.shards),
         "pictures": sum(entry.pictures for entry in index.shards),
-        "totals": total(index.cells),
+        "totals": totals_of(index.cells),
     }
     for name, value in expected.items():
         if (stated := getattr(index, name)) != value:

@@ -27,7 +27,7 @@ from underpaint.pipeline.corpus.index import (
     Index,
     ShardEntry,
     file_sha256,
-    total,
+    totals_of,
 )
 from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, ShardError, ShardResult, manifest_part
 from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, croissant
@@ -90,7 +90,7 @@ def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
         pipeline_commit=info.pipeline_commit,
         samples=sum(r.samples for r in results),
         pictures=sum(r.pictures for r in results),
-        totals=total(cells),
+        totals=totals_of(cells),
         cells=cells,
         shards=[ShardEntry(**{k: v for k, v in asdict(r).items() if k in kept}) for r in results],
     )

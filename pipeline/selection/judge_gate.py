@@ -77,10 +77,10 @@ def read_calibration(recipe: Recipe, nodes: Mapping[str, Node], store: Store) ->
         for failure in store.failures(node, lot):
             failed[Side(failure["side"])] += 1
     by_side = {side: [r for r in rows if r["side"] == side.value] for side in Side}
-    return {s: figures(found, failed[s]) for s, found in by_side.items() if found or failed[s]}
+    return {s: side_figures(found, failed[s]) for s, found in by_side.items() if found or failed[s]}
 
 
-def figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
+def side_figures(rows: Sequence[Row], unanswered: int = 0) -> SideFigures:
     """Of rows of the calibration (`stages.calibration.CalibrationRow`), all of one side."""
     known = [r for r in rows if not beyond(_kinds(r["critique"]))]
     answered = Share(len(rows), len(rows) + unanswered)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from underpaint.pipeline.training.sequence import ItemKind
 
 CONTROL_TOKENS = 2  # an item's opening and closing token
-MAX_PIXELS = 14 * 14 * 9 * 1024
+MAX_RESIZED_PIXELS = 14 * 14 * 9 * 1024
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Resize:
     stride: int
     longest: int
     shortest: int
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int = MAX_RESIZED_PIXELS
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) after the transform, multiples of the stride."""
@@ -37,8 +37,8 @@ class Resize:
     def _scaled(self, width: int, height: int, scale: float) -> tuple[int, int]:
         return self._divisible(round(width * scale)), self._divisible(round(height * scale))
 
-    def _divisible(self, side: int) -> int:
-        return max(self.stride, round(side / self.stride) * self.stride)
+    def _divisible(self, pixels: int) -> int:
+        return max(self.stride, round(pixels / self.stride) * self.stride)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.workbench.asking import Answered, ask, load_model
 from underpaint.pipeline.workbench.subjects import stored_subjects
-from underpaint.pipeline.workbench.truth import Calibration, Truth, calibrate, calibration_cases, known_truths
+from underpaint.pipeline.workbench.truth import Calibration, Truth, calibration_cases, count_against, known_truths
 from underpaint.schemas.scenes.critique import Side
 from underpaint.stages.common.templating import Template
 from underpaint.stages.prompting.tasks import TASKS
@@ -52,12 +52,12 @@ class TemplateComparison:
     @property
     def calibrations(self) -> tuple[Calibration, ...]:
         """For each template, its figures on the stored steps whose truth is known."""
-        return tuple(calibrate(side, self.truths) for side in self.answered)
+        return tuple(count_against(side, self.truths) for side in self.answered)
 
     @property
     def case_calibrations(self) -> tuple[Calibration, ...]:
         """For each template, its figures on the calibration cases."""
-        return tuple(calibrate(side, self.case_truths) for side in self.tried)
+        return tuple(count_against(side, self.case_truths) for side in self.tried)
 
     def disagreements(self) -> list[tuple[Answered, Answered, Truth | None]]:
         """The steps with different verdicts; those where only one template says conflict come first."""

@@ -107,7 +107,7 @@ def calibration_cases(run: Run, side: Side, number: int) -> tuple[list[Subject],
     return subjects, truths, words
 
 
-def calibrate(answered: Sequence[Answered], truths: Sequence[Truth | None]) -> Calibration:
+def count_against(answered: Sequence[Answered], truths: Sequence[Truth | None]) -> Calibration:
     """Count how the answers compare with the truths."""
     known = [(a, t) for a, t in zip(answered, truths, strict=True) if t is not None]
     pairs = [(a.verdict == "conflict", t) for a, t in known if not beyond(set(a.kinds))]
