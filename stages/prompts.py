@@ -37,7 +37,7 @@ class PromptRow(SampleRow):
 
 
 @dataclass(frozen=True)
-class Asked:
+class NewPrompt:
     """A prompt with its scene, on its way to becoming a row; see `PromptRow`."""
 
     sample: int
@@ -112,7 +112,7 @@ def run(context: Context[PromptParams], inputs: Tables) -> Outcome:
     return outcome(PromptRow, [one.row() for one in found], ledger)
 
 
-def _composed(context: Context[PromptParams], ledger: Ledger) -> list[Asked]:
+def _composed(context: Context[PromptParams], ledger: Ledger) -> list[NewPrompt]:
     """One composed prompt per sample of the lot. A scene that has no layout is drawn again, e.g. three in a column."""
     params, found = context.params, []
     for sample in range(context.lot.start, context.lot.start + context.lot.size):
@@ -124,11 +124,11 @@ def _composed(context: Context[PromptParams], ledger: Ledger) -> list[Asked]:
             if _laid_out(scene, rng, context.vocabulary):
                 break
         prompt = describe(scene, context.vocabulary)
-        found.append(Asked(sample, category, prompt, prompt, scene, "composed"))
+        found.append(NewPrompt(sample, category, prompt, prompt, scene, "composed"))
     return found
 
 
-def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -> list[Asked]:
+def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -> list[NewPrompt]:
     """The lot's slice of the user's list; empty where the list has ended."""
     texts: dict[int, str] = {}
     for sample, text in enumerate(read_stream(source, context.lot.start, context.lot.size), context.lot.start):
@@ -144,11 +144,11 @@ def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -
             continue
         text, scene = texts[sample], parsed.scene
         templates = (parsed.template,) if parsed.template else ()
-        found.append(Asked(sample, categorise(scene), text, text, scene, parsed.origin, templates))
+        found.append(NewPrompt(sample, categorise(scene), text, text, scene, parsed.origin, templates))
     return found
 
 
-def _fits(one: Asked, context: Context[PromptParams], ledger: Ledger, own: bool) -> bool:
+def _fits(one: NewPrompt, context: Context[PromptParams], ledger: Ledger, own: bool) -> bool:
     """Whether a row's scene can be painted in steps. If not, count why; a user's own prompt goes to quarantine."""
     looks = list(map(look, one.scene.objects))
     why = ""
@@ -171,7 +171,9 @@ def _laid_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> 
     return True
 
 
-def _enriched(context: Context[PromptParams], settings: Enrichment, short: list[Asked], ledger: Ledger) -> list[Asked]:
+def _enriched(
+    context: Context[PromptParams], settings: Enrichment, short: list[NewPrompt], ledger: Ledger
+) -> list[NewPrompt]:
     found = enrich_prompts(context, settings, {one.sample: (one.prompt, one.scene) for one in short})
     kept = []
     for one in short:

@@ -27,9 +27,8 @@ def card_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Cor
         yield CorpusProblem(CARD, "", "", _unreadable(e))
         return
     if not isinstance(front, dict):
-        yield CorpusProblem(
-            CARD, "", "configs", "is missing: the card begins with no front matter; restore the build's"
-        )
+        missing = "is missing: the card begins with no front matter; restore the build's"
+        yield CorpusProblem(CARD, "", "configs", missing)
         return
     parts = list(dict.fromkeys((s.path.partition("/")[0], s.path.split("-")[1]) for s in shards))
     suffixes = {suffix for s in shards for suffix in s.suffixes} or {"webp"}
@@ -74,9 +73,8 @@ def croissant_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterato
     expected: dict[str, Any] = {"distribution": distribution(listed, manifest), "recordSet": record_set()}
     for name, value in expected.items():
         if not isinstance(stated, dict) or stated.get(name) != value:
-            yield CorpusProblem(
-                CROISSANT, "", name, "is not what the corpus holds; build it again, or restore the file"
-            )
+            differs = "is not what the corpus holds; build it again, or restore the file"
+            yield CorpusProblem(CROISSANT, "", name, differs)
 
 
 def manifest_problems(folder: Path, samples: int) -> Iterator[CorpusProblem]:
@@ -87,15 +85,11 @@ def manifest_problems(folder: Path, samples: int) -> Iterator[CorpusProblem]:
     try:
         file = pq.ParquetFile(folder / MANIFEST)
         if file.schema_arrow != MANIFEST_SCHEMA:
-            wrong = [f.name for f in MANIFEST_SCHEMA if f.name not in file.schema_arrow.names]
-            yield CorpusProblem(
-                MANIFEST, "", "columns", f"differ from the schema's: {', '.join(wrong) or 'in their types'}"
-            )
+            wrong = ", ".join(f.name for f in MANIFEST_SCHEMA if f.name not in file.schema_arrow.names)
+            yield CorpusProblem(MANIFEST, "", "columns", f"differ from the schema's: {wrong or 'in their types'}")
             return
-        if file.metadata.num_rows != samples:
-            yield CorpusProblem(
-                MANIFEST, "", "rows", f"are {file.metadata.num_rows}, the shards hold {samples} samples"
-            )
+        if (rows := file.metadata.num_rows) != samples:
+            yield CorpusProblem(MANIFEST, "", "rows", f"are {rows}, the shards hold {samples} samples")
         split_of: dict[str, str] = {}
         for batch in file.iter_batches(columns=["id", "group", "split"]):
             for row in batch.to_pylist():

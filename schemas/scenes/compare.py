@@ -86,9 +86,8 @@ def compare(partial: SceneGraph, full: SceneGraph) -> Comparison:
             continue
         found += _node_differences(mine, theirs)
     matched = {theirs.id for _, theirs in pairs if theirs is not None}
-    found += [
-        Difference(kind=FaultKind.MISSING_OBJECT, subject=o, wanted=o) for o in full.objects if o.id not in matched
-    ]
+    missing = [o for o in full.objects if o.id not in matched]
+    found += [Difference(kind=FaultKind.MISSING_OBJECT, subject=o, wanted=o) for o in missing]
     found += _relation_differences(partial, full, pairs)
     if partial.background and full.background and partial.background != full.background:
         found.append(Difference(kind=FaultKind.WRONG_BACKGROUND, stated=partial.background, expected=full.background))
@@ -164,14 +163,9 @@ def _node_differences(mine: SceneObject, theirs: SceneObject) -> list[Difference
             Difference(kind=difference, subject=mine, wanted=theirs, attribute=kind, stated=stated, expected=expected)
         )
     if mine.count != theirs.count:
+        stated, expected = str(mine.count), str(theirs.count)
         found.append(
-            Difference(
-                kind=FaultKind.WRONG_COUNT,
-                subject=mine,
-                wanted=theirs,
-                stated=str(mine.count),
-                expected=str(theirs.count),
-            )
+            Difference(kind=FaultKind.WRONG_COUNT, subject=mine, wanted=theirs, stated=stated, expected=expected)
         )
     return found
 

@@ -122,13 +122,13 @@ class Models(TypedDict, total=False):
     renderer: Renderer
 
 
-Request = TypeVar("Request")
+Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 ALIKE = 4  # requests that fail alike, every one of a call, before the model is blamed: two or three may earn it
 
 
 def each(
-    call: Callable[[Sequence[Request]], Sequence[Answer]], requests: Sequence[Request]
+    call: Callable[[Sequence[Asked]], Sequence[Answer]], requests: Sequence[Asked]
 ) -> Sequence[Answer | Exception]:
     """`call` on all requests; where that raises, on each alone. Answers or exceptions, in order.
 

@@ -105,9 +105,8 @@ def load_template(path: Path) -> Template:
     try:
         raw = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
-        raise TemplateError(
-            TemplateProblem(str(path), 1, f"cannot be read: {e}", "give a text file in UTF-8")
-        ) from None
+        problem = TemplateProblem(str(path), 1, f"cannot be read: {e}", "give a text file in UTF-8")
+        raise TemplateError(problem) from None
     return _parsed(str(path), raw)
 
 

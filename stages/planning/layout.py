@@ -38,9 +38,8 @@ def lay_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> Sc
         else:
             by_id = {o.id: o for o in laid}
             graph = scene.model_copy(update={"objects": tuple(by_id[o.id] for o in scene.objects)})
-            if not any(d.kind is FaultKind.WRONG_RELATION for d in compare(graph, scene).differences) and _all_hold(
-                graph
-            ):
+            wrong = any(d.kind is FaultKind.WRONG_RELATION for d in compare(graph, scene).differences)
+            if not wrong and _all_hold(graph):
                 return graph
     raise NoLayout("no layout on which all relations hold")
 

@@ -79,9 +79,8 @@ def picture_observations(
     ``a fish at the bottom left: not asked for``  ``the car is above the cup: not so``  ``a tree: missing``
     """
     asked = {look(mine): theirs for mine, theirs in match(observed.objects, wanted.objects)}
-    wrong = [
-        look(d.subject) for d in faults if d.subject and d.kind in (FaultKind.WRONG_ATTRIBUTE, FaultKind.WRONG_COUNT)
-    ]
+    changed = (FaultKind.WRONG_ATTRIBUTE, FaultKind.WRONG_COUNT)
+    wrong = [look(d.subject) for d in faults if d.subject and d.kind in changed]
     seen = []
     for node in instances:
         theirs = asked[look(node)]
