@@ -7,12 +7,13 @@ from typing import Any
 
 from underpaint.miniature.additive_steps import random_step
 from underpaint.miniature.dialogue_checks import described, grade
-from underpaint.miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, one_by_one, templates
+from underpaint.miniature.dialogues import MAKERS, Dialogue, one_by_one, templates
 from underpaint.miniature.edits import random_edit
 from underpaint.miniature.measure.outcomes import Outcomes
 from underpaint.miniature.measure.painter import paint_cases, read_looks
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.world import vocabulary
+from underpaint.schemas.markup import BLANK, DONE
 from underpaint.schemas.scenes.compare import SceneFit, compare
 from underpaint.schemas.scenes.critique import CritiqueError, Verdict, parse_critique
 from underpaint.schemas.scenes.grammar import describe
