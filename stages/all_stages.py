@@ -38,3 +38,9 @@ BRANCHES: dict[str, tuple[str, ...]] = {
     branch: tuple(name for name, stage in STAGES.items() if branch in stage.branches)
     for branch in ("calibrated", "painted", "sampled")
 }
+
+
+def diagram() -> str:
+    """The graph in Mermaid's language: an arrow from each stage to those that read its table."""
+    arrows = [f"  {above} --> {name}" for name, stage in STAGES.items() for above in stage.inputs]
+    return "\n".join(["```mermaid", "flowchart LR", *arrows, "```"])

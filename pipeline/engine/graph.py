@@ -11,6 +11,7 @@ from typing import Any
 from underpaint.pipeline.recipe.recipe import Recipe, templates_for
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
 from underpaint.stages.all_stages import BRANCHES, STAGES
+from underpaint.stages.candidates import CandidateRow
 from underpaint.stages.common.code_digest import code_parts, total
 from underpaint.stages.common.stage import Stage
 
@@ -19,7 +20,8 @@ YIELDS: dict[str, tuple[str, ...]] = {
     branch: tuple(name for name, kind in SAMPLE_KINDS.items() if kind.subset.branch == branch)
     for branch in dict.fromkeys(subset.branch for subset in SUBSETS.values())
 }
-LAST = {branch: BRANCHES[branch][-1] for branch in YIELDS}  # the stage of a branch that makes its candidates
+# The stage of a branch that makes its candidates.
+LAST = {b: next(name for name in BRANCHES[b] if STAGES[name].row is CandidateRow) for b in YIELDS}
 CODE = "code"  # how the parts of a fingerprint begin that are code; `underpaint adopt` looks behind these alone
 
 

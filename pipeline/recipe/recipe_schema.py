@@ -1,7 +1,7 @@
 """The fields of a recipe for editors and for people: ``python -m underpaint.pipeline.recipe.recipe_schema [--check]``.
 
-It writes recipes/recipe.schema.json and docs/recipe.md from the descriptions at the fields; with ``--check`` the files
-are only compared.
+It writes recipes/recipe.schema.json and docs/recipe.md from the descriptions at the fields, and the graph of the stages
+into docs/architecture.md; with ``--check`` the files are only compared.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from underpaint.pipeline.recipe.recipe import Recipe
-from underpaint.schemas.corpus.write_schema import write_or_check
+from underpaint.schemas.corpus.write_schema import renewed, write_or_check
+from underpaint.stages.all_stages import diagram
 
 ROOT = Path(__file__).parents[2]
+GRAPH = "<!-- graph: written by `python -m underpaint.pipeline.recipe.recipe_schema` -->", "<!-- /graph -->"
 INTRODUCTION = """# The fields of a recipe
 
 Written by `python -m underpaint.pipeline.recipe.recipe_schema` from the descriptions at the fields: edit those, not
@@ -39,7 +41,13 @@ def schema_text() -> str:
 
 def files() -> dict[Path, str]:
     """Every file that follows from the fields, with the text that it should hold."""
-    return {ROOT / "recipes" / "recipe.schema.json": schema_text(), ROOT / "docs" / "recipe.md": page_text()}
+    page = ROOT / "docs" / "architecture.md"
+    graph = renewed(page.read_text("utf-8"), page, *GRAPH, diagram())
+    return {
+        ROOT / "recipes" / "recipe.schema.json": schema_text(),
+        ROOT / "docs" / "recipe.md": page_text(),
+        page: graph,
+    }
 
 
 def _without_noise(node: dict[str, Any]) -> dict[str, Any]:
