@@ -29,9 +29,9 @@ from underpaint.pipeline.training.packing import (
     DROPOUT,
     RECOMMENDED,
     Group,
-    Outcome,
     Packable,
     Packing,
+    PackingOutcome,
     simulate,
 )
 from underpaint.pipeline.training.sequence import Item
@@ -76,8 +76,8 @@ def counting(drawn: Drawn) -> type[TrajectoryDataset]:
 class Run:
     """What the real packer did, and what our simulation predicted."""
 
-    outcome: Outcome
-    predicted: Outcome
+    outcome: PackingOutcome
+    predicted: PackingOutcome
     labels: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     texts: int = 0
@@ -109,7 +109,7 @@ def run(setup: Setup, packs: int) -> Run:
     trainer.registry.update(dict.fromkeys(groups, counting(drawn)))
     iterator: Any = trainer.packs(setup.packer(), SEED)
     tokens = trainer.special_tokens(setup.tokenizer)
-    out, found = Outcome(), Run(Outcome(), Outcome())
+    out, found = PackingOutcome(), Run(PackingOutcome(), PackingOutcome())
     used: set[tuple[str, tuple[int, ...]]] = set()
     for pack in itertools.islice(iterator, packs):
         out.lengths.append(pack["sequence_length"])

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from underpaint.miniature.edits import EditCase, random_edit
 from underpaint.miniature.evaluate import STEPS
-from underpaint.miniature.measure.painter import EDITS, GROUPS, Look, paint, painting, read_looks
+from underpaint.miniature.measure.painter import EDITS, GROUPS, CellLook, paint_cases, painting, read_looks
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.train import CHECKPOINTS
 from underpaint.miniature.world import SIZE, cell_labels, render
@@ -63,7 +63,7 @@ def main(
     from underpaint.miniature.trainers import reader
 
     shown = cases(number)
-    painted = paint(DiffusersPainter(checkpoints / "painter", size=SIZE, steps=STEPS, batch=32), shown)
+    painted = paint_cases(DiffusersPainter(checkpoints / "painter", size=SIZE, steps=STEPS, batch=32), shown)
     seen = read_looks(reader.load(checkpoints / "reader"), painted)
     wrong = [
         cells != cell_labels(case.after) or back != case.after.background
@@ -75,7 +75,7 @@ def main(
     print(f"{out}: {number} pictures, {sum(wrong)} of them with an error by the reader: {', '.join(numbers) or 'none'}")
 
 
-def _reading(cells: list[Look], background: str) -> str:
+def _reading(cells: list[CellLook], background: str) -> str:
     """The four cells in reading order, and the background."""
     return ", ".join([*(" ".join(reversed(look)) if look else "nothing" for look in cells), background])
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 
-from underpaint.miniature.dialogues import BLANK, DONE, Dialogue
-from underpaint.miniature.world import NoRoom, lay_out, vocabulary
-from underpaint.schemas.scenes.compare import Verdict, compare
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Judgement, parse_critique
+from underpaint.miniature.dialogues import Dialogue
+from underpaint.miniature.world import NoRoom, cell_layout, vocabulary
+from underpaint.schemas.markup import BLANK, DONE
+from underpaint.schemas.scenes.compare import SceneFit, compare
+from underpaint.schemas.scenes.critique import Critique, CritiqueError, Verdict, parse_critique
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import seen_items
 from underpaint.schemas.scenes.scene import SceneGraph
@@ -33,7 +34,7 @@ def _judged(case: Dialogue, answer: str) -> dict[str, bool]:
     except CritiqueError:
         got = None
     right = got is not None and got.verdict is truth.verdict
-    flagged = got is not None and got.verdict is Judgement.CONFLICT
+    flagged = got is not None and got.verdict is Verdict.CONFLICT
     found = {
         f"{side}/parses": got is not None,
         f"{side}/verdict": right,
@@ -44,7 +45,7 @@ def _judged(case: Dialogue, answer: str) -> dict[str, bool]:
     }
     if case.fault:
         found[f"{side}/fault caught: {case.fault}"] = flagged
-    elif truth.verdict is Judgement.INCOMPLETE:
+    elif truth.verdict is Verdict.INCOMPLETE:
         found[f"{side}/false alarm, incomplete"] = flagged
     else:
         found[f"{side}/false alarm, complete"] = flagged
@@ -58,7 +59,7 @@ def _written(case: Dialogue, answer: str) -> dict[str, bool]:
     found = {"write/done when done": False} if finished else {}
     after = described(answer)
     found["write/reads"] = after is not None
-    if after is None or finished or compare(after, case.prompt).verdict is Verdict.CONTRADICTS:
+    if after is None or finished or compare(after, case.prompt).fit is SceneFit.CONTRADICTS:
         return found | {"write/consistent": False}
     return found | {"write/consistent": _one_more(case, after)}
 
@@ -68,7 +69,7 @@ def _one_more(case: Dialogue, after: SceneGraph) -> bool:
     so_far = case.context["so_far"]
     before = SceneGraph() if so_far == BLANK else read(so_far, vocabulary())
     try:
-        lay_out(after)
+        cell_layout(after)
     except NoRoom:
         return False
     kept = {o.label for o in before.objects} <= {o.label for o in after.objects}

@@ -12,11 +12,12 @@ from functools import lru_cache
 
 from PIL import Image
 
-from underpaint.miniature.edits import another, random_edit
+from underpaint.miniature.additive_steps import AdditiveStep, random_step
+from underpaint.miniature.edits import other_object, random_edit
 from underpaint.miniature.scenes import PAIRS
-from underpaint.miniature.steps import Step, random_step
 from underpaint.miniature.world import CELLS, cell_labels, free_cells, render, vocabulary
-from underpaint.schemas.scenes.compare import Kind, compare
+from underpaint.schemas.markup import BLANK, DONE
+from underpaint.schemas.scenes.compare import FaultKind, compare
 from underpaint.schemas.scenes.critique import Critique
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
 from underpaint.schemas.scenes.grammar import describe
@@ -25,8 +26,6 @@ from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneOb
 from underpaint.schemas.scenes.wordings import reword
 from underpaint.stages.common.templating import BUILT_IN, Template, load_templates
 
-BLANK = "a blank canvas"  # `so_far` before the first step
-DONE = "done"
 TEXT_FAULTS = ("colour", "noun", "count", "place", "again", "background")
 PICTURE_FAULTS = ("colour", "noun", "missing", "extra", "moved", "exchanged", "undone", "background")
 
@@ -66,7 +65,7 @@ def write_dialogue(rng: random.Random) -> Dialogue:
     return Dialogue("write", _request("write", rng, context), answer, context, step.prompt.without(PLACE))
 
 
-def _context(step: Step) -> dict[str, str]:
+def _context(step: AdditiveStep) -> dict[str, str]:
     so_far = BLANK if step.before is None else describe(step.before, vocabulary())
     return {"prompt": describe(step.prompt.without(PLACE), vocabulary()), "so_far": so_far}
 
@@ -107,7 +106,7 @@ def text_dialogue(rng: random.Random, fault: str | None = None) -> Dialogue:
     return Dialogue("critique_text", request, critique.to_json(), context, prompt, fault, critique)
 
 
-def _faulty_text(rng: random.Random, step: Step, fault: str) -> tuple[Step, SceneGraph] | None:
+def _faulty_text(rng: random.Random, step: AdditiveStep, fault: str) -> tuple[AdditiveStep, SceneGraph] | None:
     """The step with a fault, and the scene of its description; None where this fault is impossible in this step."""
     if fault == "background":
         if step.before is not None:
@@ -130,7 +129,7 @@ def _faulty_text(rng: random.Random, step: Step, fault: str) -> tuple[Step, Scen
     return (wrong, step.after) if part > 0.08 else (step, wrong.after)  # only one of the two texts is wrong
 
 
-def _exchanged(rng: random.Random, step: Step) -> tuple[Step, SceneGraph] | None:
+def _exchanged(rng: random.Random, step: AdditiveStep) -> tuple[AdditiveStep, SceneGraph] | None:
     """A first step of several nodes in which two are exchanged and no relation is told; None where there are no two."""
     singles = [o for o in step.after.objects if o.count == 1 and PLACE in o.attributes]
     if len(singles) < 2:
@@ -141,7 +140,7 @@ def _exchanged(rng: random.Random, step: Step) -> tuple[Step, SceneGraph] | None
     return replace(step, edit=Edit(op=Op.PAINT, scene=after), after=after), after
 
 
-def _new_node(step: Step) -> SceneObject | None:
+def _new_node(step: AdditiveStep) -> SceneObject | None:
     if step.edit is None:
         return None
     if step.edit.op is Op.ADD:
@@ -149,19 +148,19 @@ def _new_node(step: Step) -> SceneObject | None:
     return step.after.objects[0] if step.after.objects else None
 
 
-def _faulty_node(rng: random.Random, step: Step, right: SceneObject | None, fault: str) -> SceneObject | None:
+def _faulty_node(rng: random.Random, step: AdditiveStep, right: SceneObject | None, fault: str) -> SceneObject | None:
     before = step.before or SceneGraph()
     free = free_cells(before)
     if fault == "again" or right is None:  # an object that is there already, or an unwanted one
         known = rng.choice(step.prompt.objects)
         if fault == "again" and not before.objects:
             return None
-        node = rng.choice(before.objects) if fault == "again" else another(rng, known, step.prompt, False)
+        node = rng.choice(before.objects) if fault == "again" else other_object(rng, known, step.prompt, False)
         return _stand(rng, node.model_copy(update={"id": "new", "count": 1}), free)
     if fault == "colour":
-        return another(rng, right, step.after, keep_noun=True)
+        return other_object(rng, right, step.after, keep_noun=True)
     if fault == "noun":
-        return another(rng, right, step.prompt, keep_noun=False)
+        return other_object(rng, right, step.prompt, keep_noun=False)
     if fault == "count":
         count = rng.choice([c for c in (1, 2, 3) if c != right.count])
         return _stand(rng, right.model_copy(update={"count": count}), free)
@@ -171,7 +170,7 @@ def _faulty_node(rng: random.Random, step: Step, right: SceneObject | None, faul
     for cell in sorted(free) if right.count == 1 else []:
         moved = right.with_attribute(PLACE, CELLS[cell])
         after = step.after.model_copy(update={"relations": ()}).replace_node(moved)
-        if any(d.kind is Kind.WRONG_RELATION for d in compare(after, step.prompt.without(PLACE)).faults):
+        if any(d.kind is FaultKind.WRONG_RELATION for d in compare(after, step.prompt.without(PLACE)).faults):
             false.append(moved)
     return rng.choice(false) if false else None
 
@@ -185,7 +184,7 @@ def _stand(rng: random.Random, node: SceneObject, free: set[tuple[int, int]]) ->
     return node.with_attribute(PLACE, rng.choice(rows)) if node.count == 2 and rows else node
 
 
-def _with_node(rng: random.Random, step: Step, node: SceneObject, false_places: bool) -> Step:
+def _with_node(rng: random.Random, step: AdditiveStep, node: SceneObject, false_places: bool) -> AdditiveStep:
     """The step with another node instead of its own. With `false_places`, relations may be dropped or reversed."""
     before = step.before or SceneGraph()
     relations = step.after.relations

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, replace
 
 from underpaint.miniature.scenes import HeldOut, is_held_out, random_scene
-from underpaint.miniature.world import CELLS, free_cells, lay_out, vocabulary
+from underpaint.miniature.world import CELLS, cell_layout, free_cells, vocabulary
 from underpaint.schemas.scenes.compare import placed
 from underpaint.schemas.scenes.edit import Edit, Op, apply, instruct
 from underpaint.schemas.scenes.grammar import definite
@@ -15,7 +15,7 @@ from underpaint.schemas.scenes.wordings import reword
 
 # How often each kind is drawn. "first" paints one node on the blank canvas, "paint" a whole scene, "empty" a background
 # alone; "one" changes one of several equal objects; "background" and "relate" occur only as corrections.
-SHARES = {
+EDIT_SHARES = {
     "first": 0.06, "paint": 0.2, "empty": 0.02, "add": 0.16, "modify": 0.16, "swap": 0.2, "remove": 0.12,
     "move": 0.04, "one": 0.06, "background": 0.02, "relate": 0.02,
 }  # fmt: skip
@@ -23,7 +23,7 @@ SHARES = {
 
 @dataclass(frozen=True)
 class EditCase:
-    """One edit with its scenes and its instruction; `kind` is one of SHARES."""
+    """One edit with its scenes and its instruction; `kind` is one of EDIT_SHARES."""
 
     kind: str
     before: SceneGraph | None  # None is the blank canvas
@@ -35,7 +35,7 @@ class EditCase:
 def random_edit(rng: random.Random, kind: str | None = None) -> EditCase:
     """An edit of a random scene, in a random wording. Both scenes have places, and objects not edited keep theirs."""
     if kind is None:
-        kind = rng.choices(list(SHARES), list(SHARES.values()))[0]
+        kind = rng.choices(list(EDIT_SHARES), list(EDIT_SHARES.values()))[0]
     while True:
         case = _draw(rng, kind)
         held_out = kind == "empty" or is_held_out(case.after) == isinstance(rng, HeldOut)
@@ -47,7 +47,7 @@ def _stays(case: EditCase) -> bool:
     """Whether all objects not edited stay in their cells, since objects without a place may be moved by others."""
     if case.before is None:
         return True
-    old, new = lay_out(case.before), lay_out(case.after)
+    old, new = cell_layout(case.before), cell_layout(case.after)
     edited = {case.edit.target} | ({case.edit.node.id} if case.edit.node else set())
     return all(new[id] == cells for id, cells in old.items() if id in new and id not in edited)
 
@@ -73,7 +73,7 @@ def _draw(rng: random.Random, kind: str) -> EditCase:
     elif kind == "remove":
         before, edit = scene, Edit(op=Op.REMOVE, target=node.id)
     else:
-        new = another(rng, node, scene, keep_noun=kind == "modify")
+        new = other_object(rng, node, scene, keep_noun=kind == "modify")
         before, edit = scene, Edit(op=Op.MODIFY if kind == "modify" else Op.SWAP, target=node.id, node=new)
     return EditCase(kind, before, apply(before, edit), edit, instruct(before, edit, words))
 
@@ -120,7 +120,7 @@ def _one_of_several(rng: random.Random, _: SceneGraph) -> EditCase:
     """Add, remove, recolour or replace one of several equal objects, named by its place."""
     scene = random_scene(rng, counts=rng.choice([(2,), (2, 1), (3,), (3, 1), (2, 2)]), relations=False)
     several = next(o for o in scene.objects if o.count > 1)
-    cells = lay_out(scene)[several.id]
+    cells = cell_layout(scene)[several.id]
     apart = [
         several.with_attribute(PLACE, CELLS[c]).model_copy(update={"count": 1, "id": f"{several.id}x{i}"})
         for i, c in enumerate(cells)
@@ -137,7 +137,7 @@ def _one_of_several(rng: random.Random, _: SceneGraph) -> EditCase:
         before, edit = scene, Edit(op=Op.REMOVE, target=one.id)
     else:
         before = scene
-        new = another(rng, one, scene, keep_noun=action == "modify")
+        new = other_object(rng, one, scene, keep_noun=action == "modify")
         edit = Edit(op=Op.MODIFY if action == "modify" else Op.SWAP, target=one.id, node=new)
     text = instruct(before, edit, vocabulary())
     if action != "add":
@@ -146,7 +146,7 @@ def _one_of_several(rng: random.Random, _: SceneGraph) -> EditCase:
     return EditCase("one", before, apply(before, edit), edit, text)
 
 
-def another(rng: random.Random, node: SceneObject, scene: SceneGraph, keep_noun: bool) -> SceneObject:
+def other_object(rng: random.Random, node: SceneObject, scene: SceneGraph, keep_noun: bool) -> SceneObject:
     """A node that differs from `node` in colour (and noun, unless kept) and looks like no other in the scene."""
     words = vocabulary()
     looks = {(o.noun, o.attributes.get("colour")) for o in scene.objects}

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from underpaint.miniature.measure import painter, scorer, speaker
-from underpaint.miniature.measure.shares import Figure, figures
+from underpaint.miniature.measure.outcomes import Figure, figures
 from underpaint.miniature.scenes import HeldOut, random_scene
 from underpaint.miniature.train import CHECKPOINTS
 from underpaint.miniature.world import SIZE, cell_labels, render

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 WORK = Path("runs/train")  # training state; checkpoints go to miniature/checkpoints
 
 
-class Run:
+class TrainingRun:
     """One training run in `runs/train/<name>`: weights, averaged weights, optimizer state and curve.
 
     The learning rate follows half a cosine over the given hours, after a short warm-up. A resumed run takes its weights

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from underpaint.miniature.edits import another
+from underpaint.miniature.edits import other_object
 from underpaint.miniature.scenes import PAIRS, _true_relations, random_scene
-from underpaint.miniature.world import CELLS, cells_of, lay_out, vocabulary
+from underpaint.miniature.world import CELLS, cell_layout, cells_of, vocabulary
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph, SceneObject
 
-KINDS = ("colour", "noun", "count", "place", "relation", "background", "missing")
+EDIT_KINDS = ("colour", "noun", "count", "place", "relation", "background", "missing")
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ def _edited(rng: random.Random, graph: SceneGraph, kind: str) -> SceneGraph | No
         back = rng.choice([b for b in vocabulary().backgrounds if b != graph.background])
         return graph.model_copy(update={"background": back})
     if kind == "colour":
-        return graph.replace_node(another(rng, node, graph, keep_noun=True))
+        return graph.replace_node(other_object(rng, node, graph, keep_noun=True))
     if kind == "noun":
-        other = another(rng, node, graph, keep_noun=False).model_copy(update={"attributes": node.attributes})
+        other = other_object(rng, node, graph, keep_noun=False).model_copy(update={"attributes": node.attributes})
         if any(o.without(PLACE).label == other.without(PLACE).label for o in graph.objects):
             return None
         return graph.replace_node(other)
     if kind == "missing":
         return graph.restrict(o.id for o in graph.objects if o.id != node.id) if len(graph.objects) > 1 else None
     singles = [o for o in graph.objects if o.count == 1]
-    free = set(CELLS) - {cell for cells in lay_out(graph).values() for cell in cells}
+    free = set(CELLS) - {cell for cells in cell_layout(graph).values() for cell in cells}
     if kind == "count":
         return _recounted(rng, graph, node, free)
     if kind == "place":

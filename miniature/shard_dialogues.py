@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from underpaint.miniature.dialogues import BLANK, DONE, Dialogue, templates
+from underpaint.miniature.dialogues import Dialogue, templates
 from underpaint.schemas.corpus.reader import Reader, shards_of
 from underpaint.schemas.corpus.sample import Sample, SplitName
 from underpaint.schemas.corpus.subsets import MULTI_TURN
-from underpaint.schemas.markup import parse_plan
+from underpaint.schemas.markup import BLANK, DONE, parse_plan
 from underpaint.schemas.scenes.scene import SceneGraph
 
 

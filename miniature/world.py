@@ -26,7 +26,7 @@ CELL = 32
 ICON = 27
 SCALE = 4  # icons are drawn this many times larger, then averaged down
 JITTER = 1  # largest shift of an icon, in pixels, in each direction
-COLUMNS = {0: 0, 2: 1}  # a place's coordinate (thirds) → the cell's index
+CELL_INDEX = {0: 0, 2: 1}  # a place's coordinate (thirds) → the cell's index
 CELLS = {
     (0, 0): "at the top left",
     (1, 0): "at the top right",
@@ -59,7 +59,7 @@ def cells_of(place: str) -> list[Cell]:
     ]  # fmt: skip
 
 
-def lay_out(graph: SceneGraph) -> dict[str, list[Cell]]:
+def cell_layout(graph: SceneGraph) -> dict[str, list[Cell]]:
     """Give every node `count` cells, the most constrained node first. Raises NoRoom where they do not fit."""
     taken: set[Cell] = set()
     layout: dict[str, list[Cell]] = {}
@@ -74,7 +74,7 @@ def lay_out(graph: SceneGraph) -> dict[str, list[Cell]]:
 
 def free_cells(graph: SceneGraph) -> set[Cell]:
     """The cells in which nothing stands."""
-    return set(CELLS) - {cell for cells in lay_out(graph).values() for cell in cells}
+    return set(CELLS) - {cell for cells in cell_layout(graph).values() for cell in cells}
 
 
 @lru_cache(maxsize=8)
@@ -113,7 +113,7 @@ def jitter_of(seed: int, cell: Cell, noun: str) -> tuple[int, int]:
 def render(graph: SceneGraph, seed: int = 0) -> Image.Image:
     """Draw a scene, RGB, SIZE×SIZE pixels. Raises NoRoom; ValueError for an unknown noun or background."""
     picture = background(graph.background).resize((SIZE, SIZE), Image.Resampling.BOX)
-    layout = lay_out(graph)
+    layout = cell_layout(graph)
     for node in graph.objects:
         colour = node.attributes.get("colour", "black")
         if node.noun not in icons.ICONS:
@@ -126,7 +126,7 @@ def render(graph: SceneGraph, seed: int = 0) -> Image.Image:
 
 def cell_labels(graph: SceneGraph) -> list[tuple[str, str] | None]:
     """(noun, colour) or None for each cell in reading order: the truth on which a reader is trained."""
-    here: dict[Cell, SceneObject] = {cell: graph.node(id) for id, cells in lay_out(graph).items() for cell in cells}
+    here: dict[Cell, SceneObject] = {cell: graph.node(id) for id, cells in cell_layout(graph).items() for cell in cells}
     return [
         (here[c, r].noun, here[c, r].attributes.get("colour", "black")) if (c, r) in here else None
         for r in (0, 1)

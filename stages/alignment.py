@@ -6,7 +6,7 @@ it, and the accepted try of `repair` is the picture to paint.
 
 from __future__ import annotations
 
-from underpaint.schemas.scenes.critique import Judgement, Side
+from underpaint.schemas.scenes.critique import Side, Verdict
 from underpaint.stages.common.ledger import Ledger
 from underpaint.stages.common.rows import Float32, Int16, RolloutStepRow, key_of, rows, step_of
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, outcome
@@ -38,7 +38,7 @@ def run(context: Context[AlignmentParams], inputs: Tables) -> Outcome:
             continue
         ledger.enter()
         better = repaired.get(key_of(row))
-        if row["verdict"] != Judgement.CONFLICT.value:
+        if row["verdict"] != Verdict.CONFLICT.value:
             polarity, attempt, method, agreement = "positive", 0, "", 1.0
         elif better is not None:
             polarity, attempt = "negative", better["attempt"]

@@ -27,9 +27,9 @@ from underpaint.stages.common.stage import Stage
 STAGES: dict[str, Stage[Any]] = {
     stage.name: stage
     for stage in (
-        prompts.STAGE, plan.STAGE, draft.STAGE, check.STAGE, score.DRAFTS, candidates.PAINTED,
-        rollout.STAGE, critique.STAGE, conflict.STAGE, repair.STAGE, alignment.STAGE, score.ALIGNMENT,
-        candidates.SAMPLED, calibration.STAGE,
+        prompts.STAGE, plan.STAGE, draft.STAGE, check.STAGE, score.DRAFT_SCORES, candidates.PAINTED,
+        rollout.STAGE, critique.STAGE, conflict.STAGE, repair.STAGE, alignment.STAGE,
+        score.ALIGNMENT_SCORES, candidates.SAMPLED, calibration.STAGE,
     )
 }  # fmt: skip
 

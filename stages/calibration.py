@@ -16,7 +16,7 @@ from pydantic import Field
 
 from underpaint.schemas.corpus.picture import encode_picture
 from underpaint.schemas.markup import BLANK
-from underpaint.schemas.scenes.compare import Kind
+from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Critique, CritiqueError, Side, parse_critique
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
 from underpaint.schemas.scenes.grammar import describe
@@ -65,7 +65,7 @@ class Case:
     """What the judge is shown, and the truth. `fault` is what was planted, None where the step is right."""
 
     side: Side
-    fault: Kind | None
+    fault: FaultKind | None
     incomplete: bool  # parts of the prompt are still to come after this step
     truth: Critique
     variables: dict[str, str]
@@ -100,19 +100,19 @@ def run(context: Context[CalibrationParams], inputs: Tables) -> Outcome:
     return outcome(CalibrationRow, judged, ledger)
 
 
-def possible(planters: Mapping[Kind, Sequence[faults.Planter]], vocabulary: Vocabulary) -> list[Kind]:
+def possible(planters: Mapping[FaultKind, Sequence[faults.Planter]], vocabulary: Vocabulary) -> list[FaultKind]:
     """The kinds of fault that a vocabulary has words for."""
     missing = {
-        Kind.WRONG_ATTRIBUTE: not any(len(v) > 1 for k, v in vocabulary.attributes.items() if k != PLACE),
-        Kind.WRONG_RELATION: not vocabulary.relations,
-        Kind.WRONG_BACKGROUND: len(vocabulary.backgrounds) < 2,
+        FaultKind.WRONG_ATTRIBUTE: not any(len(v) > 1 for k, v in vocabulary.attributes.items() if k != PLACE),
+        FaultKind.WRONG_RELATION: not vocabulary.relations,
+        FaultKind.WRONG_BACKGROUND: len(vocabulary.backgrounds) < 2,
     }
     return [kind for kind in planters if not missing.get(kind)]
 
 
 def make_case(
     side: Side,
-    fault: Kind | None,
+    fault: FaultKind | None,
     rng: random.Random,
     vocabulary: Vocabulary,
     capacity: int,
@@ -153,7 +153,7 @@ def make_case(
 
 
 def _planted(
-    side: Side, fault: Kind, scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary
+    side: Side, fault: FaultKind, scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary
 ) -> SceneGraph | None:
     planters = faults.TEXT if side is Side.TEXT else faults.PICTURE
     return rng.choice(planters[fault])(scene, rng, vocabulary)

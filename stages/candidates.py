@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from underpaint.schemas.corpus.subsets import ALIGNMENT, CONFLICT, MULTI_TURN
-from underpaint.schemas.scenes.critique import Judgement
+from underpaint.schemas.scenes.critique import Verdict
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.alignment import AlignmentRow
 from underpaint.stages.check import CheckRow
@@ -82,7 +82,7 @@ def run_painted(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
     for sample, painted in sorted(pictures.items()):  # one whose painter failed is in the ledger of the drafts
         steps = range(1, len(painted) + 1)
         judged = [checks[sample, n] for n in steps if (sample, n) in checks]
-        wrong = any(v["verdict"] == Judgement.CONFLICT.value for v in judged)
+        wrong = any(v["verdict"] == Verdict.CONFLICT.value for v in judged)
         measured = [scores.get((sample, 0, n, 0), {}) for n in steps]
         found.append(
             {

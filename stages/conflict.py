@@ -9,7 +9,7 @@ the prompt cannot be met after it.
 from __future__ import annotations
 
 from underpaint.schemas.scenes.compare import compare
-from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.schemas.scenes.grammar import GrammarError, read
 from underpaint.schemas.scenes.inspection import DEAD_END, why_stuck
 from underpaint.schemas.scenes.scene import SceneGraph
@@ -72,7 +72,7 @@ def run(context: Context[ConflictParams], inputs: Tables) -> Outcome:
             continue
         ledger.enter()
         critique = Critique.model_validate_json(row["critique"])
-        negative = critique.verdict is Judgement.CONFLICT
+        negative = critique.verdict is Verdict.CONFLICT
         step, prompt, words = steps[key_of(row)], scenes[row["sample"]], context.vocabulary
         why = (
             unfit_correction(step, critique.correction, prompt, words)

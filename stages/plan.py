@@ -21,13 +21,13 @@ from underpaint.schemas.scenes.wordings import reword, wordings
 from underpaint.stages.common.ledger import Ledger
 from underpaint.stages.common.rows import Int16, StepRow, rows
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, Weights, outcome
-from underpaint.stages.planning.detour import PICTURES, Kind, PlannedStep, take
+from underpaint.stages.planning.detour import PICTURES, DetourKind, PlannedStep, take
 from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.planning.order import NoOrder, first_groups, paint_order, told_from
 from underpaint.stages.prompts import PromptRow
 
 Pictures = Annotated[int, Field(ge=1, le=5)]  # the number of pictures of a trajectory, as in the paper
-Choice = TypeVar("Choice", Kind, int)
+Choice = TypeVar("Choice", DetourKind, int)
 Made = Counter[str | int]  # the lot's plans so far, by kind of detour and by number of pictures
 
 
@@ -50,7 +50,7 @@ class PlanParams(Params):
         description="relative weights of the number of pictures, 1 to 5",
     )
     detour_share: float = Field(default=0.5, ge=0, le=1, description="probability of a detour; a plan has one at most")
-    detours: Weights[Kind] = Field(
+    detours: Weights[DetourKind] = Field(
         default={"modify": 1.0, "swap": 1.0, "remove": 1.0}, description="relative weights of the kinds of detour"
     )
     background_first: float = Field(
@@ -78,22 +78,22 @@ def plan(
         order = paint_order(goal, rng, vocabulary)
     except (NoLayout, NoOrder) as e:
         raise NoPlan(str(e)) from None
-    for kind in _detours(rng, params, made):
-        chain = _chain(goal, order, PICTURES[kind], rng, params, made)
-        steps = take(chain, goal, kind, rng, vocabulary) if chain and kind else chain
+    for detour in _detours(rng, params, made):
+        chain = _chain(goal, order, PICTURES[detour], rng, params, made)
+        steps = take(chain, goal, detour, rng, vocabulary) if chain and detour else chain
         if steps:
             break
     else:
         raise NoPlan("the recipe's weights (stages.plan.pictures) allow none of the numbers of pictures it can have")
     if made is not None:
-        made.update((kind, len(steps)))
+        made.update((detour, len(steps)))
     final = steps[-1].scene
     if final.key() != goal.key():
-        raise AssertionError(f"a {kind} detour ends in another scene: {final} is not {goal}")
+        raise AssertionError(f"a {detour} detour ends in another scene: {final} is not {goal}")
     return steps
 
 
-def _detours(rng: random.Random, params: PlanParams, made: Made | None) -> Iterator[Kind | Literal[""]]:
+def _detours(rng: random.Random, params: PlanParams, made: Made | None) -> Iterator[DetourKind | Literal[""]]:
     """The kinds of detour to try in turn; "" (no detour) comes last."""
     if rng.random() < params.detour_share:
         yield from _behind(params.detours, rng, made)

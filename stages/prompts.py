@@ -17,10 +17,8 @@ from underpaint.stages.common.rows import SampleRow
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, Weights, outcome
 from underpaint.stages.planning.compose import CATEGORIES, categorise, compose
 from underpaint.stages.planning.layout import NoLayout, lay_out
-from underpaint.stages.prompting.enriching import TASK as ENRICH
-from underpaint.stages.prompting.enriching import Departs, Enriched, Enrichment, enrich_prompts
-from underpaint.stages.prompting.parsing import TASK as PARSE
-from underpaint.stages.prompting.parsing import SceneError, parse_prompts
+from underpaint.stages.prompting.enriching import ENRICH_PROMPT, Departs, Enriched, Enrichment, enrich_prompts
+from underpaint.stages.prompting.parsing import PARSE_PROMPT, SceneError, parse_prompts
 from underpaint.stages.prompting.prompt_source import PromptSource, SourceError, open_prompts, read_stream
 
 # Mostly compositions: the paper's samples have 3.51 pictures on average, and one object is seldom worth four steps.
@@ -39,7 +37,7 @@ class PromptRow(SampleRow):
 
 
 @dataclass(frozen=True)
-class Asked:
+class NewPrompt:
     """A prompt with its scene, on its way to becoming a row; see `PromptRow`."""
 
     sample: int
@@ -96,7 +94,7 @@ class PromptParams(Params):
     def unused_tasks(self) -> frozenset[str]:
         """Parsing and enriching prompts, where the parameters do not ask for it."""
         parses = self.source is not None and self.source.reader == "writer"
-        return frozenset([*([] if parses else [PARSE]), *([] if self.enrich else [ENRICH])])
+        return frozenset([*([] if parses else [PARSE_PROMPT]), *([] if self.enrich else [ENRICH_PROMPT])])
 
     def length(self) -> int | None:
         """The number of prompts in the user's list, repeats included; None for composed prompts, which never end."""
@@ -114,7 +112,7 @@ def run(context: Context[PromptParams], inputs: Tables) -> Outcome:
     return outcome(PromptRow, [one.row() for one in found], ledger)
 
 
-def _composed(context: Context[PromptParams], ledger: Ledger) -> list[Asked]:
+def _composed(context: Context[PromptParams], ledger: Ledger) -> list[NewPrompt]:
     """One composed prompt per sample of the lot. A scene that has no layout is drawn again, e.g. three in a column."""
     params, found = context.params, []
     for sample in range(context.lot.start, context.lot.start + context.lot.size):
@@ -126,11 +124,11 @@ def _composed(context: Context[PromptParams], ledger: Ledger) -> list[Asked]:
             if _laid_out(scene, rng, context.vocabulary):
                 break
         prompt = describe(scene, context.vocabulary)
-        found.append(Asked(sample, category, prompt, prompt, scene, "composed"))
+        found.append(NewPrompt(sample, category, prompt, prompt, scene, "composed"))
     return found
 
 
-def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -> list[Asked]:
+def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -> list[NewPrompt]:
     """The lot's slice of the user's list; empty where the list has ended."""
     texts: dict[int, str] = {}
     for sample, text in enumerate(read_stream(source, context.lot.start, context.lot.size), context.lot.start):
@@ -146,11 +144,11 @@ def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -
             continue
         text, scene = texts[sample], parsed.scene
         templates = (parsed.template,) if parsed.template else ()
-        found.append(Asked(sample, categorise(scene), text, text, scene, parsed.origin, templates))
+        found.append(NewPrompt(sample, categorise(scene), text, text, scene, parsed.origin, templates))
     return found
 
 
-def _fits(one: Asked, context: Context[PromptParams], ledger: Ledger, own: bool) -> bool:
+def _fits(one: NewPrompt, context: Context[PromptParams], ledger: Ledger, own: bool) -> bool:
     """Whether a row's scene can be painted in steps. If not, count why; a user's own prompt goes to quarantine."""
     looks = list(map(look, one.scene.objects))
     why = ""
@@ -173,7 +171,9 @@ def _laid_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> 
     return True
 
 
-def _enriched(context: Context[PromptParams], settings: Enrichment, short: list[Asked], ledger: Ledger) -> list[Asked]:
+def _enriched(
+    context: Context[PromptParams], settings: Enrichment, short: list[NewPrompt], ledger: Ledger
+) -> list[NewPrompt]:
     found = enrich_prompts(context, settings, {one.sample: (one.prompt, one.scene) for one in short})
     kept = []
     for one in short:
@@ -189,5 +189,5 @@ def _enriched(context: Context[PromptParams], settings: Enrichment, short: list[
 
 STAGE = Stage(
     "prompts", "prompts", ("painted", "sampled"), (), PromptRow, PromptParams, run,
-    roles=("writer",), tasks=(PARSE, ENRICH),
+    roles=("writer",), tasks=(PARSE_PROMPT, ENRICH_PROMPT),
 )  # fmt: skip

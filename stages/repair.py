@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from underpaint.schemas.corpus.picture import decode_picture
-from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.painting import Painted, paint_best, variants
@@ -127,7 +127,7 @@ def _flawed(inputs: Tables, vocabulary: Vocabulary) -> list[Flawed]:
         if row["side"] != Side.PICTURE.value:
             continue
         step = steps[key_of(row)]
-        if row["verdict"] == Judgement.CONFLICT.value:
+        if row["verdict"] == Verdict.CONFLICT.value:
             wrong.append(row)
         else:
             right.setdefault(_words(step), []).append((row["agreement"], step))

@@ -100,11 +100,11 @@ def _score(row: RolloutStepRow, attempt: int, name: str, value: float) -> ScoreR
     return {**step_of(row), "attempt": attempt, "name": name, "value": float(value)}
 
 
-DRAFTS = Stage(
+DRAFT_SCORES = Stage(
     "score_drafts", "pictures", ("painted",), ("plan", "draft"), ScoreRow, ScoreParams, run_drafts,
     roles=("scorer",), key=(),
 )  # fmt: skip
-ALIGNMENT = Stage(
+ALIGNMENT_SCORES = Stage(
     "score_alignment", "pictures", ("sampled",), ("rollout", "critique", "repair"), ScoreRow, ScoreParams,
     run_alignment, roles=("scorer",), key=(),
 )  # fmt: skip

@@ -101,7 +101,7 @@ def _sample(
     return sample, [p.data for p in pictures]
 
 
-KINDS = (
+SAMPLES_OF_ALL_KINDS = (
     multi_turn,
     lambda n, **m: conflict(n, True, **m),
     lambda n, **m: conflict(n, False, **m),

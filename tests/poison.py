@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from underpaint.schemas.scenes.critique import Critique, Finding, Judgement
+from underpaint.schemas.scenes.critique import Critique, Finding
 from underpaint.stages.common.roles import AskRequest, PaintRequest
 from underpaint.stages.models.drawn import DrawnPainter
 from underpaint.stages.models.symbolic import Symbolic
@@ -98,7 +98,7 @@ def _purist(request: AskRequest) -> str:
             return ""
         finding = Finding(kind="wrong_perspective", detail="the fish is as large as a house")
         words = {"analysis": "The fish is as large as a house.", "correction": "Paint the fish smaller."}
-        return Critique(observed=(), findings=(finding,), verdict=Judgement.CONFLICT, **words).to_json()
+        return Critique(observed=(), findings=(finding,), verdict=Verdict.CONFLICT, **words).to_json()
     return ""
 
 

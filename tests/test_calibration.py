@@ -24,8 +24,8 @@ from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.report.report import write_report
 from underpaint.pipeline.selection.judge_gate import read_calibration, shortfalls
 from underpaint.schemas.interval import Share
-from underpaint.schemas.scenes.compare import Kind
-from underpaint.schemas.scenes.critique import Judgement, Side
+from underpaint.schemas.scenes.compare import FaultKind
+from underpaint.schemas.scenes.critique import Side, Verdict
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.all_stages import STAGES
@@ -44,28 +44,28 @@ def calibrated(recipe: dict[str, Any], **settings: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("side", list(Side))
-@pytest.mark.parametrize("fault", [None, *Kind])
-def test_a_case_is_what_it_says(vocabulary: Vocabulary, side: Side, fault: Kind | None) -> None:
+@pytest.mark.parametrize("fault", [None, *FaultKind])
+def test_a_case_is_what_it_says(vocabulary: Vocabulary, side: Side, fault: FaultKind | None) -> None:
     planters = faults.TEXT if side is Side.TEXT else faults.PICTURE
     if fault is not None and fault not in planters:
-        assert fault in (Kind.MISSING_OBJECT, Kind.MISSING_DETAIL)  # not painted yet is no fault of a text
+        assert fault in (FaultKind.MISSING_OBJECT, FaultKind.MISSING_DETAIL)  # not painted yet is no fault of a text
         return
     world = DrawnPainter("underpaint.miniature.world")
     for seed in range(12):
         case = make_case(side, fault, random.Random(f"{fault}/{seed}"), vocabulary, 4, world)
         assert case is not None and (case.picture is None) == (side is Side.TEXT)
-        assert (case.truth.verdict is Judgement.CONFLICT) == (fault is not None)
+        assert (case.truth.verdict is Verdict.CONFLICT) == (fault is not None)
         assert fault is None or fault in {f.kind for f in case.truth.findings}
         described, prompt = (len(read(case.variables[k], vocabulary).objects) for k in ("description", "prompt"))
         assert case.incomplete == (described < prompt)
         if side is Side.TEXT and fault is None:
-            assert (case.truth.verdict is Judgement.INCOMPLETE) == case.incomplete
+            assert (case.truth.verdict is Verdict.INCOMPLETE) == case.incomplete
 
 
 def test_only_what_the_words_allow_is_planted() -> None:
     poor = Vocabulary(nouns={"dog": "dogs", "cat": "cats"}, attributes={})
-    assert possible(faults.TEXT, poor) == [Kind.WRONG_COUNT, Kind.WRONG_RELATION, Kind.UNWANTED_OBJECT]
-    assert make_case(Side.TEXT, Kind.WRONG_ATTRIBUTE, random.Random(1), poor, 4) is None
+    assert possible(faults.TEXT, poor) == [FaultKind.WRONG_COUNT, FaultKind.WRONG_RELATION, FaultKind.UNWANTED_OBJECT]
+    assert make_case(Side.TEXT, FaultKind.WRONG_ATTRIBUTE, random.Random(1), poor, 4) is None
 
 
 def test_an_interval_is_wilson_s() -> None:

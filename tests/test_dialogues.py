@@ -19,12 +19,12 @@ from underpaint.miniature.dialogues import (
     text_dialogue,
     write_dialogue,
 )
-from underpaint.miniature.trainers.reader import COLOURS, NOUNS
+from underpaint.miniature.trainers.reader import COLOUR_LABELS, NOUN_LABELS
 from underpaint.miniature.trainers.speaker import item_ends
-from underpaint.miniature.weighed import weighed
-from underpaint.miniature.world import cell_labels, lay_out, render, vocabulary
-from underpaint.schemas.scenes.compare import Verdict, compare
-from underpaint.schemas.scenes.critique import Judgement, parse_critique
+from underpaint.miniature.weighed_items import weighed_items
+from underpaint.miniature.world import cell_labels, cell_layout, render, vocabulary
+from underpaint.schemas.scenes.compare import SceneFit, compare
+from underpaint.schemas.scenes.critique import Verdict, parse_critique
 from underpaint.schemas.scenes.edit import read_instruction
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import AS_ASKED, NOT_SO, NOT_THERE, TO_COME
@@ -39,11 +39,11 @@ def test_writer_adds_one_true_node_a_step() -> None:
         d = write_dialogue(rng)
         if d.answer == DONE:
             so_far = read(d.context["so_far"], vocabulary())
-            assert compare(so_far, d.prompt).verdict is Verdict.SATISFIES
+            assert compare(so_far, d.prompt).fit is SceneFit.SATISFIES
             continue
         after = described(d.answer)
-        assert after is not None and compare(after, d.prompt).verdict is not Verdict.CONTRADICTS
-        lay_out(after)  # raises NoRoom where the cells are not free
+        assert after is not None and compare(after, d.prompt).fit is not SceneFit.CONTRADICTS
+        cell_layout(after)  # raises NoRoom where the cells are not free
         instruction = d.answer.partition("<ins>")[2].partition("</ins>")[0]
         before = SceneGraph() if d.context["so_far"] == BLANK else read(d.context["so_far"], vocabulary())
         read_instruction(instruction, before, vocabulary())
@@ -65,7 +65,7 @@ def test_text_critiques_flag_exactly_the_planted(fault: str) -> None:
     for _ in range(25):
         d = text_dialogue(rng, fault)
         verdict = parse_critique(d.answer).verdict
-        assert (verdict is Judgement.CONFLICT) == bool(fault)
+        assert (verdict is Verdict.CONFLICT) == bool(fault)
         assert read(d.context["description"], vocabulary())
 
 
@@ -75,11 +75,11 @@ def test_picture_critiques_flag_exactly_the_planted(fault: str) -> None:
     for _ in range(25):
         d = picture_dialogue(rng, fault)
         critique = parse_critique(d.answer)
-        assert (critique.verdict is Judgement.CONFLICT) == bool(fault)
+        assert (critique.verdict is Verdict.CONFLICT) == bool(fault)
         assert d.picture is not None and d.picture.size == render(SceneGraph()).size
         seen = [o for o in critique.observed if not o.endswith((NOT_SO, NOT_THERE))]
         assert len(seen) == len(d.shown.objects) + bool(d.shown.background)
-        assert any(item.wrong for item in weighed(d)) == bool(fault)
+        assert any(item.wrong for item in weighed_items(d)) == bool(fault)
 
 
 def test_marks_stand_where_an_item_is_about_to_be_weighed() -> None:
@@ -92,7 +92,11 @@ def test_marks_stand_where_an_item_is_about_to_be_weighed() -> None:
             assert d.answer[:end].endswith(item.rpartition(": ")[0])
             assert d.answer[end:].startswith((AS_ASKED, TO_COME)) != bool(wrong)
             if item.endswith(AS_ASKED) and noun >= 0:
-                assert (noun, colour) == (wanted, asked) and NOUNS[noun][:4] in item and COLOURS[colour] in item
+                assert (
+                    (noun, colour) == (wanted, asked)
+                    and NOUN_LABELS[noun][:4] in item
+                    and COLOUR_LABELS[colour] in item
+                )
 
 
 def test_verdicts_are_balanced() -> None:
@@ -100,8 +104,8 @@ def test_verdicts_are_balanced() -> None:
     rng = random.Random(5)
     text = [text_dialogue(rng) for _ in range(400)]
     verdicts = [d.critique.verdict for d in text if d.critique]
-    assert 0.4 < verdicts.count(Judgement.CONFLICT) / 400 < 0.6
-    assert verdicts.count(Judgement.INCOMPLETE) > verdicts.count(Judgement.CONSISTENT)
+    assert 0.4 < verdicts.count(Verdict.CONFLICT) / 400 < 0.6
+    assert verdicts.count(Verdict.INCOMPLETE) > verdicts.count(Verdict.CONSISTENT)
     pictures = [picture_dialogue(rng).fault == "" for _ in range(400)]
     assert 0.35 < sum(pictures) / 400 < 0.55
 

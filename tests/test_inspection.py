@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underpaint.miniature.edits import another
+from underpaint.miniature.edits import other_object
 from underpaint.miniature.scenes import random_scene
 from underpaint.miniature.world import read_picture, render, vocabulary
-from underpaint.schemas.scenes.critique import Critique, Judgement, parse_critique
+from underpaint.schemas.scenes.critique import Critique, Verdict, parse_critique
 from underpaint.schemas.scenes.edit import Edit, Op, apply, read_instruction
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import DEAD_END, inspect_picture, inspect_text, observed_scene
@@ -30,16 +30,16 @@ def test_a_right_picture_agrees_and_a_wrong_one_is_mended_by_its_correction(seed
     rng = random.Random(seed)
     scene = random_scene(rng, counts=rng.choice([(1,), (1, 1), (1, 1, 1), (2, 1)]))
     seen, background = read_picture(render(scene))
-    assert inspect_picture(seen, background, scene, WORDS).verdict is Judgement.CONSISTENT
+    assert inspect_picture(seen, background, scene, WORDS).verdict is Verdict.CONSISTENT
     node = rng.choice(scene.objects)
-    flawed = scene.replace_node(another(rng, node, scene, keep_noun=rng.random() < 0.5))
+    flawed = scene.replace_node(other_object(rng, node, scene, keep_noun=rng.random() < 0.5))
     seen, background = read_picture(render(flawed))
     critique = inspect_picture(seen, background, scene, WORDS)
-    assert critique.verdict is Judgement.CONFLICT
+    assert critique.verdict is Verdict.CONFLICT
     before = observed_scene(seen, background)
     mended = apply(before, read_instruction(critique.correction, before, WORDS))
     seen, background = read_picture(render(mended))
-    assert inspect_picture(seen, background, scene, WORDS).verdict is Judgement.CONSISTENT, critique
+    assert inspect_picture(seen, background, scene, WORDS).verdict is Verdict.CONSISTENT, critique
 
 
 @given(seeds)
@@ -49,15 +49,15 @@ def test_a_partial_step_is_incomplete_and_a_wrong_one_is_corrected(seed: int) ->
     prompt, nodes = scene.without(PLACE), scene.objects
     first = Edit(op=Op.PAINT, scene=scene.restrict([nodes[0].id]))
     step = inspect_text(prompt, SceneGraph(), first, apply(SceneGraph(), first), WORDS)
-    assert step.verdict is Judgement.INCOMPLETE
+    assert step.verdict is Verdict.INCOMPLETE
     assert not step.findings
     before = scene.restrict(o.id for o in nodes[:-1])
-    wrong = Edit(op=Op.ADD, node=another(rng, nodes[-1], scene, keep_noun=rng.random() < 0.5))
+    wrong = Edit(op=Op.ADD, node=other_object(rng, nodes[-1], scene, keep_noun=rng.random() < 0.5))
     critique = inspect_text(prompt, before, wrong, apply(before, wrong), WORDS)
-    assert critique.verdict is Judgement.CONFLICT
+    assert critique.verdict is Verdict.CONFLICT
     right = apply(before, read_instruction(critique.correction, before, WORDS))
     again = inspect_text(prompt, before, Edit(op=Op.PAINT, scene=right), right, WORDS)
-    assert again.verdict is not Judgement.CONFLICT, critique
+    assert again.verdict is not Verdict.CONFLICT, critique
 
 
 @given(seeds)
@@ -85,7 +85,7 @@ def test_a_correction_puts_nothing_where_several_stand() -> None:
     before = read("Two purple flowers on the right and a blue tree at the top left on a meadow background.", WORDS)
     step = read_instruction("Add a green tree at the bottom left, to the left of the blue tree.", before, WORDS)
     critique = inspect_text(prompt, before, step, apply(before, step), WORDS)
-    assert critique.verdict is Judgement.CONFLICT
+    assert critique.verdict is Verdict.CONFLICT
     assert critique.correction == DEAD_END  # the right is full, and so is what one move could free
     roomy = read("Two purple flowers at the top and a blue tree at the bottom right on a meadow background.", WORDS)
     step = read_instruction("Add a green tree at the bottom left.", roomy, WORDS)
@@ -136,7 +136,7 @@ def test_a_step_without_a_detail_is_incomplete() -> None:
         edit = read_instruction(said, SceneGraph(), WORDS)
         assert edit.scene is not None
         critique = inspect_text(prompt, SceneGraph(), edit, edit.scene, WORDS)
-        assert critique.verdict is Judgement.INCOMPLETE and left in critique.analysis
+        assert critique.verdict is Verdict.INCOMPLETE and left in critique.analysis
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The judge's figures counted by hand, and its floor at its edge. How cases are made is in test_calibration.py."""
+"""The judge's side_figures counted by hand, and its floor at its edge. How cases are made is in test_calibration.py."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from underpaint.pipeline.selection.judge_gate import (
     beyond,
     calibration_lines,
     check_floor,
-    figures,
     read_calibration,
     shortfalls,
+    side_figures,
 )
 from underpaint.schemas.interval import Share
-from underpaint.schemas.scenes.critique import Critique, Finding, Judgement, Side
+from underpaint.schemas.scenes.critique import Critique, Finding, Side, Verdict
 from underpaint.stages import calibration
 
 Write = Callable[[dict[str, Any]], Path]
@@ -32,7 +32,7 @@ Write = Callable[[dict[str, Any]], Path]
 def row(fault: str, said: list[str], incomplete: bool = False) -> dict[str, Any]:
     def critique(kinds: list[str]) -> str:
         findings = tuple(Finding(kind=k, detail="so it is") for k in kinds)  # type: ignore[arg-type]
-        verdict = Judgement.CONFLICT if kinds else Judgement.CONSISTENT
+        verdict = Verdict.CONFLICT if kinds else Verdict.CONSISTENT
         correction = "Mend it." if kinds else ""
         whole = Critique(observed=(), findings=findings, verdict=verdict, analysis="Thus.", correction=correction)
         return whole.to_json()
@@ -94,7 +94,7 @@ def test_single_answers_are_right_by_their_side_alone() -> None:
         case("text", "wrong_count", "wrong_count", own=("conflict", "consistent", "incomplete", "")),
         case("text", "", "", own=("conflict", "consistent", "incomplete", "")),
     ]
-    found = figures(rows)
+    found = side_figures(rows)
     assert found.own_verdicts == Share(3, 8)  # one of the first four, two of the others; "" is never right
     assert (found.precision, found.recall, found.answered) == (Share(1, 1), Share(1, 1), Share(2, 2))
     assert (found.incomplete_accepted, found.complete_accepted) == (Share(0, 0), Share(1, 1))
@@ -104,7 +104,7 @@ def test_single_answers_are_right_by_their_side_alone() -> None:
 def test_what_is_right_is_accepted_where_it_is_not_called_wrong() -> None:
     rows = [row("", said, incomplete=True) for said in ([], [], ["wrong_count"])]
     rows += [row("", said) for said in ([], [], [], ["wrong_count"])]
-    found = figures(rows)
+    found = side_figures(rows)
     assert (found.incomplete_accepted, found.complete_accepted) == (Share(2, 3), Share(3, 4))
     assert (found.precision, found.recall) == (Share(0, 2), Share(0, 0))
 
@@ -116,8 +116,8 @@ def test_kinds_of_a_templates_own_are_beyond_a_scene_graph() -> None:
 def test_the_floor_is_reached_where_it_is_met_exactly(recipe: dict[str, Any], write_recipe: Write) -> None:
     made = calibrated(write_recipe, recipe, floor={"text": {"recall": 0.5}})
     three = [case("text", "wrong_count", kind) for kind in ("wrong_count", "", "")]
-    assert shortfalls(made, {Side.TEXT: figures(three[:2])}) == []
-    (short,) = shortfalls(made, {Side.TEXT: figures(three)})
+    assert shortfalls(made, {Side.TEXT: side_figures(three[:2])}) == []
+    (short,) = shortfalls(made, {Side.TEXT: side_figures(three)})
     assert short == (
         "conflict: the judge's recall on the text side is 0.33 (0.06–0.79) of 3, the recipe asks for 0.50"
         " (field calibration.floor.text.recall)"
@@ -141,7 +141,7 @@ def test_under_the_floor_nothing_ships_unless_told(recipe: dict[str, Any], write
 def test_the_figures_as_text() -> None:
     rows = [case("text", "wrong_count", "wrong_count"), case("text", "", "")]
     one = "1.00 (0.21–1.00) of 1"
-    lines = [line.split() for line in calibration_lines({Side.TEXT: figures(rows, unanswered=2)}) if line]
+    lines = [line.split() for line in calibration_lines({Side.TEXT: side_figures(rows, unanswered=2)}) if line]
     assert [" ".join(line) for line in lines] == [
         "the judge on the text side (95% intervals)",
         f"precision {one}",
@@ -154,7 +154,7 @@ def test_the_figures_as_text() -> None:
         "fault called wrong named rightly named",
         f"wrong count {one} {one} {one}",
     ]
-    quiet = calibration_lines({Side.TEXT: figures(rows)})
+    quiet = calibration_lines({Side.TEXT: side_figures(rows)})
     assert not any("usable" in line or "put aside" in line for line in quiet)
 
 
@@ -168,7 +168,7 @@ def test_the_figures_count_what_they_say() -> None:
         row("", [], incomplete=True),
         row("", []),
     ]
-    found = figures(rows, unanswered=2)
+    found = side_figures(rows, unanswered=2)
     assert (found.precision, found.recall) == (Share(3, 4), Share(3, 4))
     assert (found.incomplete_accepted, found.complete_accepted) == (Share(1, 2), Share(1, 1))
     count, attribute = found.kinds["wrong_count"], found.kinds["wrong_attribute"]
@@ -181,14 +181,14 @@ def test_the_figures_count_what_they_say() -> None:
 
 def test_what_no_scene_graph_knows_is_put_aside() -> None:
     rows = [row("", ["wrong_perspective"]), row("wrong_count", ["wrong_count", "wrong_perspective"]), row("", [])]
-    found = figures(rows)
+    found = side_figures(rows)
     assert (found.precision, found.complete_accepted, found.aside) == (Share(1, 1), Share(1, 1), 1)
     assert any("put aside" in line for line in calibration_lines({Side.PICTURE: found}))
 
 
 def test_a_floor_counts_for_the_subsets_that_are_asked_for(recipe: dict[str, Any], write_recipe: Write) -> None:
     floor = {"text": {"recall": 0.9}, "picture": {"recall": 0.9, "precision": 0.2}}
-    found = {side: figures([row("wrong_count", []), row("", ["wrong_count"])]) for side in Side}
+    found = {side: side_figures([row("wrong_count", []), row("", ["wrong_count"])]) for side in Side}
     short = shortfalls(calibrated(write_recipe, recipe, floor=floor), found)
     assert [s.split(":")[0] for s in short] == ["conflict", *["multi_turn and alignment"] * 2]
     assert "recall on the text side is 0.00 (0.00–0.79) of 1, the recipe asks for 0.90" in short[0]
@@ -201,13 +201,13 @@ def test_a_judge_that_hardly_answers_does_not_pass(recipe: dict[str, Any], write
     floor = {"text": {"precision": 0.9, "recall": 0.9, "answered": 0.95, "own_verdicts": 0.9}}
     rows = [row("wrong_count", ["wrong_count"]) | {"own_verdicts": ["conflict"]} for _ in range(5)]
     made = calibrated(write_recipe, recipe, floor=floor)
-    assert not shortfalls(made, {Side.TEXT: figures(rows)})
-    found = {Side.TEXT: figures(rows, unanswered=195)}
+    assert not shortfalls(made, {Side.TEXT: side_figures(rows)})
+    found = {Side.TEXT: side_figures(rows, unanswered=195)}
     (short,) = shortfalls(made, found)
     assert "share of cases with an answer that counts on the text side is 0.03" in short
     assert short.endswith("the recipe asks for 0.95 (field calibration.floor.text.answered)")
     assert any(line.split()[:2] == ["answered", "0.03"] for line in calibration_lines(found))
     assert "answered" in FIGURES
     wrong = [r | {"own_verdicts": ["consistent"]} for r in rows]
-    (short,) = shortfalls(made, {Side.TEXT: figures(wrong)})
+    (short,) = shortfalls(made, {Side.TEXT: side_figures(wrong)})
     assert "share of right single answers on the text side is 0.00" in short

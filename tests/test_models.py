@@ -13,10 +13,10 @@ from PIL import Image
 
 from underpaint.miniature.dialogues import MAKERS, picture_dialogue, text_dialogue
 from underpaint.miniature.edits import random_edit
-from underpaint.miniature.minimal_edits import KINDS
+from underpaint.miniature.minimal_edits import EDIT_KINDS
 from underpaint.miniature.train import CHECKPOINTS
 from underpaint.miniature.world import render, vocabulary
-from underpaint.schemas.scenes.critique import Judgement, Side, parse_critique
+from underpaint.schemas.scenes.critique import Side, Verdict, parse_critique
 from underpaint.stages.common.roles import AskRequest, PaintRequest
 from underpaint.stages.judgement.entailment import weigh_observations
 from underpaint.stages.models.painter import DiffusersPainter
@@ -188,7 +188,7 @@ def test_what_the_speaker_observes_tells_conflicts_from_unfinished_steps(speaker
             weigh_observations("conclude", Side.TEXT, d.context, vocabulary(), parse_critique(a))
             for d, a in zip(cases, answers, strict=True)
         ]
-        shares.append(sum(c.verdict is Judgement.CONFLICT for c in said) / len(cases))
+        shares.append(sum(c.verdict is Verdict.CONFLICT for c in said) / len(cases))
     assert shares[0] < 0.3 < 0.7 < shares[1]
 
 
@@ -219,7 +219,7 @@ def test_scorer_gives_unit_vectors(scorer: OpenClipScorer) -> None:
     assert scorer.embed_texts([]).shape == scorer.embed_pictures([]).shape == (0, texts.shape[1])
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k != "relation"])  # measured: it does not see relations yet
+@pytest.mark.parametrize("kind", [k for k in EDIT_KINDS if k != "relation"])  # measured: it does not see relations yet
 def test_scorer_ranks_the_right_text_above_its_edit(scorer: OpenClipScorer, kind: str) -> None:
     from underpaint.miniature.trainers.scorer import held_out
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from underpaint.miniature.world import render, vocabulary
-from underpaint.schemas.scenes.compare import Verdict, compare
+from underpaint.schemas.scenes.compare import SceneFit, compare
 from underpaint.schemas.scenes.edit import Op, apply, read_instruction
 from underpaint.schemas.scenes.grammar import describe, read
 from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph
@@ -61,7 +61,7 @@ def test_steps_follow_from_one_another_and_end_in_the_scene(seed: int, category:
         render(step.scene)
         before = step.scene
     assert before.without(PLACE).key() == scene.key()
-    assert compare(before, scene).verdict is Verdict.SATISFIES
+    assert compare(before, scene).fit is SceneFit.SATISFIES
 
 
 @given(seeds, categories, st.sampled_from(["modify", "swap", "remove"]))
@@ -155,8 +155,8 @@ def test_instructions_are_worded_in_several_ways() -> None:
 def test_without_detours_no_step_contradicts_a_later_one(seed: int) -> None:
     scene, steps = planned(seed, "composition", detour_share=0.0)
     for i, step in enumerate(steps):
-        assert all(compare(step.scene, later.scene).verdict is not Verdict.CONTRADICTS for later in steps[i:])
-        assert compare(step.scene, scene).verdict is not Verdict.CONTRADICTS
+        assert all(compare(step.scene, later.scene).fit is not SceneFit.CONTRADICTS for later in steps[i:])
+        assert compare(step.scene, scene).fit is not SceneFit.CONTRADICTS
 
 
 @pytest.mark.parametrize("kind", ["modify", "swap", "remove"])

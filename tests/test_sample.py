@@ -10,13 +10,13 @@ import tarfile
 from typing import Any
 
 import pytest
-from factories import KINDS, alignment, conflict, multi_turn, new_picture, picture, plan, prompt
+from factories import SAMPLES_OF_ALL_KINDS, alignment, conflict, multi_turn, new_picture, picture, plan, prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from underpaint.pipeline.corpus.columns import arrow_fields
-from underpaint.schemas.corpus.fields import MODELS, json_schema, markdown_tables, rows
+from underpaint.schemas.corpus.fields import MODELS, field_rows, json_schema, markdown_tables
 from underpaint.schemas.corpus.picture import (
     PictureError,
     decode_picture,
@@ -44,7 +44,7 @@ def refused(fields: dict[str, Any], redigest: bool = True) -> SampleError:
     return caught.value
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SAMPLES_OF_ALL_KINDS)
 def test_every_kind_survives_a_tar(kind: Any) -> None:
     sample, pictures = kind(7)
     buffer = io.BytesIO()
@@ -280,8 +280,8 @@ def test_committed_files_follow_the_schema() -> None:
 
 def test_one_table_of_fields() -> None:
     for model in MODELS:
-        assert all(row.meaning for row in rows(model)), model
-        assert [f.name for f in arrow_fields(model)] == [row.name for row in rows(model)]
-    names = [row.name for row in rows(Sample)]
+        assert all(row.meaning for row in field_rows(model)), model
+        assert [f.name for f in arrow_fields(model)] == [row.name for row in field_rows(model)]
+    names = [row.name for row in field_rows(Sample)]
     assert set(json_schema()["required"]) == set(names) == set(json_schema()["properties"])
     assert all(f"| `{name}` |" in markdown_tables() for name in names)

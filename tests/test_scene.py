@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from underpaint.miniature.edits import another, random_edit
+from underpaint.miniature.edits import other_object, random_edit
 from underpaint.miniature.scenes import random_scene
 from underpaint.miniature.world import vocabulary
-from underpaint.schemas.scenes.compare import Kind, Verdict, _assign, compare, match
+from underpaint.schemas.scenes.compare import FaultKind, SceneFit, _assign, compare, match
 from underpaint.schemas.scenes.edit import apply, instruct, read_instruction
 from underpaint.schemas.scenes.grammar import GrammarError, describe, read
 from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
@@ -61,24 +61,24 @@ def test_a_relation_and_its_inverse_are_one_scene(scene: SceneGraph) -> None:
 def test_a_subgraph_never_contradicts_its_graph(scene: SceneGraph) -> None:
     for full in (scene, scene.without(PLACE)):
         for ids in (c for n in range(len(scene.objects) + 1) for c in combinations([o.id for o in scene.objects], n)):
-            assert compare(scene.restrict(ids), full).verdict is not Verdict.CONTRADICTS
-    assert compare(scene, scene).verdict is Verdict.SATISFIES
+            assert compare(scene.restrict(ids), full).fit is not SceneFit.CONTRADICTS
+    assert compare(scene, scene).fit is SceneFit.SATISFIES
 
 
 @given(scenes, seeds)
 def test_a_single_edit_always_contradicts_or_is_missing(scene: SceneGraph, seed: int) -> None:
     rng = random.Random(seed)
     node = rng.choice(scene.objects)
-    changed = another(rng, node, scene, keep_noun=rng.random() < 0.5)
-    assert compare(scene.replace_node(changed), scene).verdict is Verdict.CONTRADICTS
+    changed = other_object(rng, node, scene, keep_noun=rng.random() < 0.5)
+    assert compare(scene.replace_node(changed), scene).fit is SceneFit.CONTRADICTS
     more = node.model_copy(update={"count": node.count + 1})
-    assert {d.kind for d in compare(scene.replace_node(more), scene).faults} == {Kind.WRONG_COUNT}
+    assert {d.kind for d in compare(scene.replace_node(more), scene).faults} == {FaultKind.WRONG_COUNT}
     fewer = scene.restrict(o.id for o in scene.objects if o.id != node.id)
     found = compare(fewer, scene)
-    assert found.verdict is Verdict.INCOMPLETE
-    assert Kind.MISSING_OBJECT in {d.kind for d in found.differences}
+    assert found.fit is SceneFit.INCOMPLETE
+    assert FaultKind.MISSING_OBJECT in {d.kind for d in found.differences}
     other = next(b for b in WORDS.backgrounds if b != scene.background)
-    assert compare(scene.model_copy(update={"background": other}), scene).verdict is Verdict.CONTRADICTS
+    assert compare(scene.model_copy(update={"background": other}), scene).fit is SceneFit.CONTRADICTS
 
 
 @given(scenes)
@@ -87,7 +87,7 @@ def test_a_turned_relation_contradicts(scene: SceneGraph) -> None:
     for r in bare.relations:
         turned = Relation(subject=r.object, predicate=r.predicate, object=r.subject)
         wrong = bare.model_copy(update={"relations": (turned,)})
-        assert Kind.WRONG_RELATION in {d.kind for d in compare(wrong, bare).differences}
+        assert FaultKind.WRONG_RELATION in {d.kind for d in compare(wrong, bare).differences}
 
 
 @given(seeds)
@@ -126,17 +126,17 @@ def test_many_nodes_of_one_noun_are_paired_at_once() -> None:
     assert [theirs and theirs.attributes["colour"] for _, theirs in match(said.objects, asked.objects)] == [
         *["red"] * 11, "blue",
     ]  # fmt: skip
-    assert compare(said, asked).verdict is Verdict.SATISFIES
+    assert compare(said, asked).fit is SceneFit.SATISFIES
     once = read("A red car on a sand background.", WORDS)
-    assert [d.kind for d in compare(said, once).differences] == [Kind.UNWANTED_OBJECT] * 11
+    assert [d.kind for d in compare(said, once).differences] == [FaultKind.UNWANTED_OBJECT] * 11
 
 
 def test_places_decide_relations() -> None:
     prompt = read("A red car and a blue house. The red car is to the left of the blue house.", WORDS)
     right = read("A red car at the top left and a blue house at the bottom right.", WORDS)
     wrong = read("A red car at the top right and a blue house at the bottom right.", WORDS)
-    assert compare(right, prompt).verdict is Verdict.SATISFIES
-    assert [d.kind for d in compare(wrong, prompt).faults] == [Kind.WRONG_RELATION]
+    assert compare(right, prompt).fit is SceneFit.SATISFIES
+    assert [d.kind for d in compare(wrong, prompt).faults] == [FaultKind.WRONG_RELATION]
 
 
 def test_open_relations_survive_the_text() -> None:

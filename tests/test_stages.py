@@ -16,8 +16,8 @@ from underpaint.pipeline.engine import worker
 from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.selection.select import select
-from underpaint.schemas.scenes.compare import Kind
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Finding, Judgement, Side
+from underpaint.schemas.scenes.compare import FaultKind
+from underpaint.schemas.scenes.critique import Critique, CritiqueError, Finding, Side, Verdict
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import why_stuck
 from underpaint.schemas.scenes.vocabulary import Vocabulary
@@ -142,12 +142,12 @@ def test_a_ledger_that_does_not_balance_is_refused() -> None:
 def test_a_critique_must_follow_from_its_observations(
     vocabulary: Vocabulary, observed: list[str], answer: str, said: str
 ) -> None:
-    fault = Finding(kind=Kind.WRONG_ATTRIBUTE, detail="the car is blue, not red")
+    fault = Finding(kind=FaultKind.WRONG_ATTRIBUTE, detail="the car is blue, not red")
     against = answer == "conflict"
     critique = Critique(
         observed=tuple(observed),
         findings=(fault,) if against else (),
-        verdict=Judgement(answer),
+        verdict=Verdict(answer),
         analysis="so it is",
         correction="Make the blue car red." if against else "",
     )

@@ -17,7 +17,7 @@ import pytest
 from factories import FIRST, alignment, multi_turn, write_tiny_corpus
 
 from underpaint.pipeline.corpus.verify import verify
-from underpaint.schemas.corpus.fields import FieldRow, rows
+from underpaint.schemas.corpus.fields import FieldRow, field_rows
 from underpaint.schemas.corpus.sample import Picture, Sample, Score, Segment, content_sha256
 
 Members = list[tuple[str, bytes]]
@@ -251,7 +251,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("place", "row"), [(place, row) for model, place in PLACES for row in rows(model)],  # type: ignore[arg-type]
+    ("place", "row"), [(place, row) for model, place in PLACES for row in field_rows(model)],  # type: ignore[arg-type]
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else value.name,
 )  # fmt: skip
 def test_planted_in_every_field_of_a_sample(one: Path, place: tuple[str | int, ...], row: FieldRow) -> None:

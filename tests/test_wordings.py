@@ -7,14 +7,14 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underpaint.miniature.edits import SHARES, random_edit
+from underpaint.miniature.edits import EDIT_SHARES, random_edit
 from underpaint.miniature.world import vocabulary
 from underpaint.schemas.scenes.edit import apply, instruct, read_instruction
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.wordings import own_wording, reword
 
 
-@given(st.integers(0, 10**9), st.sampled_from([k for k in SHARES if k not in ("one", "background", "relate")]))
+@given(st.integers(0, 10**9), st.sampled_from([k for k in EDIT_SHARES if k not in ("one", "background", "relate")]))
 def test_every_wording_leads_to_the_same_scene(seed: int, kind: str) -> None:
     case = random_edit(random.Random(seed), kind)
     before = case.before or SceneGraph()

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from underpaint.miniature.edits import EditCase, random_edit
-from underpaint.miniature.measure.shares import Outcomes
+from underpaint.miniature.measure.outcomes import Outcomes
 from underpaint.miniature.scenes import HeldOut, random_scene
 from underpaint.miniature.world import CELLS, cell_labels, render, vocabulary
 from underpaint.schemas.scenes.compare import placed
@@ -23,7 +23,7 @@ from underpaint.schemas.scenes.wordings import reword
 from underpaint.stages.common.roles import PaintRequest
 from underpaint.stages.models.painter import DiffusersPainter
 
-Look = tuple[str, str] | None
+CellLook = tuple[str, str] | None
 GROUPS: dict[str, list[tuple[int, ...]]] = {
     "single object": [(1,)],
     "two objects": [(1, 1)],
@@ -42,19 +42,17 @@ BARS = {
 }
 
 
-def read_looks(eye: Any, pictures: Sequence[Image.Image]) -> list[tuple[list[Look], str]]:
+def read_looks(eye: Any, pictures: Sequence[Image.Image]) -> list[tuple[list[CellLook], str]]:
     """What the reader sees in every picture: (looks of the four cells in reading order, background)."""
     from underpaint.miniature.trainers import reader
     from underpaint.miniature.trainers.autoencoder import pixels
 
-    read = reader.read(eye, torch.stack([pixels(p) for p in pictures])).tolist()
+    read = reader.read_pictures(eye, torch.stack([pixels(p) for p in pictures])).tolist()
+    nouns, colours, backgrounds = reader.NOUN_LABELS, reader.COLOUR_LABELS, reader.BACKGROUND_LABELS
     return [
         (
-            [
-                None if reader.NOUNS[r[i]] == "nothing" else (reader.NOUNS[r[i]], reader.COLOURS[r[4 + i]])
-                for i in range(4)
-            ],
-            reader.BACKGROUNDS[r[8]],
+            [None if nouns[r[i]] == "nothing" else (nouns[r[i]], colours[r[4 + i]]) for i in range(4)],
+            backgrounds[r[8]],
         )
         for r in read
     ]
@@ -68,7 +66,7 @@ def painting(rng: random.Random, counts: tuple[int, ...]) -> EditCase:
     return EditCase("paint", None, scene, edit, text)
 
 
-def paint(painter: DiffusersPainter, cases: Sequence[tuple[EditCase, int]]) -> list[Image.Image]:
+def paint_cases(painter: DiffusersPainter, cases: Sequence[tuple[EditCase, int]]) -> list[Image.Image]:
     """Paint the cases. A case's seed is used both for the picture before and by the painter."""
     requests = [
         PaintRequest(render(c.before, s) if c.before else None, c.instruction, describe(c.after, vocabulary()), s)
@@ -86,7 +84,7 @@ def measure(painter: DiffusersPainter, eye: Any, n: int, rates: dict[str, float]
     edits = {kind: [random_edit(rng, kind) for _ in range(n)] for kind in EDITS}
     cases = [(c, rng.randrange(1 << 30)) for part in (*texts.values(), counting, *edits.values()) for c in part]
     start = time.time()
-    pictures = paint(painter, cases)
+    pictures = paint_cases(painter, cases)
     rates["pictures a second"] = round(len(pictures) / (time.time() - start), 2)
     seen = iter(read_looks(eye, pictures))
     for name, part in texts.items():
@@ -106,7 +104,7 @@ def _look(node: SceneObject) -> tuple[str, str]:
     return node.noun, node.attributes["colour"]
 
 
-def _objects(found: Outcomes, measure: str, case: EditCase, cells: list[Look]) -> None:
+def _objects(found: Outcomes, measure: str, case: EditCase, cells: list[CellLook]) -> None:
     right = Counter(cells) == Counter(cell_labels(case.after))
     found[measure].append(float(right))
     if not right:
@@ -121,7 +119,7 @@ def _objects(found: Outcomes, measure: str, case: EditCase, cells: list[Look]) -
             ]
 
 
-def _edited(found: Outcomes, name: str, case: EditCase, cells: list[Look], background: str) -> None:
+def _edited(found: Outcomes, name: str, case: EditCase, cells: list[CellLook], background: str) -> None:
     """Count whether the edited cells show what was asked, and whether all else is as it was before."""
     assert case.before is not None
     old, new = cell_labels(case.before), cell_labels(case.after)

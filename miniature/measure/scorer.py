@@ -7,8 +7,8 @@ import time
 
 import torch
 
-from underpaint.miniature.measure.shares import Figure
-from underpaint.miniature.minimal_edits import KINDS
+from underpaint.miniature.measure.outcomes import Figure
+from underpaint.miniature.minimal_edits import EDIT_KINDS
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.world import render
 from underpaint.stages.models.scorer import OpenClipScorer
@@ -23,7 +23,7 @@ def measure(scorer: OpenClipScorer, n: int, rates: dict[str, float]) -> list[Fig
     rng = HeldOut("evaluate/scorer")
     rows = []
     start = time.time()
-    for kind in KINDS:
+    for kind in EDIT_KINDS:
         pairs = held_out(rng, kind, n)
         picture = scorer.embed_pictures([render(a.graph, a.seed) for a, _ in pairs])
         right = torch.from_numpy((picture * scorer.embed_texts([a.text for a, _ in pairs])).sum(1))
@@ -34,7 +34,7 @@ def measure(scorer: OpenClipScorer, n: int, rates: dict[str, float]) -> list[Fig
         rows.append(Figure("scorer", f"AUC {kind}", round(auc, 4), low, high, n, BARS.get(kind, "")))
         ranked = round(found["ranked right"], 4)
         rows.append(Figure("scorer", f"right text above its own {kind} edit", ranked, ranked, ranked, n))
-    rates["picture and two texts embedded a second"] = round(n * len(KINDS) / (time.time() - start), 2)
+    rates["picture and two texts embedded a second"] = round(n * len(EDIT_KINDS) / (time.time() - start), 2)
     return rows
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from underpaint.miniature.additive_steps import random_step
 from underpaint.miniature.dialogue_checks import described, grade
-from underpaint.miniature.dialogues import BLANK, DONE, MAKERS, Dialogue, one_by_one, templates
+from underpaint.miniature.dialogues import MAKERS, Dialogue, one_by_one, templates
 from underpaint.miniature.edits import random_edit
-from underpaint.miniature.measure.painter import paint, read_looks
-from underpaint.miniature.measure.shares import Outcomes
+from underpaint.miniature.measure.outcomes import Outcomes
+from underpaint.miniature.measure.painter import paint_cases, read_looks
 from underpaint.miniature.scenes import HeldOut
-from underpaint.miniature.steps import random_step
 from underpaint.miniature.world import vocabulary
-from underpaint.schemas.scenes.compare import Verdict, compare
-from underpaint.schemas.scenes.critique import CritiqueError, Judgement, parse_critique
+from underpaint.schemas.markup import BLANK, DONE
+from underpaint.schemas.scenes.compare import SceneFit, compare
+from underpaint.schemas.scenes.critique import CritiqueError, Verdict, parse_critique
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.inspection import inspect_picture
 from underpaint.schemas.scenes.scene import PLACE
@@ -74,7 +75,7 @@ def rollouts(speaker: TransformersSpeaker, n: int, temperature: float) -> Outcom
     found: Outcomes = {"rollout/says done": [], "rollout/ends in the prompt's scene": []}
     for prompt, text, done in zip(prompts, so_far, finished, strict=True):
         last = described(f"<des>{text}</des>")
-        good = last is not None and compare(last, prompt).verdict is Verdict.SATISFIES
+        good = last is not None and compare(last, prompt).fit is SceneFit.SATISFIES
         found["rollout/says done"].append(float(done))
         found["rollout/ends in the prompt's scene"].append(float(done and good))
     return {f"{k}, temperature {temperature}": v for k, v in found.items()}
@@ -84,7 +85,7 @@ def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n
     """Grade the judge on `n` painted pictures; what the independent reader reads counts as the truth."""
     rng = HeldOut("evaluate/painted")
     cases = [(random_edit(rng, rng.choice(("first", "add", "add"))), rng.randrange(1 << 30)) for _ in range(n)]
-    pictures = paint(painter, cases)
+    pictures = paint_cases(painter, cases)
     (template,) = templates()["critique_picture"]
     requests = []
     for (c, _), p in zip(cases, pictures, strict=True):
@@ -97,7 +98,7 @@ def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n
         try:
             verdict = parse_critique(answer).verdict
         except CritiqueError:
-            verdict = Judgement.INCOMPLETE  # counts as wrong, since it is never right on this side
+            verdict = Verdict.INCOMPLETE  # counts as wrong, since it is never right on this side
         for name in ("painted/verdict as the reader's", f"painted/… where it is {truth.verdict.value}"):
             found.setdefault(name, []).append(float(verdict is truth.verdict))
     return found

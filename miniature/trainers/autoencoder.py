@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from underpaint.miniature.loop import Run
+from underpaint.miniature.loop import TrainingRun
 from underpaint.miniature.scenes import HeldOut, random_scene
 from underpaint.miniature.world import SIZE, background, render
 from underpaint.schemas.scenes.scene import SceneGraph
@@ -54,7 +54,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     """Train the autoencoder for some hours and write it to `out` in 16 bit."""
     torch.manual_seed(seed)
     model = build().to(memory_format=torch.channels_last)
-    run = Run("autoencoder", model, lr=2e-3, hours=hours, resume=resume, ema=0.998)
+    run = TrainingRun("autoencoder", model, lr=2e-3, hours=hours, resume=resume, ema=0.998)
     rng = random.Random(f"autoencoder/{seed}/{run.step}")
     held_out = _batch(HeldOut("autoencoder/held out"), 200)[0]
 

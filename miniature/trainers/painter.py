@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
 
 from underpaint.miniature.edits import EditCase, random_edit
-from underpaint.miniature.loop import Run
+from underpaint.miniature.loop import TrainingRun
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.tokenizer import ids_of
 from underpaint.miniature.trainers import reader as independent
 from underpaint.miniature.trainers.autoencoder import pixels
-from underpaint.miniature.trainers.reader import COLOURS, NOUNS
+from underpaint.miniature.trainers.reader import COLOUR_LABELS, NOUN_LABELS
 from underpaint.miniature.world import blank, render
 from underpaint.schemas.scenes.scene import SceneGraph
 
@@ -32,7 +32,7 @@ BATCH = 32
 POOL = 6_000  # number of pairs encoded before training starts
 FRESH = 150  # after so many steps 500 pairs are replaced; otherwise a painter learns the edits by heart
 STEPS = 3
-SAMPLED = 0.75  # share of training times that occur in sampling; the others are drawn from all times
+SAMPLING = 0.75  # share of training times that occur in sampling; the others are drawn from all times
 WORN = 0.15  # share of previous pictures that went through the autoencoder before, as a painter's own drafts do
 STALE = 0.04  # noise on the previous picture's latents
 FINDING = 0.02  # weight of the auxiliary losses
@@ -40,7 +40,7 @@ SHARP = 0.1  # weight of the absolute error, which favours exact copies, beside 
 CONSTANT = 32.0  # a constant in the copier's channels, in standard deviations of the latents; see `copier`
 
 
-class Painter(nn.Module):
+class PainterNet(nn.Module):
     """Denoiser and text encoder, trained together, and auxiliary heads, which are not saved.
 
     From its down blocks the denoiser must tell what each cell holds (`sees`), from its middle block which cells change
@@ -52,7 +52,7 @@ class Painter(nn.Module):
         super().__init__()
         self.unet, self.text = unet, text
         width = unet.config.block_out_channels[-1]
-        self.sees, self.plans = (nn.Linear(width, len(NOUNS) + len(COLOURS)) for _ in range(2))
+        self.sees, self.plans = (nn.Linear(width, len(NOUN_LABELS) + len(COLOUR_LABELS)) for _ in range(2))
         self.edits = nn.Linear(width, 1)
         self.after: dict[str, Tensor] = {}  # the last outputs of the blocks that the heads read
         unet.down_blocks[-1].register_forward_hook(self._keep("down"))
@@ -72,7 +72,7 @@ class Painter(nn.Module):
         found = self.edits(self.after["mid"]).squeeze(-1)
         loss = F.binary_cross_entropy_with_logits(found, changed.float())
         for head, name, truth in ((self.sees, "down", before), (self.plans, "mid", after)):
-            noun, colour = head(self.after[name]).split([len(NOUNS), len(COLOURS)], -1)
+            noun, colour = head(self.after[name]).split([len(NOUN_LABELS), len(COLOUR_LABELS)], -1)
             loss = loss + F.cross_entropy(noun.flatten(0, 1), truth[:, :4].flatten())
             loss = loss + F.cross_entropy(colour.flatten(0, 1), truth[:, 4:].flatten())
         return loss
@@ -197,18 +197,17 @@ def paint(pipe: StableDiffusionInstructPix2PixPipeline, cases: list[tuple[EditCa
     return torch.cat(out).float()
 
 
-def measure(cases: list[tuple[EditCase, int]], pictures: Tensor, eye: independent.Reader) -> dict[str, float]:
+def share_right(cases: list[tuple[EditCase, int]], pictures: Tensor, eye: independent.ReaderNet) -> dict[str, float]:
     """By the independent reader: the share of edits that are wholly right, by kind, and of untouched cells kept."""
-    seen = independent.read(eye, pictures)
+    seen = independent.read_pictures(eye, pictures)
+    nothing = independent.NOUN_LABELS.index("nothing")
     found: dict[str, list[float]] = {"kept": []}
     for (case, _), got in zip(cases, seen, strict=True):
         want = torch.tensor(independent.labels(case.after))
         found.setdefault(case.kind, []).append(float((got == want).all()))
         if case.before is not None:
             old = torch.tensor(independent.labels(case.before))
-            same = [
-                i for i in range(4) if old[i] == want[i] != len(independent.NOUNS) - 1 and old[4 + i] == want[4 + i]
-            ]
+            same = [i for i in range(4) if old[i] == want[i] != nothing and old[4 + i] == want[4 + i]]
             found["kept"] += [float(got[i] == want[i] and got[4 + i] == want[4 + i]) for i in same]
     return {k: sum(v) / max(1, len(v)) for k, v in sorted(found.items())}
 
@@ -217,7 +216,7 @@ def _times(n: int) -> Tensor:
     """Random training times (n,), mostly those that sampling with STEPS steps uses, since the model is small."""
     plan = scheduler()
     plan.set_timesteps(STEPS)
-    return torch.where(torch.rand(n) < SAMPLED, plan.timesteps[torch.randint(STEPS, (n,))], torch.randint(1000, (n,)))
+    return torch.where(torch.rand(n) < SAMPLING, plan.timesteps[torch.randint(STEPS, (n,))], torch.randint(1000, (n,)))
 
 
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
@@ -232,8 +231,8 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     unet = build(text.config.hidden_size, vae.config.scaling_factor)
     if resume and (out / "unet").exists():  # a state on disk, if there is one, replaces these weights later
         unet = UNet2DConditionModel.from_pretrained(out / "unet").float()
-    model = Painter(unet, text)
-    run = Run("painter", model, lr=7e-4 if resume else 1e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
+    model = PainterNet(unet, text)
+    run = TrainingRun("painter", model, lr=7e-4 if resume else 1e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
     draw = random.Random(f"painter/{seed}/{run.step}")
     before, after, ids, cells = _pool(vae, words, draw, POOL)
     print(f"{POOL} pairs encoded; {sum(p.numel() for p in model.parameters()) / 1e6:.1f}M parameters", flush=True)
@@ -243,7 +242,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     cases = [(random_edit(rng), rng.randrange(1 << 30)) for _ in range(256)]
 
     def evaluate() -> dict[str, float]:
-        return measure(cases, paint(pipeline(model.unet, model.text, vae, words), cases, 1.0), eye)
+        return share_right(cases, paint(pipeline(model.unet, model.text, vae, words), cases, 1.0), eye)
 
     while not run.over():
         if run.step % FRESH == FRESH - 1:
@@ -270,7 +269,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     _save(model.eval(), vae, words, out)
 
 
-def _save(model: Painter, vae: AutoencoderKL, words: PreTrainedTokenizerBase, out: Path) -> dict[str, float]:
+def _save(model: PainterNet, vae: AutoencoderKL, words: PreTrainedTokenizerBase, out: Path) -> dict[str, float]:
     """Write copies of the parts as a pipeline in 16 bit; training goes on in 32 bit."""
     import copy
 

@@ -14,18 +14,18 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from underpaint.miniature.loop import Run
+from underpaint.miniature.loop import TrainingRun
 from underpaint.miniature.scenes import HeldOut, random_scene
 from underpaint.miniature.trainers.autoencoder import pixels
 from underpaint.miniature.world import cell_labels, render, vocabulary
 from underpaint.schemas.scenes.scene import SceneGraph
 
-NOUNS = [*vocabulary().nouns, "nothing"]
-COLOURS = [*vocabulary().attributes["colour"], "none"]
-BACKGROUNDS = [*vocabulary().backgrounds, "blank"]
+NOUN_LABELS = [*vocabulary().nouns, "nothing"]
+COLOUR_LABELS = [*vocabulary().attributes["colour"], "none"]
+BACKGROUND_LABELS = [*vocabulary().backgrounds, "blank"]
 
 
-class Reader(nn.Module):
+class ReaderNet(nn.Module):
     """A small convolutional net that classifies noun and colour of each cell, and the background."""
 
     def __init__(self) -> None:
@@ -37,8 +37,8 @@ class Reader(nn.Module):
             nn.Conv2d(96, 128, 3, 2, 1), nn.GroupNorm(4, 128), nn.ReLU(),
         )  # fmt: skip
         self.cell = nn.Conv2d(128, 192, 4, 4)
-        self.noun, self.colour = nn.Linear(192, len(NOUNS)), nn.Linear(192, len(COLOURS))
-        self.back = nn.Linear(128, len(BACKGROUNDS))
+        self.noun, self.colour = nn.Linear(192, len(NOUN_LABELS)), nn.Linear(192, len(COLOUR_LABELS))
+        self.back = nn.Linear(128, len(BACKGROUND_LABELS))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, 3, 64, 64) in [-1, 1] → noun logits (N, 4, 9), colour logits (N, 4, 8), background logits (N, 5)."""
@@ -50,9 +50,9 @@ class Reader(nn.Module):
 def labels(graph: SceneGraph) -> list[int]:
     """The right answer for a scene, as nine indices: four nouns, four colours, the background."""
     cells = cell_labels(graph)
-    nouns = [NOUNS.index(c[0] if c else "nothing") for c in cells]
-    colours = [COLOURS.index(c[1] if c else "none") for c in cells]
-    return [*nouns, *colours, BACKGROUNDS.index(graph.background or "blank")]
+    nouns = [NOUN_LABELS.index(c[0] if c else "nothing") for c in cells]
+    colours = [COLOUR_LABELS.index(c[1] if c else "none") for c in cells]
+    return [*nouns, *colours, BACKGROUND_LABELS.index(graph.background or "blank")]
 
 
 def _batch(rng: random.Random, n: int) -> tuple[Tensor, Tensor]:
@@ -74,13 +74,13 @@ def _spoil(x: Tensor) -> Tensor:
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     """Train the reader for some hours and write it to `out` in 16 bit."""
     torch.manual_seed(seed)
-    model = Reader()
-    run = Run("reader", model, lr=2e-3, hours=hours, resume=resume, ema=0.995)
+    model = ReaderNet()
+    run = TrainingRun("reader", model, lr=2e-3, hours=hours, resume=resume, ema=0.995)
     rng = random.Random(f"reader/{seed}/{run.step}")
     held_out = _batch(HeldOut("reader/held out"), 1000)
 
     def evaluate() -> dict[str, float]:
-        right = read(model, held_out[0]) == held_out[1]
+        right = read_pictures(model, held_out[0]) == held_out[1]
         return {
             "cell": float((right[:, :4] & right[:, 4:8]).float().mean()),
             "exact": float(right.all(1).float().mean()),
@@ -100,15 +100,15 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
 
 
 @lru_cache
-def load(folder: Path) -> Reader:
+def load(folder: Path) -> ReaderNet:
     """The reader of a checkpoint folder, ready to read."""
-    model = Reader()
+    model = ReaderNet()
     model.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
     return model.eval()
 
 
 @torch.no_grad()
-def read(model: Reader, x: Tensor) -> Tensor:
+def read_pictures(model: ReaderNet, x: Tensor) -> Tensor:
     """What the reader sees in pictures (N, 3, 64, 64) in [-1, 1], as indices like those of `labels`, (N, 9)."""
     noun, colour, back = model(x)
     return torch.cat([noun.argmax(2), colour.argmax(2), back.argmax(1, keepdim=True)], 1)

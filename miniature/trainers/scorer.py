@@ -20,30 +20,31 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from underpaint.miniature.loop import Run
-from underpaint.miniature.minimal_edits import KINDS, ScorerCase, minimal_edit, random_case
+from underpaint.miniature.loop import TrainingRun
+from underpaint.miniature.minimal_edits import EDIT_KINDS, ScorerCase, minimal_edit, random_case
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.tokenizer import ids_of, train_tokenizer
 from underpaint.miniature.trainers.autoencoder import pixels
-from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, labels
+from underpaint.miniature.trainers.reader import BACKGROUND_LABELS, COLOUR_LABELS, NOUN_LABELS, labels
 from underpaint.miniature.trainers.speaker import Softener
 from underpaint.miniature.world import SIZE, render
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 
 WIDTH = 192  # width of the embeddings
-CONTEXT = 96
-SCENES = 24  # scenes per batch, each with EDITS minimal edits
-EDITS = 3
+CONTEXT_LENGTH = 96
+SCENES = 24  # scenes per batch, each with EDITS_EACH minimal edits
+EDITS_EACH = 3
 SEEING = 1.0  # weight of the auxiliary loss
 TEXTS_ALONE = 0.45  # share of the time in which only texts are learnt
 TEXTS = 96  # size of a batch of texts alone
-OFTEN = (1, 1, 1, 1, 4, 1, 1)  # how often each of KINDS is drawn; "relation" (objects exchanged) is by far the hardest
+# How often each of EDIT_KINDS is drawn; "relation" (objects exchanged) is by far the hardest.
+OFTEN = (1, 1, 1, 1, 4, 1, 1)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
     """A tokenizer trained on random scenes' descriptions."""
     rng = random.Random("scorer/tokenizer")
-    return train_tokenizer([random_case(rng).text for _ in range(4000)], 420, (), CONTEXT, frame=True)
+    return train_tokenizer([random_case(rng).text for _ in range(4000)], 420, (), CONTEXT_LENGTH, frame=True)
 
 
 def config(vocab: PreTrainedTokenizerFast) -> dict[str, Any]:
@@ -52,13 +53,13 @@ def config(vocab: PreTrainedTokenizerFast) -> dict[str, Any]:
         "embed_dim": WIDTH,
         "vision_cfg": {"image_size": SIZE, "patch_size": 16, "width": 160, "layers": 3, "head_width": 32},
         "text_cfg": {
-            "context_length": CONTEXT, "vocab_size": len(vocab), "width": 128, "heads": 4, "layers": 3,
+            "context_length": CONTEXT_LENGTH, "vocab_size": len(vocab), "width": 128, "heads": 4, "layers": 3,
             "hf_tokenizer_name": ".", "pool_type": "eos", "eos_id": vocab.eos_token_id,
         },
     }  # fmt: skip
 
 
-class Scorer(nn.Module):
+class ScorerNet(nn.Module):
     """The CLIP model, and an auxiliary head that reads cells, which is not saved."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -68,7 +69,7 @@ class Scorer(nn.Module):
             open_clip.model.CLIPVisionCfg(**settings["vision_cfg"]),
             open_clip.model.CLIPTextCfg(**settings["text_cfg"]),
         )
-        self.parts = [4 * len(NOUNS), 4 * len(COLOURS), len(BACKGROUNDS)]
+        self.parts = [4 * len(NOUN_LABELS), 4 * len(COLOUR_LABELS), len(BACKGROUND_LABELS)]
         self.cells = nn.Linear(WIDTH, sum(self.parts))
 
     def encode_text(self, ids: Tensor) -> Tensor:
@@ -83,19 +84,19 @@ class Scorer(nn.Module):
     def reading(self, embedded: Tensor, truth: Tensor) -> Tensor:
         """The loss of reading four cells and background from embeddings (N, WIDTH); `truth` as `labels`, (N, 9)."""
         noun, colour, back = self.cells(embedded).float().split(self.parts, -1)
-        loss = F.cross_entropy(noun.reshape(-1, len(NOUNS)), truth[:, :4].flatten())
-        loss = loss + F.cross_entropy(colour.reshape(-1, len(COLOURS)), truth[:, 4:8].flatten())
+        loss = F.cross_entropy(noun.reshape(-1, len(NOUN_LABELS)), truth[:, :4].flatten())
+        loss = loss + F.cross_entropy(colour.reshape(-1, len(COLOUR_LABELS)), truth[:, 4:8].flatten())
         return loss + F.cross_entropy(back, truth[:, 8])
 
 
 def _batch(rng: random.Random) -> list[ScorerCase]:
     """Scenes together with their minimal edits, without equal texts."""
     cases: dict[str, ScorerCase] = {}
-    while len(cases) < SCENES * (1 + EDITS):
+    while len(cases) < SCENES * (1 + EDITS_EACH):
         case = random_case(rng)
-        group = [case, *(minimal_edit(rng, case, rng.choices(KINDS, OFTEN)[0]) for _ in range(EDITS))]
+        group = [case, *(minimal_edit(rng, case, rng.choices(EDIT_KINDS, OFTEN)[0]) for _ in range(EDITS_EACH))]
         cases |= {c.text: c for c in group if c is not None}
-    return list(cases.values())[: SCENES * (1 + EDITS)]
+    return list(cases.values())[: SCENES * (1 + EDITS_EACH)]
 
 
 def _told(graph: SceneGraph) -> bool:
@@ -114,12 +115,12 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     torch.manual_seed(seed)
     vocab = tokenizer()
     settings = config(vocab)
-    model = Scorer(settings)
+    model = ScorerNet(settings)
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(vocab)} tokens", flush=True)
     if resume and (out / "open_clip_model.safetensors").exists():  # unless a state is on disk
         model.clip.load_state_dict({k: v.float() for k, v in load_file(out / "open_clip_model.safetensors").items()})
     soften = Softener(out.parent / "painter" / "vae", share=0.25)
-    run = Run("scorer", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
+    run = TrainingRun("scorer", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
     rng = random.Random(f"scorer/{seed}/{run.step}")
 
     def encoded(cases: list[ScorerCase]) -> tuple[Tensor, Tensor]:
@@ -129,7 +130,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     def evaluate() -> dict[str, float]:
         draw = HeldOut("scorer/held out")
         found: dict[str, float] = {}
-        for kind in KINDS:
+        for kind in EDIT_KINDS:
             pairs = held_out(draw, kind, 200)
             x, ids = encoded([a for a, _ in pairs])
             _, other = encoded([b for _, b in pairs])
@@ -184,7 +185,7 @@ def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, Sc
     return pairs
 
 
-def _save(model: Scorer, vocab: PreTrainedTokenizerFast, settings: dict[str, Any], out: Path) -> dict[str, float]:
+def _save(model: ScorerNet, vocab: PreTrainedTokenizerFast, settings: dict[str, Any], out: Path) -> dict[str, float]:
     """Write a folder that open_clip can load as ``local-dir:…``."""
     out.mkdir(parents=True, exist_ok=True)
     weights = {k: v.to(torch.float16).contiguous() for k, v in model.clip.state_dict().items()}

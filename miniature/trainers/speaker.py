@@ -30,12 +30,12 @@ from transformers import (
 
 from underpaint.miniature.dialogue_checks import check
 from underpaint.miniature.dialogues import MAKERS, Dialogue, picture_dialogue, reworded, text_dialogue, write_dialogue
-from underpaint.miniature.loop import Run
+from underpaint.miniature.loop import TrainingRun
 from underpaint.miniature.scenes import HeldOut, random_scene
 from underpaint.miniature.tokenizer import train_tokenizer
 from underpaint.miniature.trainers.autoencoder import pixels
-from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS, _spoil, labels
-from underpaint.miniature.weighed import Weighed, weighed
+from underpaint.miniature.trainers.reader import BACKGROUND_LABELS, COLOUR_LABELS, NOUN_LABELS, _spoil, labels
+from underpaint.miniature.weighed_items import WeighedItem, weighed_items
 from underpaint.miniature.world import SIZE, render, vocabulary
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 
@@ -43,7 +43,7 @@ PATCH = 16
 SIGHT = 160  # width of the vision tower
 LENGTH = 512
 TEXTS, PICTURES = 48, 32  # sizes of a batch without and with pictures
-WRITERS = 0.36  # share of the writer's requests among those without pictures
+WRITER_SHARE = 0.36  # share of the writer's requests among those without pictures
 RARE, RARELY = ("again", "background", "place", "count"), 0.25  # rare faults of texts, and the share given to them
 DECISIVE = 8.0  # weight of the token that says whether there are findings
 WEIGHING = 4.0  # weight of the token that says whether an observed item is as asked
@@ -55,11 +55,11 @@ VOCABULARY = 700
 SPOTS = [*vocabulary().attributes[PLACE], ""]
 # The values of a mark, by how many values each may have: its own and the wanted noun, colour, place and count, and the
 # places of a relation's two ends.
-PAIRS = (len(NOUNS), len(COLOURS), len(SPOTS), 5)
-LOOKS = [size for size in (*PAIRS, len(SPOTS)) for _ in "ab"]
-Mark = tuple[int, ...]  # whether it is wrong, then a value for each of LOOKS; -1 where there is none
+PAIRED_SIZES = (len(NOUN_LABELS), len(COLOUR_LABELS), len(SPOTS), 5)
+MARK_SIZES = [size for size in (*PAIRED_SIZES, len(SPOTS)) for _ in "ab"]
+Mark = tuple[int, ...]  # whether it is wrong, then a value for each of MARK_SIZES; -1 where there is none
 Turn = tuple[list[int], list[float], list[Mark]]
-NO_MARK: Mark = (-1,) * (1 + len(LOOKS))
+NO_MARK: Mark = (-1,) * (1 + len(MARK_SIZES))
 
 # The chat template of one turn: the picture (if any), the request, and the place for the answer.
 CHAT = (
@@ -73,7 +73,7 @@ CHAT = (
 )
 
 
-class Speaker(nn.Module):
+class SpeakerNet(nn.Module):
     """The model and auxiliary heads, which are not saved.
 
     `eye` reads from every patch the noun and colour of its cell, and the background. At the end of an observed item's
@@ -85,10 +85,10 @@ class Speaker(nn.Module):
     def __init__(self, model: LlavaForConditionalGeneration) -> None:
         super().__init__()
         self.llava = model
-        self.parts = [len(NOUNS), len(COLOURS), len(BACKGROUNDS)]
+        self.parts = [len(NOUN_LABELS), len(COLOUR_LABELS), len(BACKGROUND_LABELS)]
         self.eye = nn.Linear(SIGHT, sum(self.parts))
         width = model.config.text_config.hidden_size
-        self.looks, self.doubt = nn.Linear(width, sum(LOOKS)), nn.Linear(width, len(PAIRS) + 1)
+        self.looks, self.doubt = nn.Linear(width, sum(MARK_SIZES)), nn.Linear(width, len(PAIRED_SIZES) + 1)
         self.after: dict[str, Tensor] = {}  # the last outputs of the layers that the heads read
         for name, layer in (("looks", 2), ("doubt", 3)):
             model.model.language_model.layers[layer].register_forward_hook(self._keep(name))
@@ -105,12 +105,12 @@ class Speaker(nn.Module):
         if not here.any():
             return torch.zeros(())
         wrong, *looks = marks[here].unbind(-1)
-        pairs = list(zip(looks[::2], looks[1::2], strict=True))[: len(PAIRS)]
+        pairs = list(zip(looks[::2], looks[1::2], strict=True))[: len(PAIRED_SIZES)]
         differ = torch.stack([*(own != asked for own, asked in pairs), wrong > 0], -1).float()
         known = torch.stack([*((own >= 0) & (asked >= 0) for own, asked in pairs), wrong >= 0], -1)
         doubt = self.doubt(self.after["doubt"][here])
         loss = F.binary_cross_entropy_with_logits(doubt, differ, known.float(), reduction="sum") / len(wrong)
-        for guess, truth in zip(self.looks(self.after["looks"][here]).split(LOOKS, -1), looks, strict=True):
+        for guess, truth in zip(self.looks(self.after["looks"][here]).split(MARK_SIZES, -1), looks, strict=True):
             if (truth >= 0).any():
                 loss = loss + 0.25 * F.cross_entropy(guess, truth, ignore_index=-1)
         return loss / 3  # so that more heads do not outweigh the answers
@@ -230,15 +230,15 @@ def item_ends(d: Dialogue) -> list[tuple[int, Mark]]:
     if d.critique is None:
         return []
     ends, at = [], len('{"observed":[')
-    for item, found in zip(d.critique.observed, weighed(d), strict=True):
+    for item, found in zip(d.critique.observed, weighed_items(d), strict=True):
         ends.append((at + 1 + len(item.rpartition(": ")[0]), _mark(found)))
         at += len(item) + 3  # the item with its quotes and comma
     return ends
 
 
-def _mark(item: Weighed) -> Mark:
+def _mark(item: WeighedItem) -> Mark:
     looks = [
-        (-1, -1) if x is None else (NOUNS.index(x[0] or "nothing"), COLOURS.index(x[1] or "none"))
+        (-1, -1) if x is None else (NOUN_LABELS.index(x[0] or "nothing"), COLOUR_LABELS.index(x[1] or "none"))
         for x in (item.own, item.wanted)
     ]
     places, ends = ((-1, -1) if x is None else tuple(map(SPOTS.index, x)) for x in (item.places, item.ends))
@@ -265,7 +265,7 @@ def _taught_text(rng: random.Random) -> Dialogue:
 
 def batches(vocab: PreTrainedTokenizerFast, rng: random.Random, rounds: int, easy: float) -> list[Batch]:
     """Some batches without and some with pictures, each of requests of similar length."""
-    makers = [write_dialogue if rng.random() < WRITERS else _taught_text for _ in range(TEXTS * rounds)]
+    makers = [write_dialogue if rng.random() < WRITER_SHARE else _taught_text for _ in range(TEXTS * rounds)]
     texts = [small(rng, make, easy) for make in makers]
     pictures = [small(rng, picture_dialogue, easy) for _ in range(PICTURES * rounds)]
     made = []
@@ -294,7 +294,7 @@ def _batch(vocab: PreTrainedTokenizerFast, turns: list[tuple[Turn, Dialogue]]) -
     return ids, weights, marks, x, torch.tensor([labels(d.shown) for _, d in turns])
 
 
-def speaking(model: Speaker, batch: Batch, x: Tensor | None) -> tuple[Tensor, Tensor]:
+def speaking(model: SpeakerNet, batch: Batch, x: Tensor | None) -> tuple[Tensor, Tensor]:
     """(loss of the answers, loss of comparing the observed items) of a batch with pictures `x`."""
     ids, weights, marks = batch[:3]
     hidden = model.llava.model(input_ids=ids, pixel_values=x, use_cache=False).last_hidden_state
@@ -307,8 +307,8 @@ def speaking(model: Speaker, batch: Batch, x: Tensor | None) -> tuple[Tensor, Te
 # ---- training -----------------------------------------------------------------------------------------
 
 
-def _learn_to_see(model: Speaker, hours: float, soften: Softener, seed: int) -> None:
-    run = Run("speaker_sight", model, lr=1.5e-3, hours=hours, resume=False, ema=0.99)
+def _learn_to_see(model: SpeakerNet, hours: float, soften: Softener, seed: int) -> None:
+    run = TrainingRun("speaker_sight", model, lr=1.5e-3, hours=hours, resume=False, ema=0.99)
     rng = random.Random(f"speaker/sight/{seed}")
     while not run.over():
         graphs = [random_scene(rng, relations=False) if rng.random() < 0.97 else SceneGraph() for _ in range(64)]
@@ -337,8 +337,8 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     torch.manual_seed(seed)
     vocab = PreTrainedTokenizerFast.from_pretrained(out) if resume else tokenizer()
     model, twin = (
-        Speaker(build(vocab)),
-        Speaker(build(vocab)).eval(),
+        SpeakerNet(build(vocab)),
+        SpeakerNet(build(vocab)).eval(),
     )  # the twin is asked and saved, not compiled
     for layer in model.llava.model.language_model.layers:
         layer.forward = torch.compile(layer.forward, dynamic=True)  # twice as fast; hooks stay outside
@@ -352,7 +352,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     for batch in batches(vocab, rng, 2, 0)[:3]:  # to compile before the clock starts
         sum(speaking(model, batch, batch[3])).backward()  # type: ignore[union-attr]
     model.zero_grad()
-    run = Run("speaker", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.996, warmup=100)
+    run = TrainingRun("speaker", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.996, warmup=100)
     held_out = HeldOut("speaker/held out")
     cases = [make(held_out) for make in MAKERS.values() for _ in range(64)]
 

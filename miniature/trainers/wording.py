@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 from underpaint.miniature.edits import EditCase, random_edit
-from underpaint.miniature.loop import Run
+from underpaint.miniature.loop import TrainingRun
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.tokenizer import ids_of, train_tokenizer
-from underpaint.miniature.trainers.reader import BACKGROUNDS, COLOURS, NOUNS
-from underpaint.miniature.world import CELLS, lay_out, vocabulary
+from underpaint.miniature.trainers.reader import BACKGROUND_LABELS, COLOUR_LABELS, NOUN_LABELS
+from underpaint.miniature.world import CELLS, cell_layout, vocabulary
 from underpaint.schemas.scenes.edit import Op
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import PLACE, SceneObject
@@ -56,14 +56,14 @@ class Probe(nn.Module):
         self.encoder = encoder
         self.queries = nn.Parameter(torch.randn(7, WIDTH) * 0.5)
         self.attention = nn.MultiheadAttention(WIDTH, 5, batch_first=True)
-        self.noun, self.colour = nn.Linear(WIDTH, len(NOUNS)), nn.Linear(WIDTH, len(COLOURS))
-        self.whole = nn.Linear(WIDTH, len(BACKGROUNDS) + len(OPS) + 5)
+        self.noun, self.colour = nn.Linear(WIDTH, len(NOUN_LABELS)), nn.Linear(WIDTH, len(COLOUR_LABELS))
+        self.whole = nn.Linear(WIDTH, len(BACKGROUND_LABELS) + len(OPS) + 5)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Token ids (N, L) → logits of nouns and colours (N, 6, ·), and of background, op and count (N, ·)."""
         tokens = self.encoder(ids).last_hidden_state
         h = self.queries + self.attention(self.queries.expand(len(ids), -1, -1), tokens, tokens)[0]
-        whole = self.whole(h[:, 6]).split([len(BACKGROUNDS), len(OPS), 5], 1)
+        whole = self.whole(h[:, 6]).split([len(BACKGROUND_LABELS), len(OPS), 5], 1)
         return self.noun(h[:, :6]), self.colour(h[:, :6]), list(whole)
 
 
@@ -83,16 +83,16 @@ def truth(case: EditCase) -> list[int]:
         named = [edit.node] if edit.op is Op.ADD else []
     if edit.target and case.before is not None:
         cells[4] = case.before.node(edit.target)
-    layout = lay_out(case.after)
+    layout = cell_layout(case.after)
     for node in named:
         if PLACE in node.attributes or node.count == 4:
             for cell in layout[node.id]:
                 cells[list(CELLS).index(cell)] = node
-    nouns = [NOUNS.index(o.noun if o else "nothing") for o in cells]
-    colours = [COLOURS.index(o.attributes["colour"] if o else "none") for o in cells]
+    nouns = [NOUN_LABELS.index(o.noun if o else "nothing") for o in cells]
+    colours = [COLOUR_LABELS.index(o.attributes["colour"] if o else "none") for o in cells]
     back = case.after.background if edit.op is Op.PAINT else "blank"
     count = max((o.count for o in named), default=0)
-    return [*nouns, *colours, BACKGROUNDS.index(back), OPS.index(edit.op), count]
+    return [*nouns, *colours, BACKGROUND_LABELS.index(back), OPS.index(edit.op), count]
 
 
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
@@ -100,7 +100,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     torch.manual_seed(seed)
     words = tokenizer()
     model = Probe(build(words))
-    run = Run("wording", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998)
+    run = TrainingRun("wording", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998)
     rng = random.Random(f"wording/{seed}/{run.step}")
 
     def batch(draw: random.Random, n: int) -> tuple[Tensor, Tensor]:

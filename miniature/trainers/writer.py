@@ -14,12 +14,12 @@ from torch import Tensor
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from underpaint.miniature.dialogues import Dialogue
-from underpaint.miniature.loop import Run
+from underpaint.miniature.loop import TrainingRun
 from underpaint.miniature.shard_dialogues import read_dialogues
 from underpaint.miniature.trainers.speaker import (
     TEXTS,
     Batch,
-    Speaker,
+    SpeakerNet,
     _batch,
     _save,
     build,
@@ -42,7 +42,7 @@ def writing_batches(vocab: PreTrainedTokenizerFast, dialogues: Sequence[Dialogue
             yield _batch(vocab, window[i : i + TEXTS])
 
 
-def _loss(model: Speaker, batch: Batch) -> Tensor:
+def _loss(model: SpeakerNet, batch: Batch) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         return speaking(model, batch, None)[0]
 
@@ -56,10 +56,10 @@ def train(corpus: Path, base: Path, out: Path, hours: float, resume: bool, seed:
     torch.manual_seed(seed)
     learnt, held_out = read_dialogues(corpus, "train"), read_dialogues(corpus, "validation")[:HELD_OUT]
     vocab = PreTrainedTokenizerFast.from_pretrained(base)
-    model = Speaker(build(vocab))
+    model = SpeakerNet(build(vocab))
     model.llava.load_state_dict(LlavaForConditionalGeneration.from_pretrained(base).state_dict())
     print(f"{len(learnt)} dialogues to learn from, {len(held_out)} held out", flush=True)
-    run = Run("writer", model, lr=RATE, hours=hours, resume=resume, ema=0.98, warmup=20)
+    run = TrainingRun("writer", model, lr=RATE, hours=hours, resume=resume, ema=0.98, warmup=20)
 
     def evaluate() -> dict[str, float]:
         losses = [(float(_loss(model, b)), len(b[0])) for b in writing_batches(vocab, held_out)]

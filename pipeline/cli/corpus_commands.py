@@ -62,13 +62,12 @@ def publish(
 
     Example: [bold]underpaint publish runs/miniature/corpus --repo my-lab/underpaint-miniature --yes[/bold]
     """
-    from underpaint.pipeline.corpus.hub import check_repository, uploads
-    from underpaint.pipeline.corpus.hub import publish as upload
+    from underpaint.pipeline.corpus.hub import check_repository, upload_corpus, uploads
 
     check_repository(repo)
     files = uploads(corpus)
     size = sum(f.bytes for f in files)
-    url = upload(corpus, repo, not public, workers) if yes else ""
+    url = upload_corpus(corpus, repo, not public, workers) if yes else ""
     lines = [f"{f.bytes:>14,}  {f.path}" for f in files]
     lines.append(f"{size:>14,}  bytes in {len(files)} files")
     visible = "public" if public else "private"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from underpaint.pipeline.training.survey import Lengths, Trial
 
 SIDE = "of a picture, in pixels; whatever is stored is brought to it"
-COLUMNS = ("", "px/ViT", "per sample", "maximum", "expected", "trained", "too long", "lost", "filled")
+HEADINGS = ("", "px/ViT", "per sample", "maximum", "expected", "trained", "too long", "lost", "filled")
 
 
 def inspect_pack(
@@ -84,7 +84,7 @@ def _length_lines(rows: list[Lengths]) -> list[str]:
 
 
 def _trial_lines(trials: list[Trial]) -> list[str]:
-    cells: list[tuple[str, ...]] = [COLUMNS]
+    cells: list[tuple[str, ...]] = [HEADINGS]
     for t in trials:
         p = t.packing
         limits = p.max_num_tokens_per_sample, p.max_num_tokens, p.expected_num_tokens

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 from pydantic import BaseModel
 
-from underpaint.schemas.corpus.fields import FieldRow, rows
+from underpaint.schemas.corpus.fields import FieldRow, field_rows
 
 
 def arrow_fields(model: type[BaseModel]) -> list[pa.Field]:
     """Columns that hold the model's fields, none of them nullable."""
-    return [pa.field(r.name, _arrow_type(r), nullable=False) for r in rows(model)]
+    return [pa.field(r.name, _arrow_type(r), nullable=False) for r in field_rows(model)]
 
 
 def _arrow_type(r: FieldRow) -> pa.DataType:

@@ -45,7 +45,7 @@ def check_repository(repo: str) -> None:
         raise UserError(f"--repo {repo}: write owner/name, e.g. my-lab/underpaint-62k")
 
 
-def publish(corpus: Path, repo: str, private: bool, workers: int = 1) -> str:
+def upload_corpus(corpus: Path, repo: str, private: bool, workers: int = 1) -> str:
     """Verify the corpus, then upload it as one commit to a dataset repository, created if missing. Returns its URL.
 
     Shards in the repository that this version does not have are deleted, since globs would still read them. Endpoint

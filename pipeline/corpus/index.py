@@ -57,7 +57,7 @@ class ShardEntry(_Strict):
     sha256: str
 
 
-class Cell(_Strict):
+class CellCount(_Strict):
     """How many samples have these four values."""
 
     subset: str
@@ -78,7 +78,7 @@ class Index(_Strict):
     samples: int
     pictures: int
     totals: dict[str, dict[str, int]]
-    cells: list[Cell]
+    cells: list[CellCount]
     shards: list[ShardEntry]
 
 
@@ -88,7 +88,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def total(cells: Iterable[Cell]) -> dict[str, dict[str, int]]:
+def totals_of(cells: Iterable[CellCount]) -> dict[str, dict[str, int]]:
     """The number of samples by subset, by split, by polarity and by category."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("subset", "split", "polarity", "category")}
     for cell in cells:

@@ -15,15 +15,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from underpaint.pipeline.corpus.index import CROISSANT, INDEX_VERSION, SUMS, Cell, Index, file_sha256, total
+from underpaint.pipeline.corpus.index import CROISSANT, INDEX_VERSION, SUMS, CellCount, Index, file_sha256, totals_of
 from underpaint.pipeline.corpus.shard import shard_path
 from underpaint.pipeline.corpus.verify_files import card_problems, croissant_problems, manifest_problems, wids_problems
-from underpaint.pipeline.corpus.verify_shard import Problem, ShardFindings, check_shard
+from underpaint.pipeline.corpus.verify_shard import CorpusProblem, ShardFindings, check_shard
 from underpaint.schemas.corpus.fields import json_schema
 from underpaint.schemas.corpus.sample import SCHEMA
 from underpaint.schemas.corpus.subsets import ABBREVIATION, SUBSETS
 
-__all__ = ["Problem", "Verification", "verify"]
+__all__ = ["CorpusProblem", "Verification", "verify"]
 _SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 _SHARD = re.compile(rf"({'|'.join(SUBSETS)})/({ABBREVIATION})-(train|validation)-(\d{{6}})\.tar")
 
@@ -36,7 +36,7 @@ class Verification:
     """
 
     limit: int
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[CorpusProblem] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
     cut: bool = False
@@ -48,9 +48,9 @@ class Verification:
 
     def say(self, file: str, name: str, message: str, key: str = "") -> None:
         """Add a problem with a file, or with the field `name` of the sample `key` in it."""
-        self.add([Problem(file, key, name, message)])
+        self.add([CorpusProblem(file, key, name, message)])
 
-    def add(self, problems: list[Problem]) -> None:
+    def add(self, problems: list[CorpusProblem]) -> None:
         """Add problems, up to the limit."""
         room = self.limit - len(self.problems)
         self.problems += problems[:room]
@@ -87,8 +87,8 @@ def verify(folder: Path, workers: int = 1, limit: int = 1000) -> Verification:
         shards.append(found)
         counts.update(shards=1, samples=len(found.keys), pictures=found.pictures, bytes=found.bytes)
     names = ("subset", "split", "polarity", "category")
-    measured = [Cell(**dict(zip(names, k, strict=True)), samples=n) for k, n in sorted(cells.items())]
-    out.counts, out.totals = dict(counts), total(measured)
+    measured = [CellCount(**dict(zip(names, k, strict=True)), samples=n) for k, n in sorted(cells.items())]
+    out.counts, out.totals = dict(counts), totals_of(measured)
     if index is not None:
         _check_totals(index, measured, out)
     out.add(list(manifest_problems(folder, counts["samples"])))
@@ -214,14 +214,14 @@ def _check_shard_entry(found: ShardFindings, index: Index | None, sums: dict[str
                 out.say("index.json", f"shards.{i}.{name}", f"is {stated}, {found.path} has {value}")
 
 
-def _check_totals(index: Index, cells: list[Cell], out: Verification) -> None:
+def _check_totals(index: Index, cells: list[CellCount], out: Verification) -> None:
     if index.cells != cells:
         wrong = [c for c in index.cells if c not in cells] or [c for c in cells if c not in index.cells]
         out.say("index.json", "cells", f"differ from the shards, e.g. {wrong[0] if wrong else 'in their order'}")
     expected: dict[str, Any] = {
         "samples": sum(entry.samples for entry in index.shards),
         "pictures": sum(entry.pictures for entry in index.shards),
-        "totals": total(index.cells),
+        "totals": totals_of(index.cells),
     }
     for name, value in expected.items():
         if (stated := getattr(index, name)) != value:

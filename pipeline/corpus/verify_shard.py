@@ -25,7 +25,7 @@ _BLOCK = tarfile.BLOCKSIZE
 
 
 @dataclass(frozen=True)
-class Problem:
+class CorpusProblem:
     """One problem: the file in the corpus, the sample's key and the field; "" for what does not apply."""
 
     file: str
@@ -49,7 +49,7 @@ class ShardFindings:
     suffixes: set[str] = field(default_factory=set)  # of its pictures, e.g. "webp"
     keys: list[str] = field(default_factory=list)
     cells: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[CorpusProblem] = field(default_factory=list)
 
 
 def check_shard(folder: Path, path: str, schema: Mapping[str, Any], limit: int) -> ShardFindings:
@@ -94,7 +94,7 @@ def _digests(file: Path) -> tuple[str, str]:
 
 def _say(found: ShardFindings, limit: int, key: str, name: str, message: str) -> None:
     if len(found.problems) < limit:
-        found.problems.append(Problem(found.path, key, name, message))
+        found.problems.append(CorpusProblem(found.path, key, name, message))
 
 
 def _samples(file: Path, found: ShardFindings) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -106,7 +106,7 @@ def _samples(file: Path, found: ShardFindings) -> Iterator[tuple[str, dict[str, 
             for info in tar:
                 fault = _member_fault(info)
                 if fault:
-                    found.problems.append(Problem(found.path, info.name.partition(".")[0], "member", fault))
+                    found.problems.append(CorpusProblem(found.path, info.name.partition(".")[0], "member", fault))
                     end = _end(info)
                     continue
                 if (now := info.name.partition(".")[0]) != key:
@@ -114,15 +114,15 @@ def _samples(file: Path, found: ShardFindings) -> Iterator[tuple[str, dict[str, 
                         yield key, members
                     key, members = now, {}
                 if info.name in members:
-                    found.problems.append(Problem(found.path, key, "member", f"{info.name!r} occurs twice"))
+                    found.problems.append(CorpusProblem(found.path, key, "member", f"{info.name!r} occurs twice"))
                 source = tar.extractfile(info)
                 assert source is not None
                 members[info.name] = source.read()
                 end = _end(info)
         if fault := _tail_fault(file, end):
-            found.problems.append(Problem(found.path, key, "tar", fault))
+            found.problems.append(CorpusProblem(found.path, key, "tar", fault))
     except (tarfile.TarError, OSError, EOFError) as e:
-        found.problems.append(Problem(found.path, key, "tar", f"is damaged or truncated after this sample: {e}"))
+        found.problems.append(CorpusProblem(found.path, key, "tar", f"is damaged or truncated after this sample: {e}"))
         return
     if members:
         yield key, members
@@ -190,7 +190,7 @@ def _check_sample(
     return sample
 
 
-def _row_problems(folder: Path, path: str, samples: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+def _row_problems(folder: Path, path: str, samples: Mapping[str, Mapping[str, Any]]) -> Iterator[CorpusProblem]:
     """Compare the manifest's rows of one shard with its samples (by key): the same rows, positions and fields."""
     try:
         rows = pq.read_table(folder / MANIFEST, schema=MANIFEST_SCHEMA, filters=[("shard", "=", path)]).to_pylist()
@@ -199,15 +199,15 @@ def _row_problems(folder: Path, path: str, samples: Mapping[str, Mapping[str, An
     listed = {row["id"] for row in rows}
     for key in samples:
         if key not in listed:
-            yield Problem(MANIFEST, key, "id", f"is not listed, but is in {path}")
+            yield CorpusProblem(MANIFEST, key, "id", f"is not listed, but is in {path}")
     for position, row in enumerate(rows):
         key = row["id"]
         if key not in samples:
-            yield Problem(MANIFEST, key, "id", f"is listed, but is not in {path}")
+            yield CorpusProblem(MANIFEST, key, "id", f"is listed, but is not in {path}")
         elif fields := samples[key]:  # empty where the sample breaks the format, which is a problem already
             wanted = {"shard": path, "position": position, **fields}
             for name in MANIFEST_SCHEMA.names:
                 if row[name] != wanted[name]:
                     message = f"is {str(row[name])[:80]!r}, in {path} it is {str(wanted[name])[:80]!r}"
-                    yield Problem(MANIFEST, key, name, message)
+                    yield CorpusProblem(MANIFEST, key, name, message)
                     break

@@ -22,12 +22,12 @@ from underpaint.pipeline.corpus.index import (
     CROISSANT,
     INDEX_VERSION,
     SUMS,
-    Cell,
+    CellCount,
     CorpusInfo,
     Index,
     ShardEntry,
     file_sha256,
-    total,
+    totals_of,
 )
 from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, ShardError, ShardResult, manifest_part
 from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, croissant
@@ -78,7 +78,7 @@ def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
         for polarity, category, samples in r.cells:
             counts[r.subset, r.split, polarity, category] += samples
     cells = [
-        Cell(subset=subset, split=split, polarity=polarity, category=category, samples=n)
+        CellCount(subset=subset, split=split, polarity=polarity, category=category, samples=n)
         for (subset, split, polarity, category), n in sorted(counts.items())
     ]
     kept = ShardEntry.model_fields.keys()
@@ -90,7 +90,7 @@ def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
         pipeline_commit=info.pipeline_commit,
         samples=sum(r.samples for r in results),
         pictures=sum(r.pictures for r in results),
-        totals=total(cells),
+        totals=totals_of(cells),
         cells=cells,
         shards=[ShardEntry(**{k: v for k, v in asdict(r).items() if k in kept}) for r in results],
     )

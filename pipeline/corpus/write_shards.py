@@ -40,7 +40,7 @@ from underpaint.stages.common.code_digest import PROJECT, code_digest
 
 SELECTION = "selection.jsonl"
 CHOSEN = f".{SELECTION}.part"  # the selection of a corpus not published yet; `gc` deletes files of such a name
-WRITERS = (*PROJECT, "underpaint.pipeline.corpus", "underpaint.pipeline.recipe.quotas")  # whose code makes the shards
+SHARD_CODE = (*PROJECT, "underpaint.pipeline.corpus", "underpaint.pipeline.recipe.quotas")  # what makes the shards
 
 
 def write_shards(run: Run, selection: Selection, console: Console, actors: Pool) -> None:
@@ -105,7 +105,7 @@ def _info(run: Run, selection: Selection) -> CorpusInfo:
     short = "".join(f" {s}." for s in shortfalls(recipe, read_calibration(recipe, run.nodes, run.store)))
     licenses = " ".join([recipe.license, *(m.license for m in models)])
     tables = "".join(sorted(_tables(run, selection.chosen)))
-    code = code_digest(__name__, packages=WRITERS)  # a commit does not tell of uncommitted edits
+    code = code_digest(__name__, packages=SHARD_CODE)  # a commit does not tell of uncommitted edits
     code += (Path(__file__).parent / "card.md.j2").read_text()
     whole = config_sha256(recipe, run.nodes) + chosen + tables + licenses + short + code
     identity = hashlib.sha256(whole.encode()).hexdigest()

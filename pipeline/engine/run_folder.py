@@ -163,5 +163,5 @@ def bytes_held(run: Run) -> int:
 
 def bytes_wanted(recipe: Recipe) -> int:
     """A generous estimate of the bytes that a build writes: four pictures per sample, doubled for lost candidates."""
-    side = getattr(recipe.model_for("painter"), "size", 64)
-    return int(sum(recipe.quotas.numbers().values()) * 4 * 2 * side * side * BYTES_A_PIXEL) + SPARE
+    pixels = getattr(recipe.model_for("painter"), "size", 64)
+    return int(sum(recipe.quotas.numbers().values()) * 4 * 2 * pixels * pixels * BYTES_A_PIXEL) + SPARE

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from pydantic import Field, model_validator
 
-from underpaint.pipeline.recipe.settings import Strict
+from underpaint.pipeline.recipe.settings import Section
 from underpaint.schemas.scenes.critique import Side
 
 
-class SideFloor(Strict):
+class SideFloor(Section):
     """The least shares on one side; what is not given is not asked for. Of all figures
     (`pipeline.selection.judge_gate.FIGURES`) these may have a floor."""
 
@@ -31,7 +31,7 @@ class SideFloor(Strict):
     )  # fmt: skip
 
 
-class Floor(Strict):
+class Floor(Section):
     """The least that the judge must reach, by what it is shown."""
 
     text: SideFloor = Field(default=SideFloor(), description="the step's texts: what the conflict subset rests on")
@@ -46,7 +46,7 @@ class Floor(Strict):
                 yield name, least
 
 
-class CalibrationSettings(Strict):
+class CalibrationSettings(Section):
     """The judge against known truth. A build ships no subset whose judge stays under the floor (docs/judging.md)."""
 
     cases: int = Field(

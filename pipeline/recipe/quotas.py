@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS, kinds_of
 
 Quota = dict[str, int]  # by kind: subset and polarity
-Cell = tuple[str, str]  # a kind and a category; "" is any category
-Cells = dict[Cell, int]
+QuotaCell = tuple[str, str]  # a kind and a category; "" is any category
+QuotaCells = dict[QuotaCell, int]
 
 PAPER: Quota = {name: kind.paper for name, kind in SAMPLE_KINDS.items()}
 VALIDATION_SHARDS = 8  # of every subset of the paper's corpus
@@ -33,7 +33,7 @@ def proportional(total: int) -> Quota:
     return largest_remainder(total, PAPER)
 
 
-def lots_wanted(quota: Cells, accepted: Cells, recent: Cells, done: int, pilot: int, most: int) -> int:
+def lots_wanted(quota: QuotaCells, accepted: QuotaCells, recent: QuotaCells, done: int, pilot: int, most: int) -> int:
     """How many lots a branch should have run in all; `done` where its quotas are met.
 
     `accepted` counts all accepted candidates so far, `recent` those of lots ``done // 2`` and later. The estimate uses
@@ -74,17 +74,17 @@ def _power_of_two(wanted: float, least: int, most: int) -> int:
     return min(most, max(least, 2 ** round(math.log2(wanted)) if wanted > 1 else 1))
 
 
-def of_kinds(cells: Cells, kinds: Iterable[str]) -> Cells:
+def of_kinds(cells: QuotaCells, kinds: Iterable[str]) -> QuotaCells:
     """The cells whose kind is among these."""
     names = set(kinds)
     return {cell: n for cell, n in cells.items() if cell[0] in names}
 
 
-def by_kind(cells: Cells) -> Quota:
+def by_kind(cells: QuotaCells) -> Quota:
     """The numbers of every kind, summed over categories."""
     return {kind: sum(n for (k, _), n in cells.items() if k == kind) for kind in PAPER}
 
 
-def cell_name(cell: Cell) -> str:
+def cell_name(cell: QuotaCell) -> str:
     """ "multi_turn", or "multi_turn, counting" where categories have quotas."""
     return ", ".join(filter(None, cell))

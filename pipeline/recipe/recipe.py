@@ -15,7 +15,7 @@ from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.installation import ROOT
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, ListError
 from underpaint.pipeline.recipe.calibration_settings import CalibrationSettings
-from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Select, Strict, SubsetShards
+from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Section, Select, SubsetShards
 from underpaint.pipeline.recipe.strict_yaml import load_yaml
 from underpaint.schemas.corpus.picture import Encoding
 from underpaint.schemas.scenes.critique import Side
@@ -26,7 +26,7 @@ from underpaint.stages.common.stage import P, Stage
 from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import BUILT_IN, Template, TemplateError, load_templates
 from underpaint.stages.judgement.panel import JudgeParams
-from underpaint.stages.models.kinds import KINDS, PLAYED_BY, AnyModel
+from underpaint.stages.models.kinds import MODEL_KINDS, PLAYED_BY, AnyModel
 from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
 from underpaint.stages.prompting.tasks import unusable
 from underpaint.stages.prompts import STAGE as PROMPTS
@@ -34,7 +34,7 @@ from underpaint.stages.prompts import STAGE as PROMPTS
 Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "renderer"]
 
 
-class Roles(Strict):
+class Roles(Section):
     """Which model plays which role, by its name in `models`. One model may play several roles.
 
     In the paper the drafts that are judged are the policy's own (writer and sketcher) and the targets are FLUX's.
@@ -55,7 +55,7 @@ class Roles(Strict):
 
 StageParams = create_model(
     "StageParams",
-    __base__=Strict,
+    __base__=Section,
     __doc__="Every stage's own parameters.",
     **{name: (stage.params, stage.params()) for name, stage in STAGES.items()},
 )  # type: ignore[call-overload]
@@ -73,7 +73,7 @@ class Shards(SubsetShards):
     )
 
 
-class RunConfig(Strict):
+class RunConfig(Section):
     """Speed only; no fingerprint contains any of it."""
 
     workers: int = Field(default=2, ge=1, description="processes (Ray actors) that run stages at the same time")
@@ -82,7 +82,7 @@ class RunConfig(Strict):
     gpu_roles: tuple[Role, ...] = Field(default=get_args(Role), description="only stages with one of these need a GPU")
 
 
-class Recipe(Strict):
+class Recipe(Section):
     """The whole recipe. Paths are relative to the recipe's file and absolute once loaded."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="of the corpus, and of its folder under runs/")
@@ -292,15 +292,15 @@ def _load_vocabulary(path: Path) -> Vocabulary:
 
 def _explain(error: Any, raw: dict[str, Any]) -> str:
     """One of pydantic's errors as a sentence: the field as written, what is wrong, and what was probably meant."""
-    loc = [p for p in error["loc"] if not (isinstance(p, str) and p in (*KINDS, "number", "by rank"))]
+    loc = [p for p in error["loc"] if not (isinstance(p, str) and p in (*MODEL_KINDS, "number", "by rank"))]
     field = ".".join(map(str, loc)) or "the whole"
     if error["type"] == "extra_forbidden":
         return f"unknown field {field}{_suggest(str(loc[-1]), _siblings(list(error['loc'])))}"
     if error["type"] == "union_tag_invalid":
         kind = error["ctx"]["tag"]
-        return f"field {field}.kind: unknown model kind {kind!r}{_suggest(kind, list(KINDS))}"
+        return f"field {field}.kind: unknown model kind {kind!r}{_suggest(kind, list(MODEL_KINDS))}"
     if error["type"] == "union_tag_not_found":
-        return f"field {field}: names no kind; there are {', '.join(KINDS)}"
+        return f"field {field}: names no kind; there are {', '.join(MODEL_KINDS)}"
     if error["type"] == "missing":
         return f"field {field} is missing"
     return f"field {field}: {_in_words(error)}"

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Annotated
 import pydantic
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from underpaint.pipeline.recipe.quotas import PAPER, Cells, Quota, largest_remainder, proportional
+from underpaint.pipeline.recipe.quotas import PAPER, Quota, QuotaCells, largest_remainder, proportional
 from underpaint.schemas.corpus.sample import SubsetName
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
 from underpaint.stages.common.recipe_paths import RecipePath
 
 
-class Strict(BaseModel):
+class Section(BaseModel):
     """Base of the recipe's fields: frozen, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 if TYPE_CHECKING:
-    KindNumbers = Strict
-    SubsetShards = Strict
+    KindNumbers = Section
+    SubsetShards = Section
 else:  # fields from the registry, which pydantic checks as it does those written out
     _numbers = {n: (int | None, Field(default=None, ge=0, description=k.title)) for n, k in SAMPLE_KINDS.items()}
     _shards = {n: "its train shards" for n in SUBSETS} | {"validation": "validation shards of every subset"}
     _shards = {n: (int | None, Field(default=None, ge=1, le=100_000, description=d)) for n, d in _shards.items()}
-    KindNumbers = pydantic.create_model("KindNumbers", __base__=Strict, **_numbers)
-    SubsetShards = pydantic.create_model("SubsetShards", __base__=Strict, **_shards)
+    KindNumbers = pydantic.create_model("KindNumbers", __base__=Section, **_numbers)
+    SubsetShards = pydantic.create_model("SubsetShards", __base__=Section, **_shards)
 
 
 class Quotas(KindNumbers):
@@ -64,16 +64,16 @@ class Quotas(KindNumbers):
             return proportional(self.total)
         return {n: PAPER[n] if getattr(self, n) is None else int(getattr(self, n)) for n in PAPER}
 
-    def cells(self) -> Cells:
+    def cells(self) -> QuotaCells:
         """The number of samples wanted by kind and category; category "" for kinds that take them as they come."""
-        found: Cells = {}
+        found: QuotaCells = {}
         for kind, number in self.numbers().items():
             shares = self.categories.get(SAMPLE_KINDS[kind].subset.name, {"": 1.0})
             found |= {(kind, category): n for category, n in largest_remainder(number, shares).items()}
         return found
 
 
-class Rounds(Strict):
+class Rounds(Section):
     """How far a build may go to meet its quotas."""
 
     max_rounds: int = Field(default=8, ge=1, description="rounds; each runs as many lots as the yields so far ask for")
@@ -83,7 +83,7 @@ class Rounds(Strict):
     )
 
 
-class Quantile(Strict):
+class Quantile(Section):
     """A threshold by rank: the score below which this share of all candidates of a kind lies."""
 
     quantile: float = Field(ge=0, lt=1, description="the share of candidates that falls below the threshold")
@@ -95,7 +95,7 @@ Threshold = Annotated[
 ]
 
 
-class Select(Strict):
+class Select(Section):
     """Thresholds on stored scores and agreements; changing one recomputes no model's answer.
 
     Each is a number or a quantile, e.g. ``min_margin: 0.05`` or ``min_margin: {quantile: 0.1}``, and holds for every
@@ -131,7 +131,7 @@ class Select(Strict):
         return threshold
 
 
-class Decontaminate(Strict):
+class Decontaminate(Section):
     """Prompt lists of benchmarks (GenEval's JSON lines, WISE's JSON, plain text) with which no prompt may be shared.
 
     A line that the grammar reads is compared as a scene, any other by words in a row.

@@ -22,7 +22,7 @@ from underpaint.pipeline.report.report import view_sample
 from underpaint.pipeline.selection.decisions import Decision, Decisions, add_decision, load_decisions
 from underpaint.pipeline.selection.reference import Reference
 
-MOST = 10_000  # a posted decision has at most so many bytes
+MAX_DECISION_BYTES = 10_000  # a posted decision has at most so many bytes
 
 
 class Reviewed:
@@ -87,7 +87,7 @@ def serve(reviewed: Reviewed, port: int, kind: str, limit: int) -> tuple[Threadi
         def do_POST(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
             json_sent = self.headers.get("Content-Type") == "application/json"  # other sites' forms cannot send it
-            if not self._welcome(f"/{token}/decide") or not json_sent or size > MOST:
+            if not self._welcome(f"/{token}/decide") or not json_sent or size > MAX_DECISION_BYTES:
                 return self._reply(404, b"not found", "text/plain")
             try:
                 said: Mapping[str, Any] = json.loads(self.rfile.read(size))

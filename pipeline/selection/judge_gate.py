@@ -12,8 +12,8 @@ from underpaint.pipeline.errors import BuildError
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.schemas.corpus.subsets import SUBSETS, kinds_of
 from underpaint.schemas.interval import Share
-from underpaint.schemas.scenes.compare import Kind
-from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+from underpaint.schemas.scenes.compare import FaultKind
+from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.stages.calibration import CalibrationRow
 from underpaint.stages.common.rows import rows
 
@@ -76,10 +76,10 @@ def read_calibration(recipe: Recipe, nodes: Mapping[str, Node], store: Store) ->
         for failure in store.failures(node, lot):
             failed[Side(failure["side"])] += 1
     by_side = {side: [r for r in cases if r["side"] == side.value] for side in Side}
-    return {s: figures(found, failed[s]) for s, found in by_side.items() if found or failed[s]}
+    return {s: side_figures(found, failed[s]) for s, found in by_side.items() if found or failed[s]}
 
 
-def figures(cases: Sequence[CalibrationRow], unanswered: int = 0) -> SideFigures:
+def side_figures(cases: Sequence[CalibrationRow], unanswered: int = 0) -> SideFigures:
     """The figures of one side, from its cases and the number of those without an answer that counts."""
     known = [r for r in cases if not beyond(_kinds(r["critique"]))]
     answered = Share(len(cases), len(cases) + unanswered)
@@ -101,7 +101,7 @@ def figures(cases: Sequence[CalibrationRow], unanswered: int = 0) -> SideFigures
         incomplete_accepted=_share(not _called_wrong(r) for r in right if r["incomplete"]),
         complete_accepted=_share(not _called_wrong(r) for r in right if not r["incomplete"]),
         own_verdicts=_share(
-            (own == Judgement.CONFLICT.value) == bool(r["fault"]) and own != ""
+            (own == Verdict.CONFLICT.value) == bool(r["fault"]) and own != ""
             for r in cases
             for own in r["own_verdicts"]
         ),
@@ -113,12 +113,12 @@ def figures(cases: Sequence[CalibrationRow], unanswered: int = 0) -> SideFigures
 
 
 def _called_wrong(row: CalibrationRow) -> bool:
-    return bool(row["verdict"] == Judgement.CONFLICT.value)
+    return bool(row["verdict"] == Verdict.CONFLICT.value)
 
 
 def beyond(kinds: set[str]) -> bool:
     """Whether there are findings and all are of a template's own kinds, which scene graphs do not know."""
-    return bool(kinds) and not kinds & set(Kind)
+    return bool(kinds) and not kinds & set(FaultKind)
 
 
 def _kinds(critique: str) -> set[str]:

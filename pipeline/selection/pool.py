@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, Hit
-from underpaint.pipeline.recipe.quotas import Cells, Quota
+from underpaint.pipeline.recipe.quotas import Quota, QuotaCells
 from underpaint.pipeline.recipe.settings import Select
 from underpaint.pipeline.selection.decisions import Decisions
 from underpaint.pipeline.selection.thresholds import MEASURES, least
@@ -98,7 +98,7 @@ class CandidatePool:
         again[rows[first]] = False
         self.refuse(again, DUPLICATE)
 
-    def cells(self, quota: Cells) -> dict[tuple[str, str], np.ndarray]:
+    def cells(self, quota: QuotaCells) -> dict[tuple[str, str], np.ndarray]:
         """The mask (N,) of members of every cell that has a quota."""
         categories = _strings(self.table, "category")
         return {(k, c): (self.kinds == k) & ((categories == c) | (c == "")) for k, c in quota}

@@ -17,7 +17,7 @@ from underpaint.pipeline.engine.candidate_tables import Candidates
 from underpaint.pipeline.engine.graph import YIELDS, Node
 from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, Hit
-from underpaint.pipeline.recipe.quotas import Cells, Quota, by_kind, cell_name, of_kinds
+from underpaint.pipeline.recipe.quotas import Quota, QuotaCells, by_kind, cell_name, of_kinds
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.pipeline.selection.decisions import Decisions, load_decisions
 from underpaint.pipeline.selection.pool import OVER, open_pool
@@ -32,9 +32,9 @@ class Selection:
     """References to the chosen samples in the corpus' final order, and what became of all candidates."""
 
     chosen: list[Reference] = field(default_factory=list)
-    cells: Cells = field(default_factory=dict)  # accepted candidates by kind and category, chosen or over quota
-    recent: Cells = field(default_factory=dict)  # accepted candidates from the second half of each branch's lots
-    seen: Cells = field(default_factory=dict)  # all candidates, accepted or not
+    cells: QuotaCells = field(default_factory=dict)  # accepted candidates by kind and category, chosen or over quota
+    recent: QuotaCells = field(default_factory=dict)  # accepted candidates from the second half of each branch's lots
+    seen: QuotaCells = field(default_factory=dict)  # all candidates, accepted or not
     rejected: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # by kind
     contaminated: dict[str, Hit] = field(default_factory=dict)  # prompts that are also in a benchmark
 
@@ -43,7 +43,7 @@ class Selection:
         """Accepted candidates by kind."""
         return by_kind(self.cells)
 
-    def met(self, quota: Cells) -> bool:
+    def met(self, quota: QuotaCells) -> bool:
         """Whether every cell has as many accepted candidates as its quota."""
         return all(self.cells.get(cell, 0) >= number for cell, number in quota.items())
 
@@ -98,7 +98,7 @@ def _split(group: str, recipe: Recipe) -> str:
     return "validation" if chance < recipe.select.validation_share else "train"
 
 
-def short_of(selection: Selection, quota: Cells, lots: Mapping[str, int]) -> list[str]:
+def short_of(selection: Selection, quota: QuotaCells, lots: Mapping[str, int]) -> list[str]:
     """A sentence for every quota that is not met, with its yield so far and why other candidates were refused."""
     found = []
     for branch, kinds in YIELDS.items():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from underpaint.pipeline.training.sequence import Kind
+from underpaint.pipeline.training.sequence import ItemKind
 
 CONTROL_TOKENS = 2  # an item's opening and closing token
-MAX_PIXELS = 14 * 14 * 9 * 1024
+MAX_RESIZED_PIXELS = 14 * 14 * 9 * 1024
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Resize:
     stride: int
     longest: int
     shortest: int
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int = MAX_RESIZED_PIXELS
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) after the transform, multiples of the stride."""
@@ -37,8 +37,8 @@ class Resize:
     def _scaled(self, width: int, height: int, scale: float) -> tuple[int, int]:
         return self._divisible(round(width * scale)), self._divisible(round(height * scale))
 
-    def _divisible(self, side: int) -> int:
-        return max(self.stride, round(side / self.stride) * self.stride)
+    def _divisible(self, pixels: int) -> int:
+        return max(self.stride, round(pixels / self.stride) * self.stride)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Pixels:
         """Sizes such that every picture is resized to these sides in pixels: max_image_size = min_image_size."""
         return cls(Resize(16, px, px), Resize(14, vit, vit))
 
-    def tokens(self, kind: Kind, width: int, height: int) -> int:
+    def tokens(self, kind: ItemKind, width: int, height: int) -> int:
         """The tokens of a stored picture as this kind of item: its patches and two control tokens."""
         resize = self.vit if kind == "vit_image" else self.vae
         return CONTROL_TOKENS + resize.tokens(width, height)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from underpaint.pipeline.training.sequence import Kind
+from underpaint.pipeline.training.sequence import ItemKind
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Packing:
 
 BAGEL_DEFAULTS = Packing()
 RECOMMENDED = Packing(max_num_tokens_per_sample=33000, expected_num_tokens=33000)
-DROPOUT: Mapping[Kind, float] = {"text": 0.1, "vae_image": 0.1, "vit_image": 0.4}  # BAGEL's, for guidance
+DROPOUT: Mapping[ItemKind, float] = {"text": 0.1, "vae_image": 0.1, "vit_image": 0.4}  # BAGEL's, for guidance
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Group:
 
 
 @dataclass
-class Outcome:
+class PackingOutcome:
     """The result of a simulation. For samples by kind: drawn = trained + too_long + lost + waiting in the buffer."""
 
     lengths: list[int] = field(default_factory=list)  # of the packs, in tokens
@@ -85,7 +85,7 @@ class PackingError(ValueError):
     """A setting with which the packer would search for ever."""
 
 
-def simulate(groups: Sequence[Group], packing: Packing, packs: int, seed: int = 0) -> Outcome:
+def simulate(groups: Sequence[Group], packing: Packing, packs: int, seed: int = 0) -> PackingOutcome:
     """Draw and pack until `packs` packs are full, with the random draws that BAGEL makes after ``random.seed(seed)``.
 
     Raises PackingError where no sample, or none of a mandatory group, fits.
@@ -100,7 +100,7 @@ def simulate(groups: Sequence[Group], packing: Packing, packs: int, seed: int = 
     rng = random.Random(seed)
     streams = [_endless(group, random.Random(f"{seed}-{i}")) for i, group in enumerate(groups)]
     bounds = [b / sum(g.weight for g in groups) for b in accumulate(g.weight for g in groups)]
-    out, buffer, current = Outcome(), list[Packable](), 0
+    out, buffer, current = PackingOutcome(), list[Packable](), 0
     while len(out.lengths) < packs:
         if current == 0:
             for group, stream in zip(groups, streams, strict=True):
@@ -132,7 +132,7 @@ def simulate(groups: Sequence[Group], packing: Packing, packs: int, seed: int = 
     return out
 
 
-def _first_fitting(stream: Iterator[Packable], limit: int, out: Outcome, rng: random.Random) -> int:
+def _first_fitting(stream: Iterator[Packable], limit: int, out: PackingOutcome, rng: random.Random) -> int:
     for sample in stream:
         out.drawn[sample.kind] += 1
         if sample.length < limit:

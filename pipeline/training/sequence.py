@@ -14,7 +14,7 @@ from typing import Literal
 
 from underpaint.schemas.corpus.sample import Sample, Segment
 
-Kind = Literal["text", "vae_image", "vit_image"]
+ItemKind = Literal["text", "vae_image", "vit_image"]
 Label = Literal["", "<|im_start|>", "<|vision_start|>", "<|im_end|>"]
 TEXT_FOLLOWS: Label = "<|im_start|>"
 PICTURE_FOLLOWS: Label = "<|vision_start|>"
@@ -43,7 +43,7 @@ class Policy:
 class Item:
     """One entry of a sequence plan. `content` is a text, or a picture's name."""
 
-    kind: Kind
+    kind: ItemKind
     content: str
     loss: bool
     cfg: bool

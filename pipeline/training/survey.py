@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 
 from underpaint.pipeline.training.lengths import CONTROL_TOKENS, Pixels
 from underpaint.pipeline.training.packing import DROPOUT, RECOMMENDED, Group, Packable, Packing, PackingError, simulate
-from underpaint.pipeline.training.sequence import Item, Kind, Policy, sequences
+from underpaint.pipeline.training.sequence import Item, ItemKind, Policy, sequences
 from underpaint.schemas.corpus.example import trusted
 from underpaint.schemas.corpus.subsets import SUBSETS
 
@@ -30,14 +30,14 @@ class PlannedSequence:
     subset: str
     kind: str  # "multi_turn", "conflict negative", …
     pictures: int
-    items: tuple[tuple[Kind, float, int | tuple[int, int]], ...]
+    items: tuple[tuple[ItemKind, float, int | tuple[int, int]], ...]
 
     def packable(self, pixels: Pixels) -> Packable:
         """The sequence as the packer sees it at these sizes of pictures."""
         return Packable(self.kind, tuple((_tokens(kind, size, pixels), rate) for kind, rate, size in self.items))
 
 
-def _tokens(kind: Kind, size: int | tuple[int, int], pixels: Pixels) -> int:
+def _tokens(kind: ItemKind, size: int | tuple[int, int], pixels: Pixels) -> int:
     return CONTROL_TOKENS + size if isinstance(size, int) else pixels.tokens(kind, *size)
 
 
@@ -55,7 +55,7 @@ def read_sequences(corpus: Path, text_tokens: Callable[[str], int], policy: Poli
 
 def measured(
     items: Sequence[Item], sizes: Mapping[str, tuple[int, int]], text_tokens: Callable[[str], int]
-) -> tuple[int, tuple[tuple[Kind, float, int | tuple[int, int]], ...]]:
+) -> tuple[int, tuple[tuple[ItemKind, float, int | tuple[int, int]], ...]]:
     """(number of pictures, items as in PlannedSequence) of a sequence. `sizes`: (width, height) of stored pictures."""
     shown = {item.content for item in items if item.kind != "text"}
     return len(shown), tuple(

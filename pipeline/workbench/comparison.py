@@ -11,7 +11,7 @@ from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.workbench.asking import Answered, ask, load_model
 from underpaint.pipeline.workbench.subjects import stored_subjects
-from underpaint.pipeline.workbench.truth import Calibration, Truth, calibrate, calibration_cases, known_truths
+from underpaint.pipeline.workbench.truth import Calibration, Truth, calibration_cases, count_against, known_truths
 from underpaint.schemas.scenes.critique import Side
 from underpaint.stages.common.templating import Template
 from underpaint.stages.prompting.tasks import TASKS
@@ -20,7 +20,7 @@ VERDICTS = ("consistent", "incomplete", "conflict", "unread")
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TemplateComparison:
     """The answers of two templates A and B, with what is known to be true.
 
     `answered` and `truths` are about stored steps; `tried` and `case_truths` about the run's calibration cases, whose
@@ -52,12 +52,12 @@ class Comparison:
     @property
     def calibrations(self) -> tuple[Calibration, ...]:
         """For each template, its figures on the stored steps whose truth is known."""
-        return tuple(calibrate(side, self.truths) for side in self.answered)
+        return tuple(count_against(side, self.truths) for side in self.answered)
 
     @property
     def case_calibrations(self) -> tuple[Calibration, ...]:
         """For each template, its figures on the calibration cases."""
-        return tuple(calibrate(side, self.case_truths) for side in self.tried)
+        return tuple(count_against(side, self.case_truths) for side in self.tried)
 
     def disagreements(self) -> list[tuple[Answered, Answered, Truth | None]]:
         """The steps with different verdicts; those where only one template says conflict come first."""
@@ -77,7 +77,7 @@ class Comparison:
         }  # fmt: skip
 
 
-def compare_templates(run: Run, a: Template, b: Template, number: int) -> Comparison:
+def compare_templates(run: Run, a: Template, b: Template, number: int) -> TemplateComparison:
     """Ask both templates about the same `number` stored steps, and as many calibration cases.
 
     Raises UserError where they are not critiques of one task.
@@ -89,10 +89,10 @@ def compare_templates(run: Run, a: Template, b: Template, number: int) -> Compar
     answers = ask(run, model, a, subjects), ask(run, model, b, subjects)
     cases, truths, words = calibration_cases(run, side, number)
     tried = ask(run, model, a, cases, words), ask(run, model, b, cases, words)
-    return Comparison((a, b), answers, known_truths(run, side, subjects), tried, truths)
+    return TemplateComparison((a, b), answers, known_truths(run, side, subjects), tried, truths)
 
 
-def comparison_lines(found: Comparison) -> list[str]:
+def comparison_lines(found: TemplateComparison) -> list[str]:
     """The figures of a comparison as text."""
     a, b = (t.id for t in found.templates)
     same, both = found.agreeing

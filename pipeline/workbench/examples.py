@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import jinja2
 
-from underpaint.stages.common.templating import Example, Template
+from underpaint.stages.common.templating import Template, TemplateExample
 from underpaint.stages.prompting.tasks import parse
 
 
@@ -26,7 +26,7 @@ def run_examples(template: Template) -> Iterator[Tested]:
         yield Tested(template.id, example.name, _rendered(template, example) or _parsed(template, example))
 
 
-def _rendered(template: Template, example: Example) -> str:
+def _rendered(template: Template, example: TemplateExample) -> str:
     try:
         request = template.render(**example.variables)
     except jinja2.TemplateError as e:
@@ -36,7 +36,7 @@ def _rendered(template: Template, example: Example) -> str:
     return ""
 
 
-def _parsed(template: Template, example: Example) -> str:
+def _parsed(template: Template, example: TemplateExample) -> str:
     try:
         found = parse(template, example.answer)
     except ValueError as e:

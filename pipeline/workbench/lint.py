@@ -15,14 +15,14 @@ import jsonschema
 from jinja2 import nodes
 
 from underpaint.stages.common.suggest import did_you_mean
-from underpaint.stages.common.templating import Problem, Template, TemplateError, load_template
+from underpaint.stages.common.templating import Template, TemplateError, TemplateProblem, load_template
 from underpaint.stages.prompting.tasks import FORMATS, TASKS, Finder, Task, parse, unusable
 
 CLAUSE = "What is not painted yet is not a fault."
 NEGATED = re.compile(r"\b(not|no|never|nothing|without)\b|n't\b", re.IGNORECASE)
 
 
-def lint_files(files: Sequence[Path], stages: Mapping[str, tuple[str, ...]]) -> list[Problem]:
+def lint_files(files: Sequence[Path], stages: Mapping[str, tuple[str, ...]]) -> list[TemplateProblem]:
     """All problems of some files, including ids that occur twice in a folder."""
     problems, owners = [], defaultdict(list)
     for file in files:
@@ -32,11 +32,11 @@ def lint_files(files: Sequence[Path], stages: Mapping[str, tuple[str, ...]]) -> 
         problems += found
     for (_, id), (first, *others) in owners.items():
         for file in others:
-            problems.append(Problem(str(file), 2, f"the id {id!r} is that of {first} too", "give it its own"))
+            problems.append(TemplateProblem(str(file), 2, f"the id {id!r} is that of {first} too", "give it its own"))
     return problems
 
 
-def lint_file(path: Path, stages: Mapping[str, tuple[str, ...]]) -> list[Problem]:
+def lint_file(path: Path, stages: Mapping[str, tuple[str, ...]]) -> list[TemplateProblem]:
     """All problems of a template's file, in order of line. `stages` are the tasks that each stage renders."""
     try:
         template = load_template(path)
@@ -52,7 +52,7 @@ def lint_file(path: Path, stages: Mapping[str, tuple[str, ...]]) -> list[Problem
     return sorted(problems, key=lambda p: p.line)
 
 
-def _stages(found: Finder, stages: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+def _stages(found: Finder, stages: Mapping[str, tuple[str, ...]]) -> Iterator[TemplateProblem]:
     task = found.template.task
     able = [name for name, tasks in stages.items() if task in tasks]
     for i, name in enumerate(found.template.stages):
@@ -60,7 +60,7 @@ def _stages(found: Finder, stages: Mapping[str, tuple[str, ...]]) -> Iterator[Pr
             yield found.field(f"stages.{i}", f"the stage {name!r} renders no {task} template", did_you_mean(name, able))
 
 
-def _words(found: Finder, task: Task) -> Iterator[Problem]:
+def _words(found: Finder, task: Task) -> Iterator[TemplateProblem]:
     """Problems of the body: unused variables, names set and never used, and parts of the answer never asked for."""
     used = {name for name, _ in found.names()}
     end = found.template.body.count("\n") + 1
@@ -82,7 +82,7 @@ def _words(found: Finder, task: Task) -> Iterator[Problem]:
             yield found.body(end, f"the words never name the kind {kind!r}", "say when it is to be used, or drop it")
 
 
-def _clause(found: Finder, task: Task) -> Iterator[Problem]:
+def _clause(found: Finder, task: Task) -> Iterator[TemplateProblem]:
     """Problems of the clause "incomplete is not wrong", which every template needs that judges unfinished pictures."""
     sentence = found.template.incomplete
     if not task.judges_parts:
@@ -98,7 +98,7 @@ def _clause(found: Finder, task: Task) -> Iterator[Problem]:
         yield found.field("incomplete", f"the clause {sentence!r} denies nothing", f"say e.g. {CLAUSE!r}")
 
 
-def _examples(found: Finder, task: Task) -> Iterator[Problem]:
+def _examples(found: Finder, task: Task) -> Iterator[TemplateProblem]:
     """Problems of examples: wrong variables, or an answer that parses although it should be refused, or vice versa."""
     template = found.template
     if not template.examples:

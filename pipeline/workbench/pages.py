@@ -11,7 +11,7 @@ from underpaint.pipeline.atomic import atomic_write
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.report.pages import picture_source, render_page
 from underpaint.pipeline.workbench.asking import Answered
-from underpaint.pipeline.workbench.comparison import VERDICTS, Comparison
+from underpaint.pipeline.workbench.comparison import VERDICTS, TemplateComparison
 from underpaint.stages.common.templating import Template
 
 
@@ -39,7 +39,7 @@ def _read(a: Answered) -> str:
     return f"{a.verdict} ({faults}); correction: {a.parsed['correction']}" if faults else a.verdict
 
 
-def write_comparison(run: Run, found: Comparison) -> Path:
+def write_comparison(run: Run, found: TemplateComparison) -> Path:
     """Write ``templates/compare-<a>-<b>.html``: the figures and every disagreement. Returns its path."""
     a, b = found.templates
     views = [

@@ -14,8 +14,8 @@ from underpaint.pipeline.workbench.asking import Answered
 from underpaint.pipeline.workbench.subjects import Subject
 from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.interval import Share
-from underpaint.schemas.scenes.compare import Verdict, compare
-from underpaint.schemas.scenes.critique import Critique, Judgement, Side
+from underpaint.schemas.scenes.compare import SceneFit, compare
+from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.schemas.scenes.edit import read_instruction
 from underpaint.schemas.scenes.grammar import GrammarError, read
 from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
@@ -38,7 +38,7 @@ class Truth:
     @property
     def conflict(self) -> bool:
         """Whether the step has a fault."""
-        return self.critique.verdict is Judgement.CONFLICT
+        return self.critique.verdict is Verdict.CONFLICT
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def _truth(
             return None
     except (GrammarError, KeyError):
         return None
-    unfinished = compare(described, subject.scene).verdict is Verdict.INCOMPLETE
-    return Truth(critique, unfinished and critique.verdict is not Judgement.CONFLICT)
+    unfinished = compare(described, subject.scene).fit is SceneFit.INCOMPLETE
+    return Truth(critique, unfinished and critique.verdict is not Verdict.CONFLICT)
 
 
 def calibration_cases(run: Run, side: Side, number: int) -> tuple[list[Subject], list[Truth | None], Vocabulary]:
@@ -113,7 +113,7 @@ def calibration_cases(run: Run, side: Side, number: int) -> tuple[list[Subject],
     return subjects, truths, words
 
 
-def calibrate(answered: Sequence[Answered], truths: Sequence[Truth | None]) -> Calibration:
+def count_against(answered: Sequence[Answered], truths: Sequence[Truth | None]) -> Calibration:
     """Count how the answers compare with the truths."""
     known = [(a, t) for a, t in zip(answered, truths, strict=True) if t is not None]
     pairs = [(a.verdict == "conflict", t) for a, t in known if not beyond(set(a.kinds))]

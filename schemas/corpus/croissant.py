@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from underpaint.schemas.corpus.fields import rows
+from underpaint.schemas.corpus.fields import field_rows
 from underpaint.schemas.corpus.sample import Sample
 
 MANIFEST = "manifest.parquet"
-PLACE = (("shard", str, "path of the shard in the corpus"), ("position", int, "of the sample in its shard, from 0"))
+POSITION = (("shard", str, "path of the shard in the corpus"), ("position", int, "of the sample in its shard, from 0"))
 _TYPES: dict[type, str] = {str: "sc:Text", int: "sc:Integer", float: "sc:Float", bool: "sc:Boolean"}
 _OWN_TERMS = (
     "citeAs", "column", "equivalentProperty", "extract", "field", "fileProperty", "fileObject", "fileSet", "format",
@@ -22,7 +22,7 @@ _OWN_TERMS = (
     "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform",
 )  # fmt: skip
 # The specification prescribes this context word for word: https://docs.mlcommons.org/croissant/docs/croissant-spec.html
-CONTEXT: dict[str, Any] = {
+JSON_LD_CONTEXT: dict[str, Any] = {
     "@language": "en", "@vocab": "https://schema.org/", "sc": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/", "rai": "http://mlcommons.org/croissant/RAI/",
     "dct": "http://purl.org/dc/terms/", "conformsTo": "dct:conformsTo",
@@ -44,7 +44,7 @@ class ListedFile:
 def croissant(name: str, description: str, license: str, shards: Iterable[ListedFile], manifest: str) -> dict[str, Any]:
     """The whole document; `manifest` is the SHA-256 of manifest.parquet."""
     return {
-        "@context": CONTEXT,
+        "@context": JSON_LD_CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": name,
@@ -63,14 +63,14 @@ def distribution(shards: Iterable[ListedFile], manifest: str) -> list[dict[str, 
 
 def record_set() -> list[dict[str, Any]]:
     """The records: one per sample, with one field for each column that holds a plain value."""
-    plain = [(r.name, r.scalar, r.meaning) for r in rows(Sample) if r.scalar is not None and r.name != "extra"]
+    plain = [(r.name, r.scalar, r.meaning) for r in field_rows(Sample) if r.scalar is not None and r.name != "extra"]
     fields = [
         {
             "@type": "cr:Field", "@id": f"samples/{name}", "name": name, "description": meaning,
             "dataType": _TYPES[kind],
             "source": {"fileObject": {"@id": MANIFEST}, "extract": {"column": name}},
         }
-        for name, kind, meaning in (*PLACE, *plain)
+        for name, kind, meaning in (*POSITION, *plain)
     ]  # fmt: skip
     return [{"@type": "cr:RecordSet", "@id": "samples", "name": "samples", "field": fields}]
 

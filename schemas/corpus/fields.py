@@ -42,7 +42,7 @@ class FieldRow:
         return _SCALARS[self.scalar]
 
 
-def rows(model: type[BaseModel]) -> Iterator[FieldRow]:
+def field_rows(model: type[BaseModel]) -> Iterator[FieldRow]:
     """The model's fields in their order."""
     for name, info in model.model_fields.items():
         scalar, items, choices = _kind(info.annotation)
@@ -71,7 +71,7 @@ def markdown_tables() -> str:
     parts = []
     for model in MODELS:
         lines = [f"#### {model.__name__}", "", "| field | type | meaning |", "| --- | --- | --- |"]
-        lines += [f"| `{r.name}` | {r.type_name} | {r.meaning} |" for r in rows(model)]
+        lines += [f"| `{r.name}` | {r.type_name} | {r.meaning} |" for r in field_rows(model)]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
@@ -88,7 +88,7 @@ def huggingface_features(suffix: str = "webp") -> list[dict[str, Any]]:
 
 def _features(model: type[BaseModel]) -> list[dict[str, Any]]:
     features: list[dict[str, Any]] = []
-    for r in rows(model):
+    for r in field_rows(model):
         if r.items is not None:
             features.append({"name": r.name, "list": _features(r.items)})
         else:

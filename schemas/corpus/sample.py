@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 else:
     SubsetName = Literal[tuple(SUBSETS)]
 SplitName = Literal["train", "validation"]
-Stage = Literal["prompt", "plan", "sketch", "inspect", "refine", "repaint"]
+SegmentStage = Literal["prompt", "plan", "sketch", "inspect", "refine", "repaint"]
 OpName = Literal["", "add", "modify", "swap", "remove"]
-Verdict = Literal["", "consistent", "conflict", "incomplete"]
+VerdictName = Literal["", "consistent", "conflict", "incomplete"]
 Origin = Literal["t2i", "edit", "self_sample", "correction"]
 
 
@@ -56,7 +56,7 @@ def _json_object(value: Any) -> Any:
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Side = Annotated[int, Field(gt=0, multiple_of=SIDE_MULTIPLE)]
+PictureSide = Annotated[int, Field(gt=0, multiple_of=SIDE_MULTIPLE)]
 CodeVersion = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9][0-9a-z.]*\+sha256\.[0-9a-f]{64})$")]
 Filled = Annotated[str, Field(min_length=1)]
 JsonObject = Annotated[str, BeforeValidator(_json_object)]
@@ -84,8 +84,8 @@ class Picture(Strict):
         description="member suffix, `img0.webp` … in order of appearance"
     )
     sha256: Sha256 = Field(description="of the member's bytes")
-    width: Side = Field(description="pixels, a multiple of 16")
-    height: Side = Field(description="pixels, a multiple of 16")
+    width: PictureSide = Field(description="pixels, a multiple of 16")
+    height: PictureSide = Field(description="pixels, a multiple of 16")
     bytes: Annotated[int, Field(gt=0)] = Field(description="size of the member")
     encoding: Encoding = Field(description="how the file was made; always RGB, 8 bit, no metadata")
     origin: Origin = Field(
@@ -103,7 +103,7 @@ class Segment(Strict):
 
     type: Literal["text", "image"] = Field(description="which of `text` and `image` holds the content")
     role: Literal["user", "assistant"] = Field(description="`user` for the prompt, else `assistant`")
-    stage: Stage = Field(description="the stage of the cycle it belongs to")
+    stage: SegmentStage = Field(description="the stage of the cycle it belongs to")
     step: Annotated[int, Field(ge=0)] = Field(description="0 for the prompt, then the cycle it belongs to, from 1")
     text: str = Field(description="the text with its markup; empty for pictures")
     image: Annotated[str, Field(pattern=r"^(img[0-4]\.(webp|jpg))?$")] = Field(
@@ -113,7 +113,7 @@ class Segment(Strict):
         description="1: the content and the control token that announces it are targets; 0: context only"
     )
     op: OpName = Field(description="on plans: what the step does to the picture")
-    verdict: Verdict = Field(
+    verdict: VerdictName = Field(
         description="on inspects: `incomplete` is right so far, parts are to come; only `conflict` is a fault"
     )
     model: str = Field(description="who wrote or painted it; empty for the prompt")

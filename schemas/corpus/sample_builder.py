@@ -17,10 +17,10 @@ from underpaint.schemas.corpus.sample import (
     SampleError,
     Score,
     Segment,
+    SegmentStage,
     SplitName,
-    Stage,
     SubsetName,
-    Verdict,
+    VerdictName,
     canonical_json,
     content_sha256,
     first_fault,
@@ -42,7 +42,7 @@ class NewPicture:
 
 
 def text_segment(
-    stage: Stage, step: int, text: str, *, loss: Literal[0, 1], op: OpName = "", verdict: Verdict = "",
+    stage: SegmentStage, step: int, text: str, *, loss: Literal[0, 1], op: OpName = "", verdict: VerdictName = "",
     model: str = "", revision: str = "", seed: int = 0,
 ) -> Segment:  # fmt: skip
     """A text segment; plans and refines are given with their markup. Raises ValidationError naming the field."""
@@ -53,7 +53,8 @@ def text_segment(
 
 
 def image_segment(
-    stage: Stage, step: int, number: int, *, loss: Literal[0, 1], model: str = "", revision: str = "", seed: int = 0,
+    stage: SegmentStage, step: int, number: int, *, loss: Literal[0, 1], model: str = "", revision: str = "",
+    seed: int = 0,
 ) -> Segment:  # fmt: skip
     """The segment of picture `number` (from 0, in order of appearance). Raises ValidationError naming the field."""
     return Segment(

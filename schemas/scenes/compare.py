@@ -1,4 +1,4 @@
-"""Compares a partial scene with a full one. What is not painted yet is not wrong, so there are three verdicts:
+"""Compares a partial scene with a full one. What is not painted yet is not wrong, so it fits in one of three ways:
 
 contradicts   something stated cannot be true of the full scene
 incomplete    all that is stated is right, but parts are still missing
@@ -17,15 +17,15 @@ from scipy.optimize import linear_sum_assignment
 from underpaint.schemas.scenes.scene import PLACE, PLACES, Relation, SceneGraph, SceneObject
 
 
-class Verdict(StrEnum):
-    """How a partial scene stands to the full one; the module's docstring defines the three."""
+class SceneFit(StrEnum):
+    """How a partial scene fits the full one; the module's docstring defines the three."""
 
     CONTRADICTS = "contradicts"
     INCOMPLETE = "incomplete"
     SATISFIES = "satisfies"
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What can differ. The missing kinds alone make a scene incomplete; every other one contradicts."""
 
     WRONG_ATTRIBUTE = "wrong_attribute"
@@ -37,14 +37,14 @@ class Kind(StrEnum):
     MISSING_DETAIL = "missing_detail"
 
 
-MISSING = (Kind.MISSING_OBJECT, Kind.MISSING_DETAIL)
+MISSING = (FaultKind.MISSING_OBJECT, FaultKind.MISSING_DETAIL)
 
 
 class Difference(BaseModel):
     """One difference between two scenes. `attribute` names the kind of attribute that differs, e.g. "colour"."""
 
     model_config = ConfigDict(frozen=True)
-    kind: Kind
+    kind: FaultKind
     subject: SceneObject | None = None  # the node as in the partial scene; a missing one as in the full scene
     wanted: SceneObject | None = None  # its counterpart in the full scene
     other: SceneObject | None = None  # the object of a relation that differs, as the full scene has it
@@ -54,10 +54,10 @@ class Difference(BaseModel):
 
 
 class Comparison(BaseModel):
-    """The verdict, and all differences that it follows from."""
+    """How the partial scene fits the full one, and all differences that this follows from."""
 
     model_config = ConfigDict(frozen=True)
-    verdict: Verdict
+    fit: SceneFit
     differences: tuple[Difference, ...] = ()
 
     @property
@@ -68,7 +68,7 @@ class Comparison(BaseModel):
     @property
     def missing(self) -> tuple[SceneObject, ...]:
         """The objects of the full scene that the partial one does not hold yet."""
-        return tuple(d.subject for d in self.differences if d.kind is Kind.MISSING_OBJECT and d.subject)
+        return tuple(d.subject for d in self.differences if d.kind is FaultKind.MISSING_OBJECT and d.subject)
 
 
 def compare(partial: SceneGraph, full: SceneGraph) -> Comparison:
@@ -82,21 +82,22 @@ def compare(partial: SceneGraph, full: SceneGraph) -> Comparison:
     for mine, theirs in pairs:
         if theirs is None:
             stated = "another" if look(mine) in wanted_looks else ""
-            found.append(Difference(kind=Kind.UNWANTED_OBJECT, subject=mine, stated=stated))
+            found.append(Difference(kind=FaultKind.UNWANTED_OBJECT, subject=mine, stated=stated))
             continue
         found += _node_differences(mine, theirs)
     matched = {theirs.id for _, theirs in pairs if theirs is not None}
-    found += [Difference(kind=Kind.MISSING_OBJECT, subject=o, wanted=o) for o in full.objects if o.id not in matched]
+    missing = [o for o in full.objects if o.id not in matched]
+    found += [Difference(kind=FaultKind.MISSING_OBJECT, subject=o, wanted=o) for o in missing]
     found += _relation_differences(partial, full, pairs)
     if partial.background and full.background and partial.background != full.background:
-        found.append(Difference(kind=Kind.WRONG_BACKGROUND, stated=partial.background, expected=full.background))
+        found.append(Difference(kind=FaultKind.WRONG_BACKGROUND, stated=partial.background, expected=full.background))
     elif full.background and not partial.background:
-        found.append(Difference(kind=Kind.MISSING_DETAIL, attribute="background", expected=full.background))
+        found.append(Difference(kind=FaultKind.MISSING_DETAIL, attribute="background", expected=full.background))
     if any(d.kind not in MISSING for d in found):
-        verdict = Verdict.CONTRADICTS
+        fit = SceneFit.CONTRADICTS
     else:
-        verdict = Verdict.INCOMPLETE if found else Verdict.SATISFIES
-    return Comparison(verdict=verdict, differences=tuple(found))
+        fit = SceneFit.INCOMPLETE if found else SceneFit.SATISFIES
+    return Comparison(fit=fit, differences=tuple(found))
 
 
 def look(node: SceneObject) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -157,15 +158,14 @@ def _node_differences(mine: SceneObject, theirs: SceneObject) -> list[Difference
         stated = mine.attributes.get(kind, "")
         if stated == expected:
             continue
-        difference = Kind.WRONG_ATTRIBUTE if stated else Kind.MISSING_DETAIL
+        difference = FaultKind.WRONG_ATTRIBUTE if stated else FaultKind.MISSING_DETAIL
         found.append(
             Difference(kind=difference, subject=mine, wanted=theirs, attribute=kind, stated=stated, expected=expected)
         )
     if mine.count != theirs.count:
+        stated, expected = str(mine.count), str(theirs.count)
         found.append(
-            Difference(
-                kind=Kind.WRONG_COUNT, subject=mine, wanted=theirs, stated=str(mine.count), expected=str(theirs.count)
-            )
+            Difference(kind=FaultKind.WRONG_COUNT, subject=mine, wanted=theirs, stated=stated, expected=expected)
         )
     return found
 
@@ -186,11 +186,11 @@ def _relation_differences(
         forward, backward = stated.get((a.id, b.id), set()), stated.get((b.id, a.id), set())
         holds = placed(a, b, r.predicate)
         if holds is False or (r.predicate not in forward and (forward or backward)):
-            kind = Kind.WRONG_RELATION
+            kind = FaultKind.WRONG_RELATION
         elif r.predicate in forward or holds:
             continue
         else:
-            kind = Kind.MISSING_DETAIL
+            kind = FaultKind.MISSING_DETAIL
         found.append(
             Difference(
                 kind=kind, subject=a, wanted=full.node(r.subject), other=full.node(r.object), expected=r.predicate

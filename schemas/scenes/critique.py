@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from underpaint.schemas.markup import check_plain
 from underpaint.schemas.scenes.answer import parse_answer
-from underpaint.schemas.scenes.compare import Kind
+from underpaint.schemas.scenes.compare import FaultKind
 
 
 class Side(StrEnum):
@@ -24,7 +24,7 @@ class Side(StrEnum):
     PICTURE = "picture"
 
 
-class Judgement(StrEnum):
+class Verdict(StrEnum):
     """`INCOMPLETE` agrees with the prompt but does not show all of it yet: it is not a fault."""
 
     CONSISTENT = "consistent"
@@ -35,11 +35,11 @@ class Judgement(StrEnum):
 class Finding(BaseModel):
     """One fault, in one clause, e.g. ("wrong_attribute", "the car is blue, not red").
 
-    A kind beyond `Kind` is one that a template declares, e.g. "wrong_perspective"; no scene graph can check it.
+    A kind beyond `FaultKind` is one that a template declares, e.g. "wrong_perspective"; no scene graph can check it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Annotated[Kind | Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], Field(union_mode="left_to_right")]
+    kind: Annotated[FaultKind | Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], Field(union_mode="left_to_right")]
     detail: str = Field(min_length=1)
 
 
@@ -49,13 +49,13 @@ class Critique(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     observed: tuple[str, ...]
     findings: tuple[Finding, ...]
-    verdict: Judgement
+    verdict: Verdict
     analysis: str = Field(min_length=1)
     correction: str
 
     @model_validator(mode="after")
     def _consequent(self) -> Critique:
-        conflict = self.verdict is Judgement.CONFLICT
+        conflict = self.verdict is Verdict.CONFLICT
         if conflict and not self.findings:
             raise ValueError("verdict 'conflict' without a finding")
         if conflict and not self.correction:
@@ -81,8 +81,8 @@ def critique_schema(kinds: Sequence[str] = ()) -> dict[str, Any]:
     It holds only what a guided decoder can follow: that a conflict has findings and a correction, the parser checks.
     """
     schema = Critique.model_json_schema()
-    schema["$defs"].pop("Kind")
-    schema["$defs"]["Finding"]["properties"]["kind"] = {"enum": [*Kind, *kinds]}
+    schema["$defs"].pop(FaultKind.__name__)
+    schema["$defs"]["Finding"]["properties"]["kind"] = {"enum": [*FaultKind, *kinds]}
     return schema
 
 
@@ -90,10 +90,10 @@ def parse_critique(answer: str, kinds: Sequence[str] = ()) -> Critique:
     """The critique in a judge's answer: one JSON object, bare or inside a ``` fence.
 
     Raises CritiqueError naming the field that is missing or wrong, the place where the JSON breaks, or a finding's kind
-    that is neither in `Kind` nor in `kinds`.
+    that is neither in `FaultKind` nor in `kinds`.
     """
     critique = parse_answer(answer, Critique, CritiqueError)
     for finding in critique.findings:
-        if finding.kind not in (*Kind, *kinds):
-            raise CritiqueError(f"findings: unknown kind {finding.kind!r}; there are {', '.join([*Kind, *kinds])}")
+        if finding.kind not in (*FaultKind, *kinds):
+            raise CritiqueError(f"findings: unknown kind {finding.kind!r}; there are {', '.join([*FaultKind, *kinds])}")
     return critique

@@ -22,7 +22,7 @@ from underpaint.stages.common.rows import schema_of
 from underpaint.stages.common.seeds import derive_random, derive_seed
 from underpaint.stages.common.templating import Template
 
-Key = TypeVar("Key")
+Choice = TypeVar("Choice")
 
 
 def _weights(weights: dict[Any, float]) -> dict[Any, float]:
@@ -32,7 +32,7 @@ def _weights(weights: dict[Any, float]) -> dict[Any, float]:
 
 
 # Relative weights of a draw, sorted by key: a draw depends on their order, which must not depend on the recipe's text.
-Weights = Annotated[dict[Key, NonNegativeFloat], Field(min_length=1), AfterValidator(_weights)]
+Weights = Annotated[dict[Choice, NonNegativeFloat], Field(min_length=1), AfterValidator(_weights)]
 
 
 class Params(BaseModel):

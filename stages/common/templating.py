@@ -27,7 +27,7 @@ NOT_IDENTITY = frozenset({"weight", "stages", "examples", "incomplete", "file", 
 
 
 @dataclass(frozen=True)
-class Problem:
+class TemplateProblem:
     """What is wrong with a template, where, and what to write instead."""
 
     file: str
@@ -42,12 +42,12 @@ class Problem:
 class TemplateError(ValueError):
     """A template that cannot be used; the message names file, line and remedy."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: TemplateProblem) -> None:
         super().__init__(str(problem))
         self.problem = problem
 
 
-class Example(BaseModel):
+class TemplateExample(BaseModel):
     """An example of a template: variables, an answer, and what the parser reads from it or why it refuses it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +59,7 @@ class Example(BaseModel):
     refused: str = ""  # a part of the parser's error message
 
     @model_validator(mode="after")
-    def _one(self) -> Example:
+    def _one(self) -> TemplateExample:
         if (self.expect is None) == (not self.refused):
             raise ValueError("an example has either expect (fields of the parse) or refused (part of the message)")
         return self
@@ -75,11 +75,11 @@ class Template(BaseModel):
     role: Literal["writer", "judge"]
     picture: bool
     output: str  # the format of the answer, by name: critique/1, plan/1
-    kinds: tuple[str, ...] = ()  # kinds of finding that this template adds to schemas.scenes.compare.Kind
+    kinds: tuple[str, ...] = ()  # kinds of finding that this template adds to schemas.scenes.compare.FaultKind
     weight: float = Field(default=1.0, gt=0)  # how often it is drawn, relative to the others of its task
     stages: tuple[str, ...] = ()  # the stages that use it; if empty, all that render its task
     incomplete: str = ""  # the sentence of the body that says "not painted yet is not wrong"
-    examples: tuple[Example, ...] = ()
+    examples: tuple[TemplateExample, ...] = ()
     body: str
     file: str
     body_line: int  # line of the file on which the body begins
@@ -105,14 +105,15 @@ def load_template(path: Path) -> Template:
     try:
         raw = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
-        raise TemplateError(Problem(str(path), 1, f"cannot be read: {e}", "give a text file in UTF-8")) from None
+        problem = TemplateProblem(str(path), 1, f"cannot be read: {e}", "give a text file in UTF-8")
+        raise TemplateError(problem) from None
     return _parsed(str(path), raw)
 
 
 @lru_cache(maxsize=256)  # every stage of every round asks for all of them
 def _parsed(file: str, raw: str) -> Template:
     def error(line: int, message: str, fix: str) -> TemplateError:
-        return TemplateError(Problem(file, line, message, fix))
+        return TemplateError(TemplateProblem(file, line, message, fix))
 
     parts = raw.split("---\n", 2)
     if len(parts) != 3 or parts[0].strip():
@@ -152,12 +153,12 @@ def load_templates(folders: Sequence[Path]) -> dict[str, list[Template]]:
     for folder in folders:
         files = sorted(folder.glob("*.j2"))
         if not files:
-            raise TemplateError(Problem(str(folder), 1, "holds no template", "name a folder with *.j2 files"))
+            raise TemplateError(TemplateProblem(str(folder), 1, "holds no template", "name a folder with *.j2 files"))
         here: dict[str, Template] = {}
         for template in map(load_template, files):
             if template.id in here:
                 why = f"the id {template.id!r} is that of {here[template.id].file} too"
-                raise TemplateError(Problem(template.file, 2, why, "give each file of a folder its own"))
+                raise TemplateError(TemplateProblem(template.file, 2, why, "give each file of a folder its own"))
             here[template.id] = template
         found |= here
     by_task: dict[str, list[Template]] = {}

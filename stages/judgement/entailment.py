@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from underpaint.schemas.markup import BLANK
 from underpaint.schemas.scenes.compare import MISSING, compare
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Judgement, Side
+from underpaint.schemas.scenes.critique import Critique, CritiqueError, Side, Verdict
 from underpaint.schemas.scenes.edit import apply, read_instruction
 from underpaint.schemas.scenes.grammar import GrammarError, read, read_object
 from underpaint.schemas.scenes.inspection import (
@@ -81,7 +81,7 @@ def weigh_observations(
         raise CritiqueError(f"findings: its observations entail {entails}")
     if side is Side.TEXT and set(critique.observed) != set(entailed.observed):
         raise CritiqueError("observed: the description says something else")
-    if side is Side.TEXT and critique.verdict is Judgement.CONFLICT:
+    if side is Side.TEXT and critique.verdict is Verdict.CONFLICT:
         _check_correction(critique, variables, vocabulary)
     return critique
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict, cast
 from PIL import Image
 from pydantic import Field
 
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Judgement, Side, parse_critique
+from underpaint.schemas.scenes.critique import Critique, CritiqueError, Side, Verdict, parse_critique
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, each
@@ -74,7 +74,7 @@ class Judged:
     @property
     def conflict(self) -> bool:
         """Whether the verdict is conflict."""
-        return self.critique.verdict is Judgement.CONFLICT
+        return self.critique.verdict is Verdict.CONFLICT
 
     def row(self) -> JudgedColumns:
         """The columns of a table."""
@@ -107,7 +107,7 @@ class Votes:
 
     def on_side(self, conflict: bool) -> list[Critique]:
         """The critiques whose verdict is (or is not) conflict."""
-        return [c for c in self.critiques if (c.verdict is Judgement.CONFLICT) == conflict]
+        return [c for c in self.critiques if (c.verdict is Verdict.CONFLICT) == conflict]
 
     def agreement(self, conflict: bool) -> float:
         """Their share of all answers, those included that do not count; in [0, 1]."""
@@ -234,7 +234,7 @@ def _arbitrated(
             before, message=f"{before.message}; the arbiter: {e}", response=f"{before.response}\n{text}",
             requests=[*before.requests, request.digest],
         )  # fmt: skip
-    agreement = votes.agreement(critique.verdict is Judgement.CONFLICT)
+    agreement = votes.agreement(critique.verdict is Verdict.CONFLICT)
     return Judged(critique, agreement, votes.template, votes.texts, text, "arbiter")
 
 

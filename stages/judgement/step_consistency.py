@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from underpaint.schemas.scenes.compare import Difference, Kind, compare, look
+from underpaint.schemas.scenes.compare import Difference, FaultKind, compare, look
 from underpaint.schemas.scenes.grammar import GrammarError, read
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
@@ -22,7 +22,7 @@ def disagreement(so_far: str, instruction: str, description: str, vocabulary: Vo
     both = (*compare(described, done).differences, *compare(done, described).differences)
     if _looks(done) == _looks(described):  # the same two red cars may be one node in one scene, two in the other
         both = tuple(d for d in both if _tells(d))
-    return "instruction and description disagree" if any(d.kind is not Kind.MISSING_DETAIL for d in both) else ""
+    return "instruction and description disagree" if any(d.kind is not FaultKind.MISSING_DETAIL for d in both) else ""
 
 
 def _looks(scene: SceneGraph) -> Counter[object]:
@@ -34,9 +34,9 @@ def _looks(scene: SceneGraph) -> Counter[object]:
 
 def _tells(d: Difference) -> bool:
     """Whether a difference is real although both scenes have equally many objects of every look."""
-    if d.kind is Kind.WRONG_ATTRIBUTE and d.attribute == PLACE and d.subject and d.wanted:
+    if d.kind is FaultKind.WRONG_ATTRIBUTE and d.attribute == PLACE and d.subject and d.wanted:
         return d.subject.count == d.wanted.count == 1
-    return d.kind in (Kind.WRONG_BACKGROUND, Kind.WRONG_RELATION)
+    return d.kind in (FaultKind.WRONG_BACKGROUND, FaultKind.WRONG_RELATION)
 
 
 def takes_away(so_far: str, instruction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> bool:

@@ -312,7 +312,7 @@ AnyModel = Annotated[
     DiffusersConfig | TransformersConfig | OpenClipConfig | DrawnConfig | SymbolicConfig | OpenAIConfig | PythonConfig,
     Field(discriminator="kind"),
 ]
-KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "openai", "python")
+MODEL_KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "openai", "python")
 
 
 def _unpinned(checkpoint: str, revision: str | None) -> str:

@@ -48,14 +48,14 @@ def compose(
     `attributes` "always" gives every object one value of each kind, whatever the category; "asked" only where the
     category is about them, as in GenEval. Relations hold between single objects.
     """
-    kind = CATEGORIES[category]
-    number = rng.randint(*(min(n, capacity) for n in kind.nodes))
-    several = kind.several or (category == "composition" and capacity > number and rng.random() < COUNTING)
+    asked = CATEGORIES[category]
+    number = rng.randint(*(min(n, capacity) for n in asked.nodes))
+    several = asked.several or (category == "composition" and capacity > number and rng.random() < COUNTING)
     count = rng.randint(2, capacity - number + 1) if several else 1
     nodes = _nodes(rng, category, vocabulary, number, count, always=attributes == "always")
     return SceneGraph(
         objects=nodes,
-        relations=_chain(rng, nodes, min(kind.relations, number - 1), vocabulary),
+        relations=_chain(rng, nodes, min(asked.relations, number - 1), vocabulary),
         background=rng.choice(vocabulary.backgrounds) if vocabulary.backgrounds else "",
     )
 

@@ -18,7 +18,7 @@ from underpaint.stages.planning.compose import confusable
 from underpaint.stages.planning.layout import within
 from underpaint.stages.planning.order import told_from
 
-Kind = Literal["modify", "swap", "remove"]
+DetourKind = Literal["modify", "swap", "remove"]
 PICTURES: dict[str, int] = {"": 0, "modify": 1, "swap": 1, "remove": 2}  # how many pictures a detour adds
 TRIES = 50
 
@@ -34,31 +34,31 @@ class PlannedStep:
 
 
 def take(
-    steps: list[PlannedStep], goal: SceneGraph, kind: Kind, rng: random.Random, vocabulary: Vocabulary
+    steps: list[PlannedStep], goal: SceneGraph, detour: DetourKind, rng: random.Random, vocabulary: Vocabulary
 ) -> list[PlannedStep] | None:
     """The chain of steps with one detour added; None where the scene leaves no room for it."""
-    if kind == "remove":
+    if detour == "remove":
         return _unwanted(steps, goal, rng, vocabulary)
-    return _stood_in(steps, goal, kind, rng, vocabulary)
+    return _stood_in(steps, goal, detour, rng, vocabulary)
 
 
 def _stood_in(
-    steps: list[PlannedStep], goal: SceneGraph, kind: str, rng: random.Random, vocabulary: Vocabulary
+    steps: list[PlannedStep], goal: SceneGraph, detour: str, rng: random.Random, vocabulary: Vocabulary
 ) -> list[PlannedStep] | None:
     """The chain in which one node is first painted as a stand-in, and an extra step later turns it into the node."""
     for node in rng.sample(goal.objects, len(goal.objects)):
-        stand_in = _stand_in(node, goal, rng, vocabulary, keep_noun=kind == "modify")
+        stand_in = _stand_in(node, goal, rng, vocabulary, keep_noun=detour == "modify")
         if stand_in is not None:
             break
     else:
         return None
     start = next(i for i, s in enumerate(steps) if any(o.id == node.id for o in s.scene.objects))
     end = rng.randint(start + 1, len(steps))  # the mending step comes before step `end` of the plain chain
-    mend = Edit(op=Op.MODIFY if kind == "modify" else Op.SWAP, target=node.id, node=node)
+    mend = Edit(op=Op.MODIFY if detour == "modify" else Op.SWAP, target=node.id, node=node)
     scenes = [s.scene.replace_node(stand_in) if start <= i < end else s.scene for i, s in enumerate(steps)]
     retold = [_towards(step, scene) for step, scene in zip(steps, scenes, strict=True)]
-    chain = [(e, s, kind if i == start else "") for i, (e, s) in enumerate(zip(retold, scenes, strict=True))]
-    return _walked([*chain[:end], (mend, None, kind), *chain[end:]])
+    chain = [(e, s, detour if i == start else "") for i, (e, s) in enumerate(zip(retold, scenes, strict=True))]
+    return _walked([*chain[:end], (mend, None, detour), *chain[end:]])
 
 
 def _walked(chain: list[tuple[Edit, SceneGraph | None, str]]) -> list[PlannedStep]:

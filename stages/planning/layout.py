@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from underpaint.schemas.scenes.compare import Kind, compare, placed
+from underpaint.schemas.scenes.compare import FaultKind, compare, placed
 from underpaint.schemas.scenes.scene import PLACE, PLACES, Relation, SceneGraph, SceneObject, lies_within
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
@@ -38,7 +38,8 @@ def lay_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> Sc
         else:
             by_id = {o.id: o for o in laid}
             graph = scene.model_copy(update={"objects": tuple(by_id[o.id] for o in scene.objects)})
-            if not any(d.kind is Kind.WRONG_RELATION for d in compare(graph, scene).differences) and _all_hold(graph):
+            wrong = any(d.kind is FaultKind.WRONG_RELATION for d in compare(graph, scene).differences)
+            if not wrong and _all_hold(graph):
                 return graph
     raise NoLayout("no layout on which all relations hold")
 

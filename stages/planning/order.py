@@ -9,7 +9,7 @@ from underpaint.schemas.scenes.scene import OPPOSITE, Relation, SceneGraph, Scen
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 SIZE_WORDS = {"huge": 3.0, "giant": 3.0, "large": 2.0, "big": 2.0, "small": 0.5, "little": 0.5, "tiny": 0.3}
-LOOKS = 20_000  # how many partial orders are tried before a scene is given up
+TRIES = 20_000  # how many partial orders are tried before a scene is given up
 
 
 class NoOrder(ValueError):
@@ -43,14 +43,14 @@ def paint_order(goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary) ->
     rng.shuffle(nodes)
     nodes.sort(key=lambda o: -extent(o, vocabulary))
     untold = [r for r in goal.relations if not shown_by_places(r, goal)]
-    looks = 0
+    tried = 0
 
     def extend(painted: list[SceneObject]) -> list[SceneObject] | None:
-        nonlocal looks
-        looks += 1
+        nonlocal tried
+        tried += 1
         if len(painted) == len(nodes):
             return painted
-        for node in nodes if looks < LOOKS else ():
+        for node in nodes if tried < TRIES else ():
             if node not in painted and _tellable(node, painted, untold):
                 found = extend([*painted, node])
                 if found is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from underpaint.schemas.scenes.compare import Kind, placed
+from underpaint.schemas.scenes.compare import FaultKind, placed
 from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.planning.layout import free_corners
@@ -107,15 +107,15 @@ def missing_object(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> Sc
 
 # What can be wrong with a step's text, and with a draft. A missing part is a fault of drafts only: a draft is judged
 # against a description of what should be there by now, a text against a prompt that it need not reach yet.
-TEXT: dict[Kind, tuple[Planter, ...]] = {
-    Kind.WRONG_ATTRIBUTE: (wrong_attribute,),
-    Kind.WRONG_COUNT: (wrong_count,),
-    Kind.WRONG_RELATION: (wrong_relation,),
-    Kind.WRONG_BACKGROUND: (wrong_background,),
-    Kind.UNWANTED_OBJECT: (unwanted_object,),
+TEXT: dict[FaultKind, tuple[Planter, ...]] = {
+    FaultKind.WRONG_ATTRIBUTE: (wrong_attribute,),
+    FaultKind.WRONG_COUNT: (wrong_count,),
+    FaultKind.WRONG_RELATION: (wrong_relation,),
+    FaultKind.WRONG_BACKGROUND: (wrong_background,),
+    FaultKind.UNWANTED_OBJECT: (unwanted_object,),
 }
-PICTURE: dict[Kind, tuple[Planter, ...]] = {
+PICTURE: dict[FaultKind, tuple[Planter, ...]] = {
     **TEXT,
-    Kind.UNWANTED_OBJECT: (unwanted_object, extra_object),
-    Kind.MISSING_OBJECT: (missing_object,),
+    FaultKind.UNWANTED_OBJECT: (unwanted_object, extra_object),
+    FaultKind.MISSING_OBJECT: (missing_object,),
 }

@@ -21,7 +21,7 @@ from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, each
 from underpaint.stages.common.stage import Context
 
-TASK = "enrich_prompt"
+ENRICH_PROMPT = "enrich_prompt"
 DROPS = "the long prompt drops what the scene has"
 ADDS = "the long prompt adds what the scene has not"
 CONTRADICTS = "the long prompt contradicts the scene"
@@ -79,14 +79,14 @@ def enrich_prompts(
 def _ask(
     context: Context[Any], settings: Enrichment, prompts: Mapping[int, tuple[str, SceneGraph]], attempt: int
 ) -> dict[int, Enriched | Departs | Failure]:
-    templates = {s: context.pick_template(TASK, Unit(s)) for s in prompts}
+    templates = {s: context.pick_template(ENRICH_PROMPT, Unit(s)) for s in prompts}
     requests = []
     for sample, (prompt, scene) in prompts.items():
         facts = describe(scene, context.vocabulary)
         variables = {"prompt": prompt, "facts": facts, "words": str(settings.words)}
         text = templates[sample].render(**variables)
-        seed = context.seed_for(sample, TASK, attempt)
-        requests.append(AskRequest(TASK, text, seed, temperature=settings.temperature, context=variables))
+        seed = context.seed_for(sample, ENRICH_PROMPT, attempt)
+        requests.append(AskRequest(ENRICH_PROMPT, text, seed, temperature=settings.temperature, context=variables))
     answers = each(context.models["writer"].ask, requests) if requests else []
     found: dict[int, Enriched | Departs | Failure] = {}
     for (sample, (_, scene)), request, answer in zip(prompts.items(), requests, answers, strict=True):

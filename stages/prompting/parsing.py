@@ -20,7 +20,7 @@ from underpaint.stages.common.roles import AskRequest, each
 from underpaint.stages.common.stage import Context
 from underpaint.stages.prompting.prompt_source import PromptSource
 
-TASK = "parse_prompt"
+PARSE_PROMPT = "parse_prompt"
 
 
 class SceneError(ValueError):
@@ -93,12 +93,12 @@ def parse_prompts(
 
 def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
     known = known_words(context.vocabulary)
-    templates = {s: context.pick_template(TASK, Unit(s)) for s in prompts}
+    templates = {s: context.pick_template(PARSE_PROMPT, Unit(s)) for s in prompts}
     requests = []
     for sample, prompt in prompts.items():
         variables = {"prompt": prompt, **known}
         text = templates[sample].render(**variables)
-        requests.append(AskRequest(TASK, text, context.seed_for(sample, TASK), context=variables))
+        requests.append(AskRequest(PARSE_PROMPT, text, context.seed_for(sample, PARSE_PROMPT), context=variables))
     answers = each(context.models["writer"].ask, requests) if requests else []
     found: dict[int, Parsed | Failure] = {}
     for (sample, prompt), request, answer in zip(prompts.items(), requests, answers, strict=True):

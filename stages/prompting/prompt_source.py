@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from underpaint.stages.common.recipe_paths import RecipePath
 
-KINDS = ".txt, .jsonl, .parquet, .arrow, or a folder that datasets.Dataset.save_to_disk wrote"
+READABLE = ".txt, .jsonl, .parquet, .arrow, or a folder that datasets.Dataset.save_to_disk wrote"
 STRIDE = 1024  # a text file's reader remembers the offset of every STRIDE-th line
 
 
@@ -38,7 +38,7 @@ class PromptSource(BaseModel):
     """A list of prompts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    path: RecipePath = Field(min_length=1, description=f"relative to the recipe: {KINDS}")
+    path: RecipePath = Field(min_length=1, description=f"relative to the recipe: {READABLE}")
     column: str = Field(
         default="prompt", min_length=1, description="where the prompts stand, in all formats but plain text"
     )
@@ -105,7 +105,7 @@ def _files(path: Path) -> list[Path]:
         raise SourceError("path", f"{path} does not exist")
     if path.is_file():
         if path.suffix not in (".txt", ".jsonl", ".parquet", ".arrow"):
-            raise SourceError("path", f"{path}: prompts are read from {KINDS}; convert it to one of them")
+            raise SourceError("path", f"{path}: prompts are read from {READABLE}; convert it to one of them")
         return [path]
     if (path / "dataset_dict.json").is_file():
         splits = ", ".join(json.loads((path / "dataset_dict.json").read_text())["splits"])
@@ -115,7 +115,7 @@ def _files(path: Path) -> list[Path]:
         return [path / f["filename"] for f in state["_data_files"]]
     if files := sorted(path.glob("*.parquet")):
         return files
-    raise SourceError("path", f"{path} is a folder without prompts; they are read from {KINDS}, or *.parquet in one")
+    raise SourceError("path", f"{path} is a folder without prompts; they are read from {READABLE}, or *.parquet in one")
 
 
 @lru_cache(maxsize=8)

@@ -14,11 +14,11 @@ from typing import Any, Literal
 from jinja2 import meta, nodes
 
 from underpaint.schemas.markup import DONE, parse_plan
-from underpaint.schemas.scenes.compare import Kind
+from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Critique, critique_schema, parse_critique
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.common.suggest import did_you_mean
-from underpaint.stages.common.templating import ENVIRONMENT, Problem, Template, front_lines, line_of
+from underpaint.stages.common.templating import ENVIRONMENT, Template, TemplateProblem, front_lines, line_of
 from underpaint.stages.prompting.enriching import long_text
 from underpaint.stages.prompting.parsing import parse_scene
 
@@ -96,7 +96,7 @@ def parse(template: Template, answer: str) -> dict[str, Any]:
     return FORMATS[TASKS[template.task].output].parse(answer, template.kinds)
 
 
-def unusable(template: Template) -> Iterator[Problem]:
+def unusable(template: Template) -> Iterator[TemplateProblem]:
     """The problems that make a template unusable: it could not be rendered, or its answers could not be read."""
     found = Finder(template)
     task = TASKS.get(template.task)
@@ -111,7 +111,7 @@ def unusable(template: Template) -> Iterator[Problem]:
     if template.kinds and task.output != "critique/1":
         yield found.field("kinds", "only a critique has findings of a kind", "leave kinds out")
     for kind in template.kinds:
-        if kind in list(Kind):
+        if kind in list(FaultKind):
             yield found.field("kinds", f"the kind {kind!r} is there already", "leave it out")
     for name, line in found.names():
         if name not in task.known:
@@ -128,13 +128,13 @@ class Finder:
         text = Path(template.file).read_text(encoding="utf-8")
         self.lines = front_lines(text.split("---\n", 2)[1])
 
-    def field(self, name: str, message: str, fix: str) -> Problem:
+    def field(self, name: str, message: str, fix: str) -> TemplateProblem:
         """A problem at the line of a front-matter field."""
-        return Problem(self.template.file, line_of(self.lines, name), message, fix)
+        return TemplateProblem(self.template.file, line_of(self.lines, name), message, fix)
 
-    def body(self, line: int, message: str, fix: str) -> Problem:
+    def body(self, line: int, message: str, fix: str) -> TemplateProblem:
         """A problem at a line of the body (counted from 1)."""
-        return Problem(self.template.file, self.template.body_line - 1 + line, message, fix)
+        return TemplateProblem(self.template.file, self.template.body_line - 1 + line, message, fix)
 
     def names(self) -> list[tuple[str, int]]:
         """(variable, line of the body where it is first used), in the order of the lines."""

@@ -12,7 +12,7 @@ from underpaint.pipeline.corpus.shard import read_shard
 from underpaint.schemas.corpus.conversation import conversation
 
 ROW_GROUP = 16  # samples; small, since IRG deals row groups to ranks and workers and so needs many
-SCHEMA = pa.schema([pa.field("id", pa.string(), False), pa.field("conversation", pa.large_string(), False)])
+ROW_SCHEMA = pa.schema([pa.field("id", pa.string(), False), pa.field("conversation", pa.large_string(), False)])
 
 
 def export(corpus: Path, out: Path) -> dict[str, int]:
@@ -28,5 +28,5 @@ def export(corpus: Path, out: Path) -> dict[str, int]:
                 {"id": sample.id, "conversation": json.dumps(conversation(sample, pictures), ensure_ascii=False)}
                 for sample, pictures in read_shard(corpus / entry.path)
             )
-            write_rows(target, SCHEMA, rows, ROW_GROUP)
+            write_rows(target, ROW_SCHEMA, rows, ROW_GROUP)
     return {"samples": index.samples, "files": len(index.shards)}

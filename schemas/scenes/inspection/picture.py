@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from underpaint.schemas.scenes.compare import Difference, Kind, compare, look, match
-from underpaint.schemas.scenes.critique import Critique, Judgement
+from underpaint.schemas.scenes.compare import Difference, FaultKind, compare, look, match
+from underpaint.schemas.scenes.critique import Critique, Verdict
 from underpaint.schemas.scenes.grammar import article, indefinite
 from underpaint.schemas.scenes.inspection.picture_correction import correct_picture
 from underpaint.schemas.scenes.inspection.weighing import (
@@ -45,7 +45,7 @@ def picture_faults(observed: SceneGraph, wanted: SceneGraph) -> list[Difference]
 
     A missing object is a fault here, since the description holds only what should be painted by now.
     """
-    pairs = [d for d in compare(observed, wanted).differences if d.kind is not Kind.MISSING_DETAIL]
+    pairs = [d for d in compare(observed, wanted).differences if d.kind is not FaultKind.MISSING_DETAIL]
     return [d for d in pairs if not _merely_ungrouped(d)]
 
 
@@ -64,7 +64,7 @@ def inspect_picture(
     if not faults:
         names = [indefinite(o, vocabulary) for o in instances]
         names += [f"{article(background)} background"] if background else []
-        return agreement(seen, names, "The picture shows what the step asks for", Judgement.CONSISTENT)
+        return agreement(seen, names, "The picture shows what the step asks for", Verdict.CONSISTENT)
     correction = correct_picture(faults, instances, vocabulary)
     return conflict(seen, faults, "The picture does not show what the step asks for", correction, vocabulary)
 
@@ -79,12 +79,13 @@ def picture_observations(
     ``a fish at the bottom left: not asked for``  ``the car is above the cup: not so``  ``a tree: missing``
     """
     asked = {look(mine): theirs for mine, theirs in match(observed.objects, wanted.objects)}
-    wrong = [look(d.subject) for d in faults if d.subject and d.kind in (Kind.WRONG_ATTRIBUTE, Kind.WRONG_COUNT)]
+    changed = (FaultKind.WRONG_ATTRIBUTE, FaultKind.WRONG_COUNT)
+    wrong = [look(d.subject) for d in faults if d.subject and d.kind in changed]
     seen = []
     for node in instances:
         theirs = asked[look(node)]
         seen.append(indefinite(node, vocabulary) + how_asked(theirs, look(node) not in wrong, vocabulary))
     seen += background_weighed(observed, wanted)
     seen += [f"{text}{NOT_SO}" for text, holds in relations_weighed(observed, wanted, vocabulary) if not holds]
-    missing = [d.subject for d in faults if d.kind is Kind.MISSING_OBJECT and d.subject]
+    missing = [d.subject for d in faults if d.kind is FaultKind.MISSING_OBJECT and d.subject]
     return seen + [f"{indefinite(o, vocabulary)}{NOT_THERE}" for o in missing]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from underpaint.schemas.scenes.compare import Difference, Kind, look
+from underpaint.schemas.scenes.compare import Difference, FaultKind, look
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
 from underpaint.schemas.scenes.grammar import NUMBERS, definite, indefinite, name
 from underpaint.schemas.scenes.inspection.turning import turned
@@ -15,9 +15,9 @@ def correct_picture(faults: list[Difference], instances: list[SceneObject], voca
     fault = faults[0]
     kinds = {d.kind: d for d in reversed(faults)}
     seen = SceneGraph(objects=tuple(o.model_copy(update={"id": f"i{i}"}) for i, o in enumerate(instances)))
-    swapped = fault.kind in (Kind.UNWANTED_OBJECT, Kind.MISSING_OBJECT)
-    if swapped and Kind.UNWANTED_OBJECT in kinds and Kind.MISSING_OBJECT in kinds:
-        old, new = kinds[Kind.UNWANTED_OBJECT].subject, kinds[Kind.MISSING_OBJECT].subject
+    swapped = fault.kind in (FaultKind.UNWANTED_OBJECT, FaultKind.MISSING_OBJECT)
+    if swapped and FaultKind.UNWANTED_OBJECT in kinds and FaultKind.MISSING_OBJECT in kinds:
+        old, new = kinds[FaultKind.UNWANTED_OBJECT].subject, kinds[FaultKind.MISSING_OBJECT].subject
         assert old and new
         if old.count == new.count:
             graph = SceneGraph(objects=(old,))
@@ -25,27 +25,27 @@ def correct_picture(faults: list[Difference], instances: list[SceneObject], voca
     if odd := _odd_ones(kinds, vocabulary):
         return odd
     subject = fault.subject
-    if fault.kind is Kind.WRONG_BACKGROUND:
+    if fault.kind is FaultKind.WRONG_BACKGROUND:
         return f"Change the background to {fault.expected}."
     assert subject is not None
-    if fault.kind is Kind.UNWANTED_OBJECT:
+    if fault.kind is FaultKind.UNWANTED_OBJECT:
         return f"Remove {definite(subject, vocabulary)}."
-    if fault.kind is Kind.MISSING_OBJECT:
+    if fault.kind is FaultKind.MISSING_OBJECT:
         return instruct(SceneGraph(), Edit(op=Op.ADD, node=subject), vocabulary)
-    if fault.kind is Kind.WRONG_ATTRIBUTE:
+    if fault.kind is FaultKind.WRONG_ATTRIBUTE:
         new = subject.with_attribute(fault.attribute, fault.expected)
         return instruct(SceneGraph(objects=(subject,)), Edit(op=Op.MODIFY, target=subject.id, node=new), vocabulary)
-    if fault.kind is Kind.WRONG_COUNT:
-        missing = kinds.get(Kind.MISSING_OBJECT)
+    if fault.kind is FaultKind.WRONG_COUNT:
+        missing = kinds.get(FaultKind.MISSING_OBJECT)
         return _correct_count(fault, seen, missing.subject if missing else None, vocabulary)
     node, other = fault.wanted, fault.other
     assert node and other
     return f"Move {definite(node, vocabulary)} so that it is {fault.expected} {definite(other, vocabulary)}."
 
 
-def _odd_ones(kinds: dict[Kind, Difference], vocabulary: Vocabulary) -> str:
+def _odd_ones(kinds: dict[FaultKind, Difference], vocabulary: Vocabulary) -> str:
     """Turn unwanted objects into the ones of which there are too few, if both numbers are equal; else ""."""
-    other, short = kinds.get(Kind.UNWANTED_OBJECT), kinds.get(Kind.WRONG_COUNT)
+    other, short = kinds.get(FaultKind.UNWANTED_OBJECT), kinds.get(FaultKind.WRONG_COUNT)
     if other is None or short is None or not (other.subject and short.subject and short.wanted):
         return ""
     odd, wanted = other.subject, short.wanted

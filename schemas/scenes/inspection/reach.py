@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from underpaint.schemas.scenes.compare import Kind, compare, match
+from underpaint.schemas.scenes.compare import FaultKind, compare, match
 from underpaint.schemas.scenes.scene import CORNERS, PLACE, PLACES, SceneGraph, SceneObject, lies_within, overlap
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
@@ -22,7 +22,7 @@ def why_stuck(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> 
     nodes.sort(key=lambda o: (PLACE not in o.attributes, -o.count))
     for laid in _layouts(nodes, corners):
         whole = SceneGraph(objects=tuple(laid))
-        if not any(d.kind is Kind.WRONG_RELATION for d in compare(whole, prompt).faults):
+        if not any(d.kind is FaultKind.WRONG_RELATION for d in compare(whole, prompt).faults):
             return ""
     return "no place is left for what is still to come"
 

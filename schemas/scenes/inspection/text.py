@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from underpaint.schemas.scenes.compare import Difference, Kind, Verdict, compare, match
-from underpaint.schemas.scenes.critique import Critique, Judgement
+from underpaint.schemas.scenes.compare import Difference, FaultKind, SceneFit, compare, match
+from underpaint.schemas.scenes.critique import Critique, Verdict
 from underpaint.schemas.scenes.edit import Edit, Op, apply
 from underpaint.schemas.scenes.grammar import definite, enumerate_words, indefinite
 from underpaint.schemas.scenes.inspection.text_correction import correct_text
@@ -29,13 +29,13 @@ def inspect_text(
     faults = list(stated.faults) or list(compare(done, prompt).faults)
     seen = text_observations(prompt, done, edit, described, vocabulary)
     if not faults:
-        if stated.verdict is Verdict.SATISFIES:
+        if stated.fit is SceneFit.SATISFIES:
             names = [indefinite(o, vocabulary) for o in described.objects]
-            return agreement(seen, names, "The step completes what the prompt asks for", Judgement.CONSISTENT)
-        missing = [d for d in stated.differences if d.kind is Kind.MISSING_OBJECT] or list(stated.differences)
+            return agreement(seen, names, "The step completes what the prompt asks for", Verdict.CONSISTENT)
+        missing = [d for d in stated.differences if d.kind is FaultKind.MISSING_OBJECT] or list(stated.differences)
         left = list(dict.fromkeys(_to_come(d, vocabulary) for d in missing))
         what = "The step agrees with the prompt, and " + enumerate_words(left) + (" is" if len(left) == 1 else " are")
-        return agreement(seen, [], what + " still to come", Judgement.INCOMPLETE)
+        return agreement(seen, [], what + " still to come", Verdict.INCOMPLETE)
     correction = correct_text(prompt, before, edit, vocabulary)
     return conflict(seen, faults, "The step contradicts the prompt", correction, vocabulary)
 

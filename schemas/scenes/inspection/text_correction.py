@@ -13,7 +13,7 @@ from underpaint.schemas.scenes.scene import CORNERS, PLACE, PLACES, SceneGraph, 
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
 DEAD_END = "Leave the picture as it is: what is missing has no place left."  # where no single instruction helps
-SIDES = tuple(place for place, at in PLACES.items() if at.count(None) == 1)
+EDGES = tuple(place for place, at in PLACES.items() if at.count(None) == 1)
 
 
 def correct_text(prompt: SceneGraph, before: SceneGraph, edit: Edit, vocabulary: Vocabulary) -> str:
@@ -61,7 +61,7 @@ def _added(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabulary
     Where there is none, the instruction moves another object to make room.
     """
     node = node.model_copy(update={"id": "joining"})
-    for place in (node.attributes.get(PLACE, ""), *(CORNERS if node.count == 1 else SIDES if node.count == 2 else ())):
+    for place in (node.attributes.get(PLACE, ""), *(CORNERS if node.count == 1 else EDGES if node.count == 2 else ())):
         edit = Edit(op=Op.ADD, node=node.with_attribute(PLACE, place) if place else node)
         if _leads_on(apply(before, edit), prompt, vocabulary):
             return instruct(before, edit, vocabulary)

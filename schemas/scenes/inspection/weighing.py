@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from underpaint.schemas.scenes.compare import Kind, compare, match
+from underpaint.schemas.scenes.compare import FaultKind, compare, match
 from underpaint.schemas.scenes.grammar import article, definite, indefinite
 from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
@@ -54,7 +54,7 @@ def relations_weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabul
             continue
         c = r.canonical()
         kind = verdicts.get((c.subject, c.predicate, c.object))
-        if kind is not Kind.MISSING_DETAIL:
+        if kind is not FaultKind.MISSING_DETAIL:
             subject, object = prompt.node(r.subject), prompt.node(r.object)
             be = "is" if subject.count == 1 else "are"
             text = f"{definite(subject, vocabulary)} {be} {r.predicate} {definite(object, vocabulary)}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from underpaint.schemas.scenes.compare import Difference, Kind
-from underpaint.schemas.scenes.critique import Critique, Finding, Judgement
+from underpaint.schemas.scenes.compare import Difference, FaultKind
+from underpaint.schemas.scenes.critique import Critique, Finding, Verdict
 from underpaint.schemas.scenes.grammar import NUMBERS, capital, definite, enumerate_words, indefinite, name
 from underpaint.schemas.scenes.scene import PLACE, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
@@ -13,20 +13,20 @@ def finding(d: Difference, vocabulary: Vocabulary) -> Finding:
     """A difference worded as a finding, in one clause."""
     be = "is" if d.subject is None or d.subject.count == 1 else "are"
     noun = "" if d.subject is None else definite(d.subject.model_copy(update={"attributes": {}}), vocabulary)
-    if d.kind is Kind.WRONG_BACKGROUND:
+    if d.kind is FaultKind.WRONG_BACKGROUND:
         detail = f"the background is {d.stated}, not {d.expected}"
-    elif d.kind is Kind.WRONG_ATTRIBUTE:
+    elif d.kind is FaultKind.WRONG_ATTRIBUTE:
         who = definite(d.subject, vocabulary) if d.attribute == PLACE and d.subject else noun
         detail = f"{who} {be} {d.stated}, not {d.expected}"
-    elif d.kind is Kind.WRONG_COUNT:
+    elif d.kind is FaultKind.WRONG_COUNT:
         assert d.wanted
         said, should = NUMBERS[int(d.stated)], NUMBERS[int(d.expected)]
         detail = f"there {'is' if d.stated == '1' else 'are'} {said}, not {should} {name(d.wanted, vocabulary)}"
-    elif d.kind is Kind.UNWANTED_OBJECT:
+    elif d.kind is FaultKind.UNWANTED_OBJECT:
         assert d.subject
         words = another(d.subject, vocabulary) if d.stated else indefinite(d.subject, vocabulary, place=False)
         detail = f"{words} {be} not asked for"
-    elif d.kind is Kind.WRONG_RELATION:
+    elif d.kind is FaultKind.WRONG_RELATION:
         assert d.wanted and d.other
         detail = f"{definite(d.wanted, vocabulary)} is not {d.expected} {definite(d.other, vocabulary)}"
     else:
@@ -42,7 +42,7 @@ def another(node: SceneObject, vocabulary: Vocabulary, place: bool = False) -> s
     return f"{number} {name(node, vocabulary)}{where}"
 
 
-def agreement(seen: list[str], names: list[str], what: str, verdict: Judgement) -> Critique:
+def agreement(seen: list[str], names: list[str], what: str, verdict: Verdict) -> Critique:
     """A critique without findings: `what`, followed by the names of what was seen."""
     analysis = f"{what}: {enumerate_words(names)}." if names else f"{what}."
     return Critique(observed=tuple(seen), findings=(), verdict=verdict, analysis=analysis, correction="")
@@ -52,5 +52,5 @@ def conflict(seen: list[str], faults: list[Difference], what: str, correction: s
     """A critique whose verdict is conflict: `what`, followed by one clause per fault, and the correction."""
     found = tuple(finding(d, vocabulary) for d in faults)
     analysis = capital(f"{what}: {enumerate_words([f.detail for f in found])}.")
-    verdict = Judgement.CONFLICT
+    verdict = Verdict.CONFLICT
     return Critique(observed=tuple(seen), findings=found, verdict=verdict, analysis=analysis, correction=correction)

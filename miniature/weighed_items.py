@@ -16,7 +16,7 @@ Look = tuple[str, str]  # noun and colour; empty where nothing is wanted
 
 
 @dataclass(frozen=True)
-class Weighed:
+class WeighedItem:
     """An observed item of a critique: whether it is a fault, what it is (`own`), and what is wanted instead.
 
     `own` and `wanted` are None for items that are no object or were not observed. `places` and `counts` are pairs (its
@@ -31,14 +31,14 @@ class Weighed:
     ends: tuple[str, str] | None = None
 
 
-def weighed(d: Dialogue) -> list[Weighed]:
+def weighed_items(d: Dialogue) -> list[WeighedItem]:
     """The items of a dialogue's critique, in order."""
     assert d.critique is not None
     items = d.critique.observed
     return _weighed_picture(d, items) if d.task == "critique_picture" else [_weighed_text(d, item) for item in items]
 
 
-def _weighed_picture(d: Dialogue, items: tuple[str, ...]) -> list[Weighed]:
+def _weighed_picture(d: Dialogue, items: tuple[str, ...]) -> list[WeighedItem]:
     """Compare objects' looks with what the description wants in their cells, places and counts with counterparts."""
     wanted = dict(zip(CELLS.values(), cell_labels(d.prompt), strict=True))
     seen = observed_scene(list(d.shown.objects), "")
@@ -49,30 +49,30 @@ def _weighed_picture(d: Dialogue, items: tuple[str, ...]) -> list[Weighed]:
         place = node.attributes[PLACE]
         asked = (theirs.attributes.get(PLACE, ""), theirs.count) if theirs else ("", 0)
         found.append(
-            Weighed(
+            WeighedItem(
                 not item.endswith(AS_ASKED), _look_of(node), wanted[place] or ("", ""),
                 (place, asked[0]), (mine.count, asked[1]),
             )
         )  # fmt: skip
-    return found + [Weighed(not item.endswith(AS_ASKED)) for item in items[len(found) :]]
+    return found + [WeighedItem(not item.endswith(AS_ASKED)) for item in items[len(found) :]]
 
 
-def _weighed_text(d: Dialogue, item: str) -> Weighed:
+def _weighed_text(d: Dialogue, item: str) -> WeighedItem:
     words, _, how = item.rpartition(": ")
     wrong = not item.endswith((AS_ASKED, TO_COME))
     if relation := RELATION.fullmatch(words):
         said = read(d.context["description"], vocabulary())
         place = {_look_of(o): o.attributes.get(PLACE, "") for o in said.objects}
         subject, object = (place.get(_look(end)) for end in relation.groups())
-        return Weighed(wrong, ends=None if subject is None or object is None else (subject, object))
+        return WeighedItem(wrong, ends=None if subject is None or object is None else (subject, object))
     if item.endswith((TO_COME, NOT_SO, NOT_THERE)) or words.endswith(" background"):
-        return Weighed(wrong)
+        return WeighedItem(wrong)
     own, count = _look(words), _count(words)
     if item.endswith(AS_ASKED):
-        return Weighed(wrong, own, own, counts=(count, count))
+        return WeighedItem(wrong, own, own, counts=(count, count))
     if item.endswith(NOT_ASKED):
-        return Weighed(wrong, own, ("", ""), counts=(count, 0))
-    return Weighed(wrong, own, _look(how), counts=(count, _count(how)))
+        return WeighedItem(wrong, own, ("", ""), counts=(count, 0))
+    return WeighedItem(wrong, own, _look(how), counts=(count, _count(how)))
 
 
 RELATION = re.compile(r"(?:step: )?(the .+?) (?:is|are) (?:to the (?:left|right) of|above|below) (the .+)")

@@ -11,7 +11,7 @@ from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 
 
 @dataclass(frozen=True)
-class Step:
+class AdditiveStep:
     """One additive step towards `prompt`. `edit` is None where nothing is missing."""
 
     prompt: SceneGraph  # with the places that the plan intends
@@ -20,7 +20,7 @@ class Step:
     after: SceneGraph
 
 
-def random_step(rng: random.Random, done: bool = False, several: float = 0.0) -> Step:
+def random_step(rng: random.Random, done: bool = False, several: float = 0.0) -> AdditiveStep:
     """A step of a random scene: some nodes are painted, the step adds the next. With `done`, none may be left to add.
 
     `several` is the share of first steps that paint more than one node.
@@ -29,23 +29,23 @@ def random_step(rng: random.Random, done: bool = False, several: float = 0.0) ->
     k = rng.randint(0, len(order) if done else len(order) - 1)
     if k == 0 and len(order) > 1 and rng.random() < several:
         first = part(scene, order[: rng.randint(2, len(order))])
-        return Step(scene, None, Edit(op=Op.PAINT, scene=first), first)
+        return AdditiveStep(scene, None, Edit(op=Op.PAINT, scene=first), first)
     if k == 0:
         empty = SceneGraph(background=scene.background)
         if rng.random() < 0.1:
-            return Step(scene, None, Edit(op=Op.PAINT, scene=empty), empty)
+            return AdditiveStep(scene, None, Edit(op=Op.PAINT, scene=empty), empty)
         first = part(scene, order[:1])
         if rng.random() < 0.1:
-            return Step(scene, empty, Edit(op=Op.ADD, node=first.objects[0]), first)
-        return Step(scene, None, Edit(op=Op.PAINT, scene=first), first)
+            return AdditiveStep(scene, empty, Edit(op=Op.ADD, node=first.objects[0]), first)
+        return AdditiveStep(scene, None, Edit(op=Op.PAINT, scene=first), first)
     before = part(scene, order[:k])
     if k == len(order):
-        return Step(scene, before, None, before)
+        return AdditiveStep(scene, before, None, before)
     node, after = scene.node(order[k]), part(scene, order[: k + 1])
     turned = (r.told_from(node.id) for r in after.relations if node.id in (r.subject, r.object))
     mine = [r for r in turned if r is not None]
     told = tuple(rng.sample(mine, 1)) if mine and rng.random() < 0.5 else ()
-    return Step(scene, before, Edit(op=Op.ADD, node=node, relations=told), after)
+    return AdditiveStep(scene, before, Edit(op=Op.ADD, node=node, relations=told), after)
 
 
 def _planned(rng: random.Random) -> tuple[SceneGraph, list[str]]:
