@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).resolve().parent
-INSTALLATION = run_path(str(HERE / "pipeline" / "installation.py"))
+INSTALLATION = run_path(str(HERE / "pipeline" / "common" / "installation.py"))
 
 
 def note_commit(folder: Path) -> None:

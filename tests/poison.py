@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from underpaint.schemas.scenes.critique import Critique, Finding
+from underpaint.schemas.scenes.critique import Critique, Finding, Verdict
 from underpaint.stages.common.roles import AskRequest, PaintRequest
 from underpaint.stages.models.drawn import DrawnPainter
 from underpaint.stages.models.symbolic import Symbolic

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from underpaint.pipeline.build import build, calibrate
 from underpaint.pipeline.cli.main import app
+from underpaint.pipeline.common.errors import BuildError, UserError
 from underpaint.pipeline.corpus.assemble import config_sha256
 from underpaint.pipeline.corpus.verify import verify
 from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.engine.run_folder import open_run
-from underpaint.pipeline.errors import BuildError, UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.report.report import write_report
 from underpaint.pipeline.selection.judge_gate import read_calibration, shortfalls

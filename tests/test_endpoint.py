@@ -18,10 +18,10 @@ from fake_endpoint import painted, said, serving
 from PIL import Image
 
 from underpaint.miniature.world import vocabulary
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.journal import Journal
 from underpaint.pipeline.engine.retry import FailedLot, undo
 from underpaint.pipeline.engine.run_folder import open_run
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.painting import paint_all

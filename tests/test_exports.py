@@ -21,9 +21,9 @@ from loaders import by_hand, energon_folder, parts, pixels
 from typer.testing import CliRunner
 
 from underpaint.pipeline.cli.main import app
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.corpus.exports import dpo, energon, parquet
 from underpaint.pipeline.corpus.shard import read_shard
-from underpaint.pipeline.errors import UserError
 from underpaint.schemas.corpus.conversation import conversation
 from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.corpus.preference import preference_pair

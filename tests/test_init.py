@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from underpaint.pipeline.cli.init import init
-from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.stages.common.templating import load_templates
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conftest import ROOT
 
-from underpaint.pipeline.installation import built_from
+from underpaint.pipeline.common.installation import built_from
 
 RELEASE = re.compile(r"[0-9][0-9a-z.]*\+sha256\.[0-9a-f]{64}")
 
@@ -61,7 +61,11 @@ def test_code_of_no_commit_is_named_by_its_digest(tmp_path: Path) -> None:
     shutil.copyfile(ROOT / "underpaint" / "__init__.py", package / "__init__.py")
 
     def said() -> str:
-        words = [sys.executable, "-c", "from underpaint.pipeline.installation import code_commit; print(code_commit())"]
+        words = [
+            sys.executable,
+            "-c",
+            "from underpaint.pipeline.common.installation import code_commit; print(code_commit())",
+        ]
         environment = {**os.environ, "PYTHONPATH": str(package.parent)}
         done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         return done.stdout.strip()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from stage_inputs import filled
 
-from underpaint.pipeline.errors import BuildError
+from underpaint.pipeline.common.errors import BuildError
 from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
 from underpaint.pipeline.selection.judge_gate import (
     FIGURES,

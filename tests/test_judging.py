@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from conftest import make_lot
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.corpus.assemble import Assembler
 from underpaint.pipeline.engine.graph import build_graph
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.selection.select import select
 from underpaint.schemas.scenes.critique import CritiqueError, Side

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import underpaint
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.engine.worker import stage_worker
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.stages.common.ledger import balances
 from underpaint.stages.prompting.prompt_source import STRIDE, PromptSource, open_prompts, read_stream

@@ -16,7 +16,7 @@ from huggingface_hub import constants
 from typer.testing import CliRunner, Result
 
 from underpaint.pipeline.cli.main import app
-from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.common.errors import UserError
 
 TOKEN = "hf_this_is_the_secret"
 REPO = "lab/tiny"

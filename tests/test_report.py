@@ -18,12 +18,12 @@ from typer.testing import CliRunner
 
 from underpaint.pipeline import build as building
 from underpaint.pipeline.cli.main import app
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.corpus.figures import read_facts
 from underpaint.pipeline.corpus.repair_figures import repairs
 from underpaint.pipeline.corpus.shard import read_shard
 from underpaint.pipeline.engine.run_folder import Run, open_run
 from underpaint.pipeline.engine.runner import Report
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.report.report import corpus_of, write_report
 
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 from conftest import ROOT
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.candidate_tables import EMPTY
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.recipe.settings import Select

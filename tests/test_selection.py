@@ -16,9 +16,9 @@ import pytest
 from pydantic import ValidationError
 from stage_inputs import filled
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.candidate_tables import EMPTY, Candidates
 from underpaint.pipeline.engine.graph import stage_lots
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks
 from underpaint.pipeline.recipe.quotas import PAPER
 from underpaint.pipeline.recipe.recipe import Recipe, load_recipe

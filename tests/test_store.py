@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from underpaint.pipeline.atomic import atomic_write
+from underpaint.pipeline.common.atomic import atomic_write
 from underpaint.pipeline.engine.graph import build_graph, canonical
 from underpaint.pipeline.engine.store import Store, StoreError
 from underpaint.pipeline.engine.worker import CodeChanged, stage_worker

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.graph import build_graph
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe, templates_for
 from underpaint.pipeline.workbench.examples import run_examples
 from underpaint.pipeline.workbench.lint import lint_file

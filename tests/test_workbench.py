@@ -11,10 +11,10 @@ from conftest import structural_recipe
 from test_walk import walk
 
 from underpaint.pipeline.cli.main import main
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.engine.run_folder import Run, find_run, mark_run, open_run
 from underpaint.pipeline.engine.worker import stage_worker
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.workbench.asking import ask, load_model
 from underpaint.pipeline.workbench.comparison import compare_templates, comparison_lines
 from underpaint.pipeline.workbench.listing import every_template, list_templates

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from underpaint.pipeline.cli.terminal import AsJson, show
-from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.common.errors import UserError
 
 corpus_app = typer.Typer(rich_markup_mode="rich")
 

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from underpaint.pipeline.cli.terminal import console
-from underpaint.pipeline.errors import UserError
-from underpaint.pipeline.installation import ROOT
+from underpaint.pipeline.common.errors import UserError
+from underpaint.pipeline.common.installation import ROOT
 from underpaint.stages.common.recipe_paths import OF_PACKAGE
 from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import BUILT_IN

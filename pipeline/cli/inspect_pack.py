@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.common.errors import UserError
 from underpaint.schemas.corpus.subsets import SUBSETS
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from underpaint.pipeline.cli.run_commands import store_app
 from underpaint.pipeline.cli.select_command import select
 from underpaint.pipeline.cli.template_commands import templates
 from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, ShipAnyway, Workers, console, show
-from underpaint.pipeline.errors import BuildError, UserError
+from underpaint.pipeline.common.errors import BuildError, UserError
 
 app = typer.Typer(
     help="Builds the training corpus for process-driven image generation: plan, sketch, inspect, refine.",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, Workers, console, show
-from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.common.errors import UserError
 from underpaint.stages.common.suggest import did_you_mean
 
 store_app = typer.Typer()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, ShipAnyway, console, show
-from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.common.errors import UserError
 
 SETTABLE = ("select", "quotas", "decontaminate")  # fields on which no table of the store depends
 

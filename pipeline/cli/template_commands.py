@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underpaint.pipeline.cli.terminal import AsJson, Out, show
-from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.common.errors import UserError
 from underpaint.stages.common.suggest import did_you_mean
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from underpaint.pipeline.common.installation import code_commit
 from underpaint.pipeline.engine.graph import YIELDS, Node, canonical
 from underpaint.pipeline.engine.store import Store
-from underpaint.pipeline.installation import code_commit
 from underpaint.pipeline.recipe.benchmark_lists import list_digest
 from underpaint.pipeline.recipe.quotas import cell_name
 from underpaint.pipeline.recipe.recipe import Recipe

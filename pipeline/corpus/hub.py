@@ -6,10 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from underpaint.pipeline.corpus.exports.folder import corpus_index
-from underpaint.pipeline.corpus.index import CARD, SUMS
+from underpaint.pipeline.common.errors import UserError
+from underpaint.pipeline.corpus.index import CARD, SUMS, corpus_index
 from underpaint.pipeline.corpus.verify import verify
-from underpaint.pipeline.errors import UserError
 from underpaint.schemas.corpus.subsets import SUBSETS
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.corpus.card_facts import ModelNote
 
 if TYPE_CHECKING:
@@ -95,3 +96,14 @@ def totals_of(cells: Iterable[CellCount]) -> dict[str, dict[str, int]]:
         for name, counter in counts.items():
             counter[getattr(cell, name)] += cell.samples
     return {name: dict(sorted(counter.items())) for name, counter in counts.items()}
+
+
+def corpus_index(corpus: Path) -> Index:
+    """The index of a corpus. Raises UserError where index.json is missing or does not parse."""
+    file = corpus / "index.json"
+    if not file.is_file():
+        raise UserError(f"{corpus} holds no corpus (no index.json); give the folder that `underpaint build` named")
+    try:
+        return Index.model_validate_json(file.read_bytes())
+    except ValueError as e:
+        raise UserError(f"{file}: does not read; `underpaint verify {corpus}` says why ({type(e).__name__})") from None

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from underpaint.pipeline.atomic import whole_file
+from underpaint.pipeline.common.atomic import whole_file
 from underpaint.pipeline.corpus.columns import arrow_fields
 from underpaint.schemas.corpus.sample import Sample, SampleError
 from underpaint.schemas.corpus.subsets import SUBSETS

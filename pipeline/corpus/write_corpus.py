@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from underpaint.pipeline.atomic import atomic_write, publish, staging_folder, whole_file
+from underpaint.pipeline.common.atomic import atomic_write, publish, staging_folder, whole_file
 from underpaint.pipeline.corpus.card import card_text
 from underpaint.pipeline.corpus.card_facts import manifest_facts
 from underpaint.pipeline.corpus.index import (

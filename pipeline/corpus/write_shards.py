@@ -15,7 +15,9 @@ from typing import Any
 
 from rich.console import Console
 
-from underpaint.pipeline.atomic import atomic_write, publish
+from underpaint.pipeline.common.atomic import atomic_write, publish
+from underpaint.pipeline.common.errors import BuildError, UserError, disk_full
+from underpaint.pipeline.common.installation import code_commit
 from underpaint.pipeline.corpus.assemble import Assembler, Built, config_sha256, model_names
 from underpaint.pipeline.corpus.card_facts import model_notes
 from underpaint.pipeline.corpus.figures import read_facts
@@ -28,8 +30,6 @@ from underpaint.pipeline.engine.progress import stage_bar
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.engine.runner import Pool
 from underpaint.pipeline.engine.store import Store
-from underpaint.pipeline.errors import BuildError, UserError, disk_full
-from underpaint.pipeline.installation import code_commit
 from underpaint.pipeline.recipe.quotas import shard_numbers
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.pipeline.selection.judge_gate import read_calibration, shortfalls

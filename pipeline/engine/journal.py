@@ -10,7 +10,7 @@ import threading
 from collections.abc import Collection, Iterator, MutableMapping
 from pathlib import Path
 
-from underpaint.pipeline.atomic import atomic_write
+from underpaint.pipeline.common.atomic import atomic_write
 
 
 class Journal(MutableMapping[str, str]):

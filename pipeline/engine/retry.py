@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.graph import Node, descendants
 from underpaint.pipeline.engine.journal import Journal
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.errors import UserError
 from underpaint.stages.common.suggest import did_you_mean
 
 

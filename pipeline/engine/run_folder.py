@@ -12,11 +12,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from underpaint.pipeline.atomic import atomic_write
+from underpaint.pipeline.common.atomic import atomic_write
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.candidate_tables import Candidates
 from underpaint.pipeline.engine.graph import LAST, Node, build_graph
 from underpaint.pipeline.engine.store import Store
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
 
 # Bytes per pixel that a picture takes in store and shards together, as lossless WebP; a generous measurement.

@@ -28,7 +28,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from underpaint.pipeline.errors import BuildError, UserError
+from underpaint.pipeline.common.errors import BuildError, UserError
 from underpaint.stages.common.roles import ModelUnavailable
 
 MACHINE_TROUBLE = (

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from underpaint.pipeline.atomic import atomic_write, link
+from underpaint.pipeline.common.atomic import atomic_write, link
 from underpaint.pipeline.engine.graph import Node
 from underpaint.stages.common.stage import Outcome
 

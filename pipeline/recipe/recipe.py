@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from underpaint.pipeline.errors import UserError
-from underpaint.pipeline.installation import ROOT
+from underpaint.pipeline.common.errors import UserError
+from underpaint.pipeline.common.installation import ROOT
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, ListError
 from underpaint.pipeline.recipe.calibration_settings import CalibrationSettings
 from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Section, Select, SubsetShards

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from underpaint.pipeline.atomic import atomic_write
+from underpaint.pipeline.common.atomic import atomic_write
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.corpus.figures import Facts, read_facts
 from underpaint.pipeline.corpus.repair_figures import repairs
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.report.pages import picture_source, render_page
 from underpaint.pipeline.selection.decisions import load_decisions

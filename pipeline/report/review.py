@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.corpus.assemble import Assembler
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.report.pages import render_page
 from underpaint.pipeline.report.report import view_sample
 from underpaint.pipeline.selection.decisions import Decision, Decisions, add_decision, load_decisions

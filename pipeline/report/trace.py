@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.corpus.shard import read_members
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.selection.reference import Reference
 from underpaint.schemas.corpus.webdataset import decode
 from underpaint.stages.all_stages import BRANCHES

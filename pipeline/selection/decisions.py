@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.common.errors import UserError
 
 FILE = "decisions.jsonl"
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from underpaint.pipeline.common.errors import BuildError
 from underpaint.pipeline.engine.graph import Node
 from underpaint.pipeline.engine.store import Store
-from underpaint.pipeline.errors import BuildError
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.schemas.corpus.subsets import SUBSETS, kinds_of
 from underpaint.schemas.interval import Share

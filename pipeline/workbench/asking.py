@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from underpaint.pipeline.common.errors import BuildError
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.errors import BuildError
 from underpaint.pipeline.workbench.subjects import Subject
 from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.scenes.critique import Side

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.errors import UserError
 from underpaint.pipeline.workbench.asking import Answered, ask, load_model
 from underpaint.pipeline.workbench.subjects import stored_subjects
 from underpaint.pipeline.workbench.truth import Calibration, Truth, calibration_cases, count_against, known_truths

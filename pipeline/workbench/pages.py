@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from underpaint.pipeline.atomic import atomic_write
+from underpaint.pipeline.common.atomic import atomic_write
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.report.pages import picture_source, render_page
 from underpaint.pipeline.workbench.asking import Answered

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.graph import Node
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.errors import UserError
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages import prompts as prompts_stage

@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from underpaint.pipeline.corpus.exports.folder import corpus_index, fresh_folder, write_rows
+from underpaint.pipeline.common.errors import UserError
+from underpaint.pipeline.corpus.exports.folder import fresh_folder, write_rows
+from underpaint.pipeline.corpus.index import corpus_index
 from underpaint.pipeline.corpus.shard import read_shard
-from underpaint.pipeline.errors import UserError
 from underpaint.schemas.corpus.preference import Pair, preference_pair
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, kinds_of
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from underpaint.pipeline.atomic import link
-from underpaint.pipeline.corpus.exports.folder import corpus_index, fresh_folder
-from underpaint.pipeline.corpus.index import Index
-from underpaint.pipeline.errors import UserError
+from underpaint.pipeline.common.atomic import link
+from underpaint.pipeline.common.errors import UserError
+from underpaint.pipeline.corpus.exports.folder import fresh_folder
+from underpaint.pipeline.corpus.index import Index, corpus_index
 from underpaint.schemas.corpus.subsets import SUBSETS
 
 PARTS = {"train": "train", "val": "validation"}  # Energon's word and ours

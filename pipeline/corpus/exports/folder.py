@@ -12,20 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from underpaint.pipeline.atomic import publish, staging_folder
-from underpaint.pipeline.corpus.index import Index
-from underpaint.pipeline.errors import UserError
-
-
-def corpus_index(corpus: Path) -> Index:
-    """The index of a corpus. Raises UserError where index.json is missing or does not parse."""
-    file = corpus / "index.json"
-    if not file.is_file():
-        raise UserError(f"{corpus} holds no corpus (no index.json); give the folder that `underpaint build` named")
-    try:
-        return Index.model_validate_json(file.read_bytes())
-    except ValueError as e:
-        raise UserError(f"{file}: does not read; `underpaint verify {corpus}` says why ({type(e).__name__})") from None
+from underpaint.pipeline.common.atomic import publish, staging_folder
+from underpaint.pipeline.common.errors import UserError
 
 
 @contextmanager

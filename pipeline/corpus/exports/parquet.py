@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
-from underpaint.pipeline.corpus.exports.folder import corpus_index, fresh_folder, write_rows
+from underpaint.pipeline.corpus.exports.folder import fresh_folder, write_rows
+from underpaint.pipeline.corpus.index import corpus_index
 from underpaint.pipeline.corpus.shard import read_shard
 from underpaint.schemas.corpus.conversation import conversation
 

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 # Holds schemas/, stages/, pipeline/, miniature/ and recipes/: a checkout, or the installed package.
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("schemas", "stages", "pipeline")
 COMMIT = "COMMIT"  # the file in a wheel or an sdist that says which commit it was built from
 
