@@ -22,6 +22,7 @@ def test_a_copied_recipe_is_the_shipped_one(name: str, tmp_path: Path, monkeypat
     folder = tmp_path / "My Corpus"
     init(folder, name)
     text = (folder / "recipe.yaml").read_text()
+    assert "$schema=recipe.schema.json" in text and (folder / "recipe.schema.json").is_file()
     assert "../miniature" not in text and str(ROOT) not in text
     if name == "self_sampling":  # its writer is trained first, as docs/judging.md says
         with pytest.raises(UserError, match="runs/train/checkpoints/writer does not exist"):

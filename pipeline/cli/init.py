@@ -38,6 +38,7 @@ def init(
     (folder / "templates").mkdir(parents=True)
     shutil.copyfile(shipped[recipe].parent / vocabulary[1], folder / "vocabulary.yaml")
     shutil.copyfile(BUILT_IN / TEMPLATE, folder / "templates" / TEMPLATE)
+    shutil.copy(shipped[recipe].parent / "recipe.schema.json", folder)  # by which an editor checks the recipe
     name = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_") or recipe
     text = text.replace(vocabulary[0], "vocabulary: vocabulary.yaml\ntemplates: [templates]")
     text = re.sub(r"^name: .*$", f"name: {name}", text, count=1, flags=re.MULTILINE)
