@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ def code_parts(module: str, names: Collection[str] = (), packages: tuple[str, ..
     while todo:
         where, name = todo.pop()
         if where not in modules:
-            modules[where] = _parsed(_file(where).read_text(encoding="utf-8"), packages, _package(where))
+            modules[where] = _module(where, packages)
         mine = modules[where]
         if where == module and name in names and name not in mine.meaning:
             raise LookupError(f"{module} defines no {name} at its top level, so its code cannot be followed")
@@ -71,8 +72,9 @@ class Module:
 @cache
 def _file(module: str) -> Path:
     spec = find_spec(module)
-    assert spec is not None and spec.origin is not None, module
-    return Path(spec.origin)
+    assert spec is not None, module
+    # A folder without an __init__.py has no file; there is nothing in it to follow.
+    return Path(spec.origin or os.devnull)
 
 
 @cache
@@ -80,6 +82,14 @@ def _package(module: str) -> str:
     """Where a module's relative imports begin."""
     spec = find_spec(module)
     return spec.parent or "" if spec else ""
+
+
+def _module(name: str, packages: tuple[str, ...]) -> Module:
+    file = _file(name)
+    try:
+        return _parsed(file.read_text(encoding="utf-8"), packages, _package(name))
+    except UnicodeDecodeError:  # compiled
+        return Module(meaning=defaultdict(str, {LOOSE: hashlib.sha256(file.read_bytes()).hexdigest()}))
 
 
 @lru_cache(maxsize=1024)
