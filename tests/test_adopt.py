@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,14 @@ from benchmarks.staleness import edit_all, edited
 from underpaint.pipeline.engine.adopt import adopt, adoption_lines
 from underpaint.pipeline.engine.run_folder import Run, mark_run, open_run
 from underpaint.pipeline.engine.staleness import explain_plan, plan_lines
+from underpaint.pipeline.engine.worker import stage_worker
 from underpaint.pipeline.selection.quota_status import funnel_lines, status
 from underpaint.stages import repair
 from underpaint.stages.common import code_digest
+from underpaint.stages.common.ledger import Ledger
+from underpaint.stages.common.roles import AskRequest
+from underpaint.stages.common.stage import Outcome
+from underpaint.stages.models.symbolic import Symbolic
 
 Write = Callable[[dict[str, Any]], Path]
 JUDGING = "underpaint.stages.judgement.panel"
@@ -94,3 +99,71 @@ def test_a_former_upstream_is_needed(made: Path) -> None:
     run = opened(made)
     assert explain_plan(run)[8]["stage"] == "conflict" and explain_plan(run)[8]["because"] == ["follows critique"]
     assert not any(s["code_only"] for s in explain_plan(run)) and taken_over(run) == {}
+
+
+class Dies(InProcess):
+    """Breaks off before one stage, as where a machine goes down."""
+
+    def run(self, factory: Callable[..., Any], arguments: Any, *others: Any, **more: Any) -> Any:
+        if arguments[1] == "candidates_painted":
+            raise KeyboardInterrupt
+        return super().run(factory, arguments, *others, **more)
+
+
+def test_an_adoption_that_broke_off_is_gone_on_with(made: Path) -> None:
+    with edited(JUDGING, edit_all(JUDGING)):
+        run = opened(made)
+        with pytest.raises(KeyboardInterrupt):
+            adopt(run, Dies(), 1)  # type: ignore[arg-type]
+        assert run.store.done(run.nodes["check"]) and not run.store.done(run.nodes["candidates_painted"])
+        assert set(taken_over(run)) == JUDGED - {"check"}
+
+
+def test_what_an_unfinished_build_left_gives_way(made: Path) -> None:
+    """Of a lot that is not done, the table and the quarantine are those of code that nobody compared."""
+    before = opened(made)
+    with edited(JUDGING, edit_all(JUDGING)):
+        run = opened(made)
+        node = run.nodes["check"]
+        for left in (run.store._table(node, 0), run.store._quarantine(node, 0)):
+            left.parent.mkdir(parents=True)
+            left.write_bytes(b"{}\n")
+        assert "check" in taken_over(run)
+        run.store.check(node, 0)
+        assert run.store.failures(node, 0) == before.store.failures(before.nodes["check"], 0)
+
+
+def test_a_lot_whose_input_was_made_again_is_not_taken_over(made: Path) -> None:
+    """As after `retry`: the input's fingerprint is the same, its rows are not."""
+    run = opened(made)
+    for name, node in run.nodes.items():
+        stage_worker(run.recipe, name, str(run.root.resolve()), node.fingerprint)(1)
+    critiques = run.store.table(run.nodes["critique"], 1)
+    run.store.put(run.nodes["critique"], 1, Outcome(critiques.slice(1), Ledger()))
+    module = "underpaint.stages.conflict"
+    with edited(module, edit_all(module)):
+        (found, *_) = adopt(opened(made), InProcess(), 1)  # type: ignore[arg-type]
+    assert (found.stage, found.lots, found.compared) == ("conflict", [0], [0])
+
+
+def test_a_remote_model_is_asked_nothing(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answers cost money, and cannot be had again: what the journal lacks says that the lot would differ."""
+    sent: list[AskRequest] = []
+    say = Symbolic.ask
+
+    def remember(self: Any, memory: MutableMapping[str, str]) -> None:
+        self.memory = memory
+
+    def ask(self: Any, requests: Sequence[AskRequest]) -> list[str]:
+        for r in requests:
+            if r.digest not in self.memory:
+                sent.append(r)
+                self.memory[r.digest] = say(self, [r])[0]
+        return [self.memory[r.digest] for r in requests]
+
+    monkeypatch.setattr(Symbolic, "remember", remember, raising=False)
+    monkeypatch.setattr(Symbolic, "ask", ask)
+    with edited(JUDGING, edit_all(JUDGING)):
+        found = adopt(opened(made), InProcess(), 1)  # type: ignore[arg-type]
+    assert {a.stage for a in found if a.differs} >= {"check", "critique"} and not sent
+    assert "has no answer" in found[0].differs[0]

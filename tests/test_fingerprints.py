@@ -67,6 +67,15 @@ def test_words_and_types_do_not_count(recipe: Recipe) -> None:
     assert stale_by(recipe, module, ast.unparse(ast.fix_missing_locations(tree)) + "\n# a remark\n") == set()
 
 
+def test_a_role_of_the_symbolic_model_stales_those_who_ask_it() -> None:
+    recipe, module = load_recipe(ROOT / "recipes" / "structural.yaml"), "underpaint.stages.models.symbolic"
+    source = code_digest._file(module).read_text()
+    swapped = source.replace('r.task.startswith("critique")', 'not r.task.startswith("critique")')
+    assert swapped != source and stale_by(recipe, module, swapped) >= {"rollout", "check", "critique", "calibration"}
+    judge = source.replace("to_json()", "to_json().strip()")
+    assert judge != source and not stale_by(recipe, module, judge) & {"rollout", "draft", "score_drafts"}
+
+
 def test_what_a_decorator_of_ours_registers_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "lab").mkdir()
@@ -80,6 +89,58 @@ def test_what_a_decorator_of_ours_registers_counts(tmp_path: Path, monkeypatch: 
 
     assert digest(1) != digest(2) and digest(1) == digest(1, "def other():\n    pass\n")
     assert digest(1) != digest(1, "WAYS['two'] = len\n")  # a statement that defines nothing
+
+
+RUN = "def run():\n    return f()\n"
+
+
+@pytest.mark.parametrize(
+    ("stage", "other"),
+    [
+        ("from .other import f\n" + RUN, "def f():\n    return NUMBER\n"),
+        ("from . import other\ndef run():\n    return other.f()\n", "def f():\n    return NUMBER\n"),
+        ("from lab.other import *\n" + RUN, "def f():\n    return NUMBER\n"),
+        ("from lab.other import oneNUMBER as f, oneOTHER as g\ndef run():\n    return f() - g()\n",
+         "def one1():\n    return 1\ndef one2():\n    return 2\n"),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    N = int\nelse:\n    N = NUMBER\n"
+         "def run():\n    return N\n", ""),
+        ("from lab.other import TABLE, f\nTABLE['x'] = NUMBER\n" + RUN,
+         "TABLE = {}\ndef f():\n    return TABLE['x']\n"),
+    ],
+    ids=["relative", "relative module", "star", "swapped names", "not for the type checker", "set elsewhere"],
+)  # fmt: skip
+def test_what_changes_what_run_gives_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, other: str
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    lab = f"lab_{tmp_path.name}"  # another one each time, since Python remembers where modules lie
+    folder = tmp_path / lab
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+
+    def digest(number: int) -> str:
+        for name, text in (("stage", stage), ("other", other)):
+            filled = text.replace("NUMBER", str(number)).replace("OTHER", str(3 - number)).replace("lab.", f"{lab}.")
+            (folder / f"{name}.py").write_text(filled)
+        return code_digest.code_digest(f"{lab}.stage", ["run"], (lab,))
+
+    assert digest(1) != digest(2)
+    with pytest.raises(LookupError, match=r"\.stage defines no wrapper"):
+        code_digest.code_digest(f"{lab}.stage", ["wrapper"], (lab,))
+
+
+def test_a_package_of_ones_own_may_hold_compiled_modules_and_plain_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = tmp_path / "compiled_lab"
+    (folder / "plain").mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "judge.py").write_text("from . import fast, plain\nclass Judge:\n    pass\n")
+    (folder / "fast.so").write_bytes(b"\x7fELF\xff\x01")
+    before = code_digest.code_digest("compiled_lab.judge", packages=("compiled_lab",))
+    (folder / "fast.so").write_bytes(b"\x7fELF\xff\x02")
+    assert code_digest.code_digest("compiled_lab.judge", packages=("compiled_lab",)) != before
 
 
 def test_what_a_stage_is_follows_from_its_declaration(recipe: Recipe) -> None:

@@ -26,13 +26,11 @@ class Adoption:
 def adopt(run: Run, actors: Pool, sample: int) -> list[Adoption]:
     """Go through the stages, upstream first: make `sample` of the old lots anew, take all over where these are equal.
 
-    A stage whose upstream tables are not taken over stays stale. Raises what the lots that were made anew raised.
+    A lot made from other tables than those that are there now stays stale. Raises what the lots made anew raised.
     """
-    taken: dict[str, set[str]] = {}  # by stage, the fingerprints whose lots are ours now
     found = []
     for name, node in run.nodes.items():
-        taken[name] = {node.fingerprint}
-        former = next((f for f in run.store.others(node) if _may_stand(node, f, taken)), None)
+        former = next((f for f in run.store.others(node) if only_code_changed(node, f)), None)
         lots = _open_lots(run, node, former) if former else []
         if former is None or not lots:
             continue
@@ -43,24 +41,21 @@ def adopt(run: Run, actors: Pool, sample: int) -> list[Adoption]:
             raise error
         differs = {lot: how for lot, how in sorted(report.results.items()) if how}
         if not differs:
-            taken[name].add(former.fingerprint)
             for lot in lots:
                 run.store.adopt(node, former, lot, compared)
         found.append(Adoption(name, former.fingerprint, [] if differs else lots, compared, differs))
     return found
 
 
-def _may_stand(node: Node, former: Node, taken: dict[str, set[str]]) -> bool:
-    inputs = node.stage.inputs
-    same = all(former.upstream.get(above) in taken[above] for above in inputs) and len(former.upstream) == len(inputs)
-    return same and only_code_changed(node, former)
-
-
 def _open_lots(run: Run, node: Node, former: Node) -> list[int]:
-    """The former lots that are not made anew yet, and whose input tables are there."""
+    """The former lots that are not made anew yet, and whose input tables are there, byte for byte."""
     here = set(run.store.done(node))
-    inputs = [set(run.store.done(run.nodes[above])) for above in node.stage.inputs]
-    return [lot for lot in run.store.done(former) if lot not in here and all(lot in done for done in inputs)]
+    return [lot for lot in run.store.done(former) if lot not in here and _same_inputs(run, node, former, lot)]
+
+
+def _same_inputs(run: Run, node: Node, former: Node, lot: int) -> bool:
+    now, then = run.store.inputs(node, lot), run.store.manifest(former, lot).get("inputs")
+    return now.keys() == node.upstream.keys() and now == then
 
 
 def adoption_lines(found: Sequence[Adoption]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, MutableMapping
 from pathlib import Path
 
 from underpaint.pipeline.common.atomic import atomic_write
+from underpaint.stages.common.roles import ModelUnavailable
 
 
 class Journal(MutableMapping[str, str]):
@@ -41,7 +42,7 @@ class Journal(MutableMapping[str, str]):
         return len(self._answers)
 
     def forget(self, requests: Collection[str]) -> int:
-        """Drop the answers to the requests for which `which` is true. Returns how many there were."""
+        """Drop the answers to these requests, given by their digests. Returns how many there were."""
         with self._lock:
             kept = {r: a for r, a in self._answers.items() if r not in requests}
             dropped = len(self._answers) - len(kept)
@@ -49,6 +50,22 @@ class Journal(MutableMapping[str, str]):
                 self._answers = kept
                 atomic_write(self.path, "".join(json.dumps(line) + "\n" for line in kept.items()).encode())
         return dropped
+
+
+class NoAnswer(ModelUnavailable):
+    """A journal that is only read has no answer to a request."""
+
+
+class ClosedJournal(Journal):
+    """One that is only read: what it has no answer to raises NoAnswer, before a model is asked that may cost money."""
+
+    def __getitem__(self, request: str) -> str:
+        if request not in self._answers:
+            raise NoAnswer(f"{self.path} has no answer to the request {request}")
+        return self._answers[request]
+
+    def __setitem__(self, request: str, answer: str) -> None:
+        raise NoAnswer(f"{self.path} had no answer to the request {request}")
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

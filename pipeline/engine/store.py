@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from underpaint.pipeline.common.atomic import atomic_write, link
 from underpaint.pipeline.engine.graph import Node
+from underpaint.stages.all_stages import STAGES
 from underpaint.stages.common.stage import Outcome
 
 PICTURES_A_GROUP = 16  # rows per group, so that one sample's pictures can be read without those of the whole lot
@@ -65,13 +66,21 @@ class Store:
             "sha256": self.digest_of(data),
             "ledger": outcome.ledger.summary(),
             "categories": dict(categories or {}),
+            "inputs": self.inputs(node, lot),
             **_identity(node),
         }
         atomic_write(self._manifest(node, lot), json.dumps(manifest, indent=1, sort_keys=True).encode())
         return manifest
 
+    def inputs(self, node: Node, lot: int) -> dict[str, str]:
+        """SHA-256 of the tables that a lot is made from, by stage; without those that are not done."""
+        above = {name: replace(node, stage=STAGES[name], fingerprint=f) for name, f in node.upstream.items()}
+        return {name: self.manifest(one, lot)["sha256"] for name, one in above.items() if self.is_done(one, lot)}
+
     def adopt(self, node: Node, former: Node, lot: int, compared: Sequence[int]) -> None:
         """Take over a lot that another fingerprint of the stage made; its manifest says so, and which were compared."""
+        for left in (self._quarantine(node, lot), self._table(node, lot)):
+            left.unlink(missing_ok=True)  # of a build that broke off, or from before an `undo`
         names = (self._quarantine, self._table, self.journal)
         for old, new in [(name(former, lot), name(node, lot)) for name in names]:
             if old.exists() and not new.exists():

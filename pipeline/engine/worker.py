@@ -12,7 +12,7 @@ import numpy as np
 
 from underpaint.pipeline.engine.category_yields import kept_by_category
 from underpaint.pipeline.engine.graph import Node, ancestors, build_graph
-from underpaint.pipeline.engine.journal import Journal
+from underpaint.pipeline.engine.journal import ClosedJournal, Journal, NoAnswer
 from underpaint.pipeline.engine.store import Store, table_bytes
 from underpaint.pipeline.recipe.recipe import Recipe, templates_for
 from underpaint.stages.common.roles import Models
@@ -52,17 +52,16 @@ def stage_worker(recipe: Recipe, stage: str, root: str, fingerprint: str) -> Cal
 def remake_worker(recipe: Recipe, stage: str, root: str, fingerprint: str, former: Node) -> Callable[[int], str]:
     """Load the stage's models; the function returned makes a lot anew and says how it differs from `former`'s, or "".
 
-    Nothing is stored. Remote models answer from the former lot's journal. Raises CodeChanged as `stage_worker`.
+    Nothing is stored. Remote models answer from the former lot's journal alone. Raises CodeChanged as `stage_worker`.
     """
     store, nodes = Store(Path(root)), build_graph(recipe)
     make = _maker(recipe, nodes, stage, store, fingerprint)
 
     def compare(lot: int) -> str:
-        known = dict(Journal(store.journal(former, lot)))
-        memory = dict(known)
-        made, then = make(lot, memory), store.manifest(former, lot)
-        if memory != known:
-            return "asks a remote model otherwise"
+        try:
+            made, then = make(lot, ClosedJournal(store.journal(former, lot))), store.manifest(former, lot)
+        except NoAnswer:
+            return "asks a remote model what its journal has no answer to"
         if made.ledger.summary() != then["ledger"]:
             return f"counts {made.ledger.summary()}, counted {then['ledger']}"
         now = [{k: v for k, v in vars(f).items() if k not in UNCOMPARED} for f in made.ledger.failures]

@@ -209,7 +209,8 @@ class SymbolicConfig(DrawnConfig):
 
     def code(self, role: str) -> dict[str, str]:
         played = PLAYED_BY.get(role, role)
-        return {**code_parts(self.module, (f"Symbolic{played.capitalize()}",)), **self.source()}
+        names = (f"Symbolic{played.capitalize()}", *(() if played == "scorer" else ("Asked",)))
+        return {**code_parts(self.module, names), **self.source()}
 
     def load(self) -> Any:
         """Load the symbolic model."""

@@ -115,16 +115,23 @@ class SymbolicScorer:
         return unit
 
 
-class Symbolic(SymbolicScorer):
+class Asked:
+    """Who answers what. It names neither of the two, so that an edit of one stales no answer of the other."""
+
+    writer: Any
+    judge: Any
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        """One answer per request, in order. Raises GrammarError where the grammar cannot read a text."""
+        return [(self.judge if r.task.startswith("critique") else self.writer).answer(r) for r in requests]
+
+
+class Symbolic(SymbolicScorer, Asked):
     """All three in one. Each has a class of its own, so that editing one role's code stales no other role's answers."""
 
     def __init__(self, world: str, *, fault_rate: float = 0.0) -> None:
         super().__init__(import_module(world))
         self.writer, self.judge = SymbolicWriter(self.world, fault_rate), SymbolicJudge(self.world)
-
-    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
-        """One answer per request, in order. Raises GrammarError where the grammar cannot read a text."""
-        return [(self.judge if r.task.startswith("critique") else self.writer).answer(r) for r in requests]
 
 
 def _contents(scene: SceneGraph) -> dict[str, float]:
