@@ -12,7 +12,6 @@ from rich.console import Console
 from underpaint.pipeline.cli.corpus_commands import corpus_app
 from underpaint.pipeline.cli.init import init
 from underpaint.pipeline.cli.inspect_pack import inspect_pack
-from underpaint.pipeline.cli.recipe_commands import recipe_app
 from underpaint.pipeline.cli.run_commands import store_app
 from underpaint.pipeline.cli.select_command import select
 from underpaint.pipeline.cli.template_commands import templates
@@ -23,6 +22,7 @@ app = typer.Typer(
     help="Builds the training corpus for process-driven image generation: plan, sketch, inspect, refine.",
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
 )  # fmt: skip
+recipe_app = typer.Typer(help="What a recipe may say.", no_args_is_help=True)
 app.add_typer(corpus_app)
 app.add_typer(store_app)
 app.add_typer(templates, name="templates")
@@ -111,6 +111,27 @@ def report(
     if not (run.corpus / "index.json").exists():
         raise UserError(f"{run.root} holds no corpus yet; run `underpaint build {recipe}` first")
     say(f"report: {write_report(run, samples, against)}")
+
+
+@recipe_app.command()
+def schema(
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; printed unless given.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the JSON Schema of a recipe; docs/recipe.md is the same for people.
+
+    A recipe that begins with [bold]# yaml-language-server: $schema=recipe.schema.json[/bold] is completed and checked
+    by editors.
+    Example: [bold]underpaint recipe schema --out recipe.schema.json[/bold]
+    """
+    from underpaint.pipeline.recipe.recipe_schema import json_schema
+    from underpaint.schemas.corpus.write_schema import json_text
+
+    if out is None:
+        print(json_text(json_schema()), end="")
+    else:
+        out.write_text(json_text(json_schema()), "utf-8")
 
 
 def main() -> None:

@@ -13,10 +13,10 @@ import yaml
 from huggingface_hub import metadata_load
 
 from underpaint.pipeline.corpus.card import configs, dataset_info
-from underpaint.pipeline.corpus.index import CARD, CROISSANT, file_sha256
+from underpaint.pipeline.corpus.index import CARD, file_sha256
 from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA
 from underpaint.pipeline.corpus.verify_shard import CorpusProblem, ShardFindings
-from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, distribution, record_set
+from underpaint.schemas.corpus.croissant import CROISSANT, MANIFEST, ListedFile, distribution, record_set
 
 
 def card_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[CorpusProblem]:
