@@ -185,6 +185,11 @@ def member_bytes(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     return file.read()
 
 
+def wids_entry(path: str, md5: str, samples: int, size: int) -> dict[str, Any]:
+    """A shard in the index for wids, with a url relative to that index; `size` is in bytes."""
+    return {"url": PurePosixPath(path).name, "md5sum": md5, "nsamples": samples, "filesize": size}
+
+
 def manifest_part(shard: Path) -> Path:
     """The path of a shard's part of the manifest."""
     return shard.with_name(PurePosixPath(shard.name).stem + MANIFEST_SUFFIX)

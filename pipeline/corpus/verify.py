@@ -199,13 +199,10 @@ def _check_sums(folder: Path, sums: dict[str, str], paths: list[str], out: Verif
 def _check_shard_entry(found: ShardFindings, index: Index | None, sums: dict[str, str], out: Verification) -> None:
     if found.path in sums and sums[found.path] != found.sha256:
         out.say(found.path, "sha256", f"is {sums[found.path]} in {SUMS}, the file's is {found.sha256}")
-    entries = index.shards if index else []
-    for i, entry in enumerate(entries):
-        if entry.path != found.path:
-            continue
-        actual = {"samples": len(found.keys), "pictures": found.pictures, "bytes": found.bytes}
-        for name, value in (actual | {"sha256": found.sha256}).items():
-            if (stated := getattr(entry, name)) != value:
+    actual = {"samples": len(found.keys), "pictures": found.pictures, "bytes": found.bytes, "sha256": found.sha256}
+    for i, entry in enumerate(index.shards if index else ()):
+        for name, value in actual.items():
+            if entry.path == found.path and (stated := getattr(entry, name)) != value:
                 out.say("index.json", f"shards.{i}.{name}", f"is {stated}, {found.path} has {value}")
 
 

@@ -27,7 +27,7 @@ from underpaint.pipeline.corpus.index import (
     file_sha256,
     totals_of,
 )
-from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, ShardError, ShardResult, manifest_part
+from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, ShardError, ShardResult, manifest_part, wids_entry
 from underpaint.schemas.corpus.croissant import CROISSANT, MANIFEST, ListedFile, croissant
 from underpaint.schemas.corpus.fields import json_schema
 from underpaint.schemas.corpus.sample import SCHEMA
@@ -112,10 +112,7 @@ def _write_wids(staging: Path, results: Sequence[ShardResult]) -> list[str]:
     for subset, split in sorted({(r.subset, r.split) for r in results}):
         mine = [r for r in results if (r.subset, r.split) == (subset, split)]
         name = mine[0].path.removesuffix("-000000.tar")
-        shardlist = [
-            {"url": PurePosixPath(r.path).name, "md5sum": r.md5, "nsamples": r.samples, "filesize": r.bytes}
-            for r in mine
-        ]
+        shardlist = [wids_entry(r.path, r.md5, r.samples, r.bytes) for r in mine]
         wids = {
             "__kind__": "wids-shard-index-v1",
             "wids_version": 1,
