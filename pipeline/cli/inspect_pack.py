@@ -107,10 +107,4 @@ def _advice(best: Trial, weights: dict[str, int]) -> list[str]:
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows as aligned columns, the first to the left, the others to the right; shorter rows (errors) set no width."""
     widths = [max(len(row[i]) for row in rows if len(row) == len(rows[0])) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
-        )
-        for row in rows
-    ]
+    return ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]) for name, *cells in rows]
