@@ -17,25 +17,9 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 _DEFINITE = ("the", "this", "that", "these", "those", "both", "its", "their")
 _INDEFINITE = ("a", "an", "another", *NUMBERS[1:])
 # Looking backwards from a noun, the words that belong to it end at one of these.
-_LINKS = (
-    "and",
-    "or",
-    "but",
-    "with",
-    "of",
-    "on",
-    "in",
-    "at",
-    "to",
-    "by",
-    "near",
-    "beside",
-    "from",
-    "while",
-    "is",
-    "are",
-)
-_BREAKS = {*_DEFINITE, *_INDEFINITE, *_LINKS, ",", ";"}
+_LINKS = ("and", "or", "but", "while", "is", "are")
+_PREPOSITIONS = ("with", "of", "on", "in", "at", "to", "by", "near", "beside", "from")
+_BREAKS = {*_DEFINITE, *_INDEFINITE, *_LINKS, *_PREPOSITIONS, ",", ";"}
 _REACH = 6  # how many words before a noun may belong to it
 
 
