@@ -112,13 +112,8 @@ def _write_wids(staging: Path, results: Sequence[ShardResult]) -> list[str]:
     for subset, split in sorted({(r.subset, r.split) for r in results}):
         mine = [r for r in results if (r.subset, r.split) == (subset, split)]
         name = mine[0].path.removesuffix("-000000.tar")
-        shardlist = [wids_entry(r.path, r.md5, r.samples, r.bytes) for r in mine]
-        wids = {
-            "__kind__": "wids-shard-index-v1",
-            "wids_version": 1,
-            "name": PurePosixPath(name).name,
-            "shardlist": shardlist,
-        }
+        wids: dict[str, Any] = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": PurePosixPath(name).name}
+        wids["shardlist"] = [wids_entry(r.path, r.md5, r.samples, r.bytes) for r in mine]
         _write(staging / f"{name}.wids.json", json.dumps(wids, indent=1) + "\n")
         written.append(f"{name}.wids.json")
     return written

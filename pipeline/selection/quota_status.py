@@ -26,17 +26,9 @@ def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
         summed: dict[str, Any] = {part: sum(x[part] for x in ledgers) for part in ("entered", "kept")}
         summed |= {part: _summed(x[part] for x in ledgers) for part in ("rejected", "failed")}
         summed["categories"] = _summed(m["categories"] for m in manifests)
-        stages.append(
-            {
-                "stage": name,
-                "unit": node.stage.unit,
-                "lots": len(ledgers),
-                "of": number,
-                "balanced": balances(summed) and all(map(balances, ledgers)),
-                "adopted": sum("adopted" in m for m in manifests),
-                **summed,
-            }
-        )
+        lots_known = {"lots": len(ledgers), "of": number, "balanced": balances(summed) and all(map(balances, ledgers))}
+        adopted = sum("adopted" in m for m in manifests)
+        stages.append({"stage": name, "unit": node.stage.unit, **lots_known, "adopted": adopted, **summed})
     found = {}
     if all(s["lots"] == s["of"] for s in stages):
         found = quota_status(run, selection or select(run.recipe, run.nodes, run.store, lots))
