@@ -17,7 +17,6 @@ from rich.console import Console
 from underpaint.pipeline.common.atomic import atomic_write
 from underpaint.pipeline.common.errors import BuildError, UserError, disk_full
 from underpaint.pipeline.corpus.write_shards import write_shards
-from underpaint.pipeline.engine.candidate_tables import Candidates
 from underpaint.pipeline.engine.graph import YIELDS, Node, stage_lots
 from underpaint.pipeline.engine.progress import stage_bar
 from underpaint.pipeline.engine.run_folder import Run, claim
@@ -99,7 +98,7 @@ def _calibration_lots(run: Run) -> dict[str, int]:
 def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[dict[str, int], Selection]:
     """Run rounds, each with as many lots as the yields so far call for, until every quota is met."""
     quota, limits = run.recipe.quotas.cells(), run.recipe.rounds
-    candidates, benchmarks = Candidates(run.nodes, run.store), run.recipe.benchmarks()
+    candidates, benchmarks = run.candidates(), run.recipe.benchmarks()
     lots = dict.fromkeys(YIELDS, 0) | _calibration_lots(run)
     selection = Selection()
     prompts = run.recipe.params(PROMPTS).length()
@@ -119,8 +118,6 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
         _note(run, lots=lots, rounds=round)
         _run_stages(run, console, lots, actors, counts)
         selection = select(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
-        if selection.met(quota):
-            return lots, selection
     if not selection.met(quota):
         if listed is not None and max(lots[b] for b in YIELDS) == listed:
             source = run.recipe.params(PROMPTS).source
@@ -155,7 +152,7 @@ def _run_stage(run: Run, console: Console, node: Node, todo: list[int], reused: 
     with stage_bar(console, node.name, len(todo), reused) as advance:
         arguments = run.recipe, node.name, str(run.root.resolve()), node.fingerprint
         try:
-            report = actors.run(stage_worker, arguments, todo, gpus=run.gpus(node), on_done=lambda *_: advance())
+            report = actors.run(stage_worker, arguments, todo, gpus=run.gpus(node), on_done=advance)
         except StartError as e:
             raise BuildError(f"{node.name}: {e}") from e
     if report.redone:

@@ -1,4 +1,4 @@
-"""``underpaint export | publish``: commands for a corpus that is built."""
+"""``underpaint verify | export | publish``: commands for a corpus that is built."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from typing import Annotated
 
 import typer
 
-from underpaint.pipeline.cli.terminal import AsJson, show
+from underpaint.pipeline.cli.terminal import AsJson, Corpus, show
 from underpaint.pipeline.common.errors import UserError
 
 corpus_app = typer.Typer(rich_markup_mode="rich")
-
-Corpus = Annotated[Path, typer.Argument(help="A corpus folder, e.g. runs/miniature/corpus.", show_default=False)]
 
 
 class Shape(StrEnum):
@@ -24,6 +22,26 @@ class Shape(StrEnum):
     energon = "energon"
     parquet = "parquet"
     dpo = "dpo"
+
+
+@corpus_app.command()
+def verify(corpus: Corpus, json: AsJson = False) -> None:
+    """Read the shards back and check names, counts, checksums, schema and pictures. Exits with 1 on any problem.
+
+    Example: [bold]underpaint verify runs/miniature/corpus[/bold]
+    """
+    from underpaint.pipeline.corpus.verify import verify as read_back
+
+    if not (corpus / "index.json").exists():
+        raise UserError(f"{corpus} holds no corpus (no index.json); give the folder that `underpaint build` named")
+    found = read_back(corpus)
+    lines = list(map(str, found.problems))
+    counts = ", ".join(f"{n} {what}" for what, n in found.counts.items())
+    lines.append(f"{counts}; {len(found.problems)}{' or more' if found.cut else ''} problems")
+    problems = [asdict(p) for p in found.problems]
+    show({"counts": found.counts, "totals": found.totals, "problems": problems}, json, lines)
+    if problems:
+        raise typer.Exit(1)
 
 
 @corpus_app.command()

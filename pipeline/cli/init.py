@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from underpaint.pipeline.cli.terminal import console
+from underpaint.pipeline.cli.terminal import say
 from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.common.installation import ROOT
 from underpaint.stages.common.recipe_paths import OF_PACKAGE
@@ -44,4 +44,4 @@ def init(
     text = re.sub(r"^name: .*$", f"name: {name}", text, count=1, flags=re.MULTILINE)
     text = text.replace("../miniature/", f"{OF_PACKAGE}miniature/")  # as shipped recipes name what lies beside them
     (folder / "recipe.yaml").write_text(text, "utf-8")
-    console.print(f"edit what is in {folder}, then `underpaint build {folder / 'recipe.yaml'}`", highlight=False)
+    say(f"edit what is in {folder}, then `underpaint build {folder / 'recipe.yaml'}`")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from underpaint.pipeline.cli.terminal import AsJson, Corpus, show
 from underpaint.pipeline.common.errors import UserError
 from underpaint.schemas.corpus.subsets import SUBSETS
 
@@ -20,7 +20,7 @@ HEADINGS = ("", "px/ViT", "per sample", "maximum", "expected", "trained", "too l
 
 
 def inspect_pack(
-    corpus: Annotated[Path, typer.Argument(help="A corpus folder, e.g. runs/miniature/corpus.", show_default=False)],
+    corpus: Corpus,
     px: Annotated[int, typer.Option(min=16, max=4096, help=f"Side at which the VAE sees it: {SIDE}.")] = 512,
     vit: Annotated[int, typer.Option(min=14, max=4096, help=f"Side at which the ViT sees it: {SIDE}.")] = 518,
     max_tokens: Annotated[int, typer.Option(min=1, help="max_num_tokens: a pack's greatest length.")] = 36864,
@@ -32,7 +32,7 @@ def inspect_pack(
     ] = None,
     per_step: Annotated[bool, typer.Option(help="One sequence a step instead of whole trajectories.")] = False,
     packs: Annotated[int, typer.Option(min=1, help="How many packs to simulate.")] = 1000,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Show how long the train samples are when packed for BAGEL, what its packer would drop, and what we recommend.
 
@@ -64,17 +64,13 @@ def inspect_pack(
         trial("BAGEL's defaults", groups, px, vit, BAGEL_DEFAULTS, packs),
         recommend(found, px, vit, packs),
     ]
-    if json:
-        report: dict[str, Any] = {"px": px, "vit": vit, "tokenizer": str(tokenizer) if tokenizer else "bytes"}
-        report |= {"lengths": [asdict(row) for row in table], "trials": [t.to_dict() for t in trials]}
-        print(json_module.dumps({**report, "weights": weights(found)}, indent=1))
-        return
+    report: dict[str, Any] = {"px": px, "vit": vit, "tokenizer": str(tokenizer) if tokenizer else "bytes"}
+    report |= {"lengths": [asdict(row) for row in table], "trials": [asdict(t) for t in trials]}
     counted = "by the tokenizer" if tokenizer else "as bytes, an upper bound; --tokenizer counts exactly"
-    print(f"lengths at {px} px, ViT {vit} px, in tokens (texts {counted}):")
-    print("\n".join(_length_lines(table)))
-    print(f"\nof the samples drawn for {packs} packs, in shares:")
-    print("\n".join(_trial_lines(trials)))
-    print("\n" + "\n".join(_advice(trials[-1], weights(found))))
+    lines = [f"lengths at {px} px, ViT {vit} px, in tokens (texts {counted}):", *_length_lines(table)]
+    lines += ["", f"of the samples drawn for {packs} packs, in shares:", *_trial_lines(trials)]
+    lines += ["", *_advice(trials[-1], weights(found))]
+    show({**report, "weights": weights(found)}, json, lines)
 
 
 def _length_lines(rows: list[Lengths]) -> list[str]:
@@ -111,10 +107,4 @@ def _advice(best: Trial, weights: dict[str, int]) -> list[str]:
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows as aligned columns, the first to the left, the others to the right; shorter rows (errors) set no width."""
     widths = [max(len(row[i]) for row in rows if len(row) == len(rows[0])) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
-        )
-        for row in rows
-    ]
+    return ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]) for name, *cells in rows]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,17 +12,17 @@ from rich.console import Console
 from underpaint.pipeline.cli.corpus_commands import corpus_app
 from underpaint.pipeline.cli.init import init
 from underpaint.pipeline.cli.inspect_pack import inspect_pack
-from underpaint.pipeline.cli.recipe_commands import recipe_app
 from underpaint.pipeline.cli.run_commands import store_app
 from underpaint.pipeline.cli.select_command import select
 from underpaint.pipeline.cli.template_commands import templates
-from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, ShipAnyway, Workers, console, show
+from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, ShipAnyway, Workers, console, opened, say, show
 from underpaint.pipeline.common.errors import BuildError, UserError
 
 app = typer.Typer(
     help="Builds the training corpus for process-driven image generation: plan, sketch, inspect, refine.",
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
 )  # fmt: skip
+recipe_app = typer.Typer(help="What a recipe may say.", no_args_is_help=True)
 app.add_typer(corpus_app)
 app.add_typer(store_app)
 app.add_typer(templates, name="templates")
@@ -39,34 +38,25 @@ def plan(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> None:
 
     Example: [bold]underpaint plan recipes/miniature.yaml[/bold]
     """
-    from underpaint.pipeline.engine.run_folder import open_run
     from underpaint.pipeline.engine.staleness import explain_plan, plan_lines
 
-    stages = explain_plan(open_run(recipe, out))
+    stages = explain_plan(opened(recipe, out))
     show(stages, json, plan_lines(stages))
 
 
 @app.command()
-def build(
-    recipe: RecipeFile,
-    out: Out = None,
-    workers: Workers = None,
-    ship_anyway: ShipAnyway = False,
-) -> None:
+def build(recipe: RecipeFile, out: Out = None, workers: Workers = None, ship_anyway: ShipAnyway = False) -> None:
     """Build the corpus; what is done already is reused, so a killed build goes on where it stopped.
 
     Example: [bold]underpaint build recipes/miniature.yaml --workers 2[/bold]
     """
     from underpaint.pipeline.build import build as run_build
-    from underpaint.pipeline.engine.run_folder import open_run
     from underpaint.pipeline.selection.quota_status import funnel_lines, status
 
-    run = open_run(recipe, out)
-    console.print(f"recipe {run.recipe.name}, seed {run.recipe.seed}, in {run.root}", highlight=False)
+    run = opened(recipe, out)
+    say(f"recipe {run.recipe.name}, seed {run.recipe.seed}, in {run.root}")
     run_build(run, console, workers, ship_anyway)
-    for line in funnel_lines(status(run)):
-        console.print(line, highlight=False)
-    console.print(f"corpus: {run.corpus}", highlight=False)
+    say(*funnel_lines(status(run)), f"corpus: {run.corpus}")
 
 
 @app.command()
@@ -76,10 +66,9 @@ def calibrate(recipe: RecipeFile, out: Out = None, workers: Workers = None, json
     Example: [bold]underpaint calibrate recipes/miniature.yaml[/bold]
     """
     from underpaint.pipeline.build import calibrate as run_calibration
-    from underpaint.pipeline.engine.run_folder import open_run
     from underpaint.pipeline.selection.judge_gate import calibration_lines, shortfalls
 
-    run = open_run(recipe, out)
+    run = opened(recipe, out)
     found = run_calibration(run, Console(stderr=True) if json else console, workers)
     short = shortfalls(run.recipe, found)
     figures = {side.value: figures.to_dict() for side, figures in found.items()}
@@ -95,35 +84,11 @@ def show_status(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> No
 
     Example: [bold]underpaint status recipes/miniature.yaml --json[/bold]
     """
-    from underpaint.pipeline.engine.run_folder import open_run
     from underpaint.pipeline.selection.quota_status import funnel_lines, status
 
-    found = status(open_run(recipe, out))
+    found = status(opened(recipe, out))
     show(found, json, funnel_lines(found))
     if not found["balanced"]:
-        raise typer.Exit(1)
-
-
-@app.command()
-def verify(
-    corpus: Annotated[Path, typer.Argument(help="A corpus folder, e.g. runs/miniature/corpus.", show_default=False)],
-    json: AsJson = False,
-) -> None:
-    """Read the shards back and check names, counts, checksums, schema and pictures. Exits with 1 on any problem.
-
-    Example: [bold]underpaint verify runs/miniature/corpus[/bold]
-    """
-    from underpaint.pipeline.corpus.verify import verify as read_back
-
-    if not (corpus / "index.json").exists():
-        raise UserError(f"{corpus} holds no corpus (no index.json); give the folder that `underpaint build` named")
-    found = read_back(corpus)
-    lines = list(map(str, found.problems))
-    counts = ", ".join(f"{n} {what}" for what, n in found.counts.items())
-    lines.append(f"{counts}; {len(found.problems)}{' or more' if found.cut else ''} problems")
-    problems = [asdict(p) for p in found.problems]
-    show({"counts": found.counts, "totals": found.totals, "problems": problems}, json, lines)
-    if problems:
         raise typer.Exit(1)
 
 
@@ -140,13 +105,33 @@ def report(
 
     Example: [bold]underpaint report recipes/miniature.yaml --against recipes/structural.yaml[/bold]
     """
-    from underpaint.pipeline.engine.run_folder import open_run
     from underpaint.pipeline.report.report import write_report
 
-    run = open_run(recipe, out)
+    run = opened(recipe, out)
     if not (run.corpus / "index.json").exists():
         raise UserError(f"{run.root} holds no corpus yet; run `underpaint build {recipe}` first")
-    console.print(f"report: {write_report(run, samples, against)}", highlight=False)
+    say(f"report: {write_report(run, samples, against)}")
+
+
+@recipe_app.command()
+def schema(
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; printed unless given.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the JSON Schema of a recipe; docs/recipe.md is the same for people.
+
+    A recipe that begins with [bold]# yaml-language-server: $schema=recipe.schema.json[/bold] is completed and checked
+    by editors.
+    Example: [bold]underpaint recipe schema --out recipe.schema.json[/bold]
+    """
+    from underpaint.pipeline.recipe.recipe_schema import json_schema
+    from underpaint.schemas.corpus.write_schema import json_text
+
+    if out is None:
+        print(json_text(json_schema()), end="")
+    else:
+        out.write_text(json_text(json_schema()), "utf-8")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, Workers, console, show
+from underpaint.pipeline.cli.terminal import AsJson, Out, RecipeFile, Workers, console, opened, say, show
 from underpaint.pipeline.common.errors import UserError
 from underpaint.stages.common.suggest import did_you_mean
 
@@ -31,10 +31,10 @@ def adopt(
     """
     from underpaint.pipeline.engine.adopt import adopt as take_over
     from underpaint.pipeline.engine.adopt import adoption_lines
-    from underpaint.pipeline.engine.run_folder import claim, open_run
+    from underpaint.pipeline.engine.run_folder import claim
     from underpaint.pipeline.engine.runner import pool
 
-    run = open_run(recipe, out)
+    run = opened(recipe, out)
     with claim(run, building=False), pool(workers or run.recipe.run.workers, run.recipe.run.cpus) as actors:
         found = take_over(run, actors, sample)
     show([asdict(a) for a in found], json, adoption_lines(found))
@@ -60,24 +60,22 @@ def retry(
     """
     from underpaint.pipeline.build import build
     from underpaint.pipeline.engine.retry import failed_lots, undo
-    from underpaint.pipeline.engine.run_folder import claim, open_run
+    from underpaint.pipeline.engine.run_folder import claim
     from underpaint.pipeline.selection.quota_status import funnel_lines, status
 
-    run = open_run(recipe, out)
+    run = opened(recipe, out)
     lots = failed_lots(run, stage, error)
     rows = Counter((failed.node.name, f["error"]) for failed in lots for f in failed.failures)
     for (name, what), number in sorted(rows.items()):
-        console.print(f"{name}: {number} rows failed with {what}", highlight=False)
+        say(f"{name}: {number} rows failed with {what}")
     if not lots:
-        console.print("no row of that kind is in quarantine; nothing to ask again", highlight=False)
-        return
-    if dry_run:
+        say("no row of that kind is in quarantine; nothing to ask again")
+    if dry_run or not lots:
         return
     with claim(run, building=False):
         undo(run, lots)
     build(run, console, workers)
-    for line in funnel_lines(status(run)):
-        console.print(line, highlight=False, markup=False)
+    say(*funnel_lines(status(run)))
 
 
 @store_app.command()
@@ -91,11 +89,10 @@ def trace(
 
     Example: [bold]underpaint trace recipes/miniature.yaml iia-00000003[/bold]
     """
-    from underpaint.pipeline.engine.run_folder import open_run
     from underpaint.pipeline.report.trace import trace as find
     from underpaint.pipeline.report.trace import trace_lines
 
-    found = find(open_run(recipe, out), sample)
+    found = find(opened(recipe, out), sample)
     show(found, json, trace_lines(found))
 
 
@@ -111,9 +108,9 @@ def gc(
     Example: [bold]underpaint gc recipes/miniature.yaml --delete[/bold]
     """
     from underpaint.pipeline.engine import garbage as sweep
-    from underpaint.pipeline.engine.run_folder import claim, open_run
+    from underpaint.pipeline.engine.run_folder import claim
 
-    run = open_run(recipe, out)
+    run = opened(recipe, out)
     with claim(run, building=False):
         found = sweep.leftovers(run)
         if delete:
@@ -143,20 +140,18 @@ def review(
 
     Example: [bold]underpaint review recipes/miniature.yaml --reject iia-00000003 --reason "blames the wrong cup"[/bold]
     """
-    from underpaint.pipeline.engine.run_folder import open_run
     from underpaint.pipeline.report.review import Reviewed, serve
     from underpaint.schemas.corpus.subsets import SAMPLE_KINDS
 
     if kind and kind not in SAMPLE_KINDS:
         raise UserError(f"--kind {kind}: there is no such kind; {did_you_mean(kind, SAMPLE_KINDS)}")
-    reviewed = Reviewed(open_run(recipe, out))
+    reviewed = Reviewed(opened(recipe, out))
     for ids, decision in ((accept, "accept"), (reject, "reject")):
         for id in ids or []:
-            made = reviewed.decide(id, decision, reason)
-            console.print(f"{id}: {made.decision}ed", highlight=False)
+            say(f"{id}: {reviewed.decide(id, decision, reason).decision}ed")
     if not accept and not reject:
         server, address = serve(reviewed, port, kind, limit)
-        console.print(f"review at {address} (end with Ctrl-C)", highlight=False)
+        say(f"review at {address} (end with Ctrl-C)")
         with server:
             server.serve_forever()
-    console.print(f"`underpaint select {recipe}` applies the decisions", highlight=False, markup=False)
+    say(f"`underpaint select {recipe}` applies the decisions")

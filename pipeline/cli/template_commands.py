@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underpaint.pipeline.cli.terminal import AsJson, Out, show
+from underpaint.pipeline.cli.terminal import AsJson, Out, opened, show
 from underpaint.pipeline.common.errors import UserError
 from underpaint.stages.common.suggest import did_you_mean
 
@@ -43,14 +44,13 @@ def list_(
 
     Example: [bold]underpaint templates list recipes/miniature.yaml[/bold]
     """
-    from underpaint.pipeline.engine.run_folder import open_run
     from underpaint.pipeline.workbench.listing import list_templates, listing_lines
     from underpaint.stages.common.templating import BUILT_IN, load_templates
 
     if recipe is None:
         found = list_templates(load_templates([BUILT_IN]), None)
     else:
-        run = open_run(recipe, out)
+        run = opened(recipe, out)
         built = (run.corpus / "manifest.parquet").exists()
         found = list_templates(run.recipe.all_templates(), run.corpus if built else None)
     kept = ("id", "version", "task", "role", "weight", "file")
@@ -68,8 +68,6 @@ def lint(sources: Sources = None, json: AsJson = False) -> None:
 
     Example: [bold]underpaint templates lint my_templates[/bold]
     """
-    from dataclasses import asdict
-
     from underpaint.pipeline.workbench.lint import lint_files
     from underpaint.stages.all_stages import STAGES
 
@@ -87,8 +85,6 @@ def test(sources: Sources = None, json: AsJson = False) -> None:
 
     Example: [bold]underpaint templates test my_templates[/bold]
     """
-    from dataclasses import asdict
-
     from underpaint.pipeline.workbench.examples import run_examples
     from underpaint.stages.common.templating import TemplateError, load_template
 

@@ -15,12 +15,11 @@ from underpaint.schemas.corpus.sample import SCHEMA
 from underpaint.schemas.corpus.subsets import SUBSETS
 
 if TYPE_CHECKING:
-    from underpaint.pipeline.corpus.card_facts import CardFacts
     from underpaint.pipeline.corpus.index import CorpusInfo, Index
 
 
-def card_text(index: Index, facts: CardFacts, suffix: str, info: CorpusInfo) -> str:
-    """README.md for a corpus whose pictures end in `suffix`."""
+def card_text(index: Index, facts: Mapping[str, Any], suffix: str, info: CorpusInfo) -> str:
+    """README.md for a corpus whose pictures end in `suffix`; `facts` are those of `card_facts.manifest_facts`."""
     parts = sorted({(e.subset, e.split) for e in index.shards})
     subsets = _subsets(parts)
     splits = _splits(parts, subsets[0])
@@ -34,8 +33,7 @@ def card_text(index: Index, facts: CardFacts, suffix: str, info: CorpusInfo) -> 
     body = _template().render(
         info=info, schema=SCHEMA, registry=SUBSETS, samples=index.samples, pictures=index.pictures,
         subsets=subsets, splits=splits, shard=f"{subsets[0]}/{SUBSETS[subsets[0]].abbreviation}-{splits[0]}-000000.tar",
-        composition=_composition(index), categories=_categories(index), sizes=facts.sizes, counts=facts.counts,
-        scores=facts.scores, faults=_faults(info),
+        composition=_composition(index), categories=_categories(index), faults=_faults(info), **facts,
     )  # fmt: skip
     return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n{body}\n"
 

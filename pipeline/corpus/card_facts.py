@@ -25,15 +25,6 @@ class ModelNote:
     license: str
 
 
-@dataclass(frozen=True)
-class CardFacts:
-    """Facts from the manifest: `sizes` and `counts` in words, `scores` as rows of a table."""
-
-    sizes: str
-    counts: str
-    scores: list[dict[str, Any]]
-
-
 def model_notes(recipe: Recipe, names: dict[str, tuple[str, str]]) -> tuple[ModelNote, ...]:
     """One note per model, with all its roles; `names` has (name, revision) by role, as in the samples."""
     roles: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -58,8 +49,11 @@ def _source(model: Any) -> str:
     return f"{checkpoint}{f' at `{pinned}`' if pinned else ''}"
 
 
-def manifest_facts(manifest: Path) -> CardFacts:
-    """Read the sizes of pictures, the pictures per sample and the spread of every score, one row group at a time."""
+def manifest_facts(manifest: Path) -> dict[str, Any]:
+    """The sizes of pictures and the pictures per sample, in words, and the spread of every score, as rows of a table.
+
+    They are the card's `sizes`, `counts` and `scores`. The manifest is read one row group at a time.
+    """
     sizes: Counter[tuple[int, int]] = Counter()
     counts: Counter[int] = Counter()
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -71,11 +65,11 @@ def manifest_facts(manifest: Path) -> CardFacts:
                 sizes[picture["width"], picture["height"]] += 1
                 for score in picture["scores"]:
                     values[score["name"], row["subset"]].append(score["value"])
-    return CardFacts(
-        sizes=", ".join(f"{w}×{h}" for (w, h), _ in sizes.most_common(4)) or "none",
-        counts=", ".join(f"{n} in {samples:,}" for n, samples in sorted(counts.items())),
-        scores=[
+    return {
+        "sizes": ", ".join(f"{w}×{h}" for (w, h), _ in sizes.most_common(4)) or "none",
+        "counts": ", ".join(f"{n} in {samples:,}" for n, samples in sorted(counts.items())),
+        "scores": [
             {"name": n, "subset": s, "pictures": len(v), "mean": float(np.mean(v)), "low": float(np.quantile(v, 0.05))}
             for (n, s), v in sorted(values.items())
         ],
-    )
+    }

@@ -28,10 +28,8 @@ def uploads(corpus: Path) -> list[Upload]:
     Raises UserError where `corpus` is none or a file is missing.
     """
     corpus_index(corpus)
-    if not (corpus / SUMS).is_file():
-        raise UserError(f"{corpus / SUMS} is missing; `underpaint verify {corpus}` says what else is wrong")
-    listed = [line.partition("  ")[2] for line in (corpus / SUMS).read_text("utf-8").splitlines()]
-    paths = sorted({CARD, SUMS, *listed})
+    sums = (corpus / SUMS).read_text("utf-8") if (corpus / SUMS).is_file() else ""
+    paths = sorted({CARD, SUMS, *(line.partition("  ")[2] for line in sums.splitlines())})
     for path in paths:
         if not (corpus / path).is_file():
             raise UserError(f"{corpus / path} is missing; `underpaint verify {corpus}` says what else is wrong")
@@ -56,7 +54,7 @@ def upload_corpus(corpus: Path, repo: str, private: bool, workers: int = 1) -> s
     check_repository(repo)
     files = uploads(corpus)
     found = verify(corpus, workers)
-    if not found.ok:
+    if found.problems:
         more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
         raise UserError(f"{corpus} is not published, it does not verify: {found.problems[0]}{more}")
     index, api = corpus_index(corpus), HfApi()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CARD = "README.md"
 INDEX_VERSION = "underpaint-index/1"
 SUMS = "SHA256SUMS"
-CROISSANT = "croissant.json"
+CELL = ("subset", "split", "polarity", "category")
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
+def cell_counts(counts: Mapping[tuple[str, str, str, str], int]) -> list[CellCount]:
+    """Cells from numbers of samples by (subset, split, polarity, category), sorted by these."""
+    return [CellCount(**dict(zip(CELL, names, strict=True)), samples=n) for names, n in sorted(counts.items())]
+
+
 def totals_of(cells: Iterable[CellCount]) -> dict[str, dict[str, int]]:
     """The number of samples by subset, by split, by polarity and by category."""
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("subset", "split", "polarity", "category")}
+    counts: dict[str, Counter[str]] = {name: Counter() for name in CELL}
     for cell in cells:
         for name, counter in counts.items():
             counter[getattr(cell, name)] += cell.samples

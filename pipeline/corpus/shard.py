@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from underpaint.pipeline.common.atomic import whole_file
 from underpaint.pipeline.corpus.columns import arrow_fields
+from underpaint.pipeline.corpus.index import ShardEntry
 from underpaint.schemas.corpus.sample import Sample, SampleError
 from underpaint.schemas.corpus.subsets import SUBSETS
 from underpaint.schemas.corpus.webdataset import decode, encode
@@ -64,17 +65,9 @@ class ShardPlan:
     refs: tuple[Ref, ...]
 
 
-@dataclass(frozen=True)
-class ShardResult:
+class ShardResult(ShardEntry):
     """One shard as written. `cells` counts samples by (polarity, category)."""
 
-    path: str
-    subset: str
-    split: str
-    samples: int
-    pictures: int
-    bytes: int
-    sha256: str
     md5: str
     suffix: str  # of its pictures; "" if it has none
     cells: tuple[tuple[str, str, int], ...]
@@ -182,13 +175,19 @@ def read_members(path: Path) -> Iterator[tuple[str, dict[str, Member]]]:
     """Every sample's key and its members by their full names; only what is asked for is read."""
     with tarfile.open(path, "r:") as tar:
         for key, found in groupby(tar, lambda info: info.name.partition(".")[0]):
-            yield key, {i.name: Member(i.offset_data, partial(_bytes, tar, i)) for i in found}
+            yield key, {i.name: Member(i.offset_data, partial(member_bytes, tar, i)) for i in found}
 
 
-def _bytes(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+def member_bytes(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    """The content of a member of a tar that is open."""
     file = tar.extractfile(info)
     assert file is not None, info.name
     return file.read()
+
+
+def wids_entry(path: str, md5: str, samples: int, size: int) -> dict[str, Any]:
+    """A shard in the index for wids, with a url relative to that index; `size` is in bytes."""
+    return {"url": PurePosixPath(path).name, "md5sum": md5, "nsamples": samples, "filesize": size}
 
 
 def manifest_part(shard: Path) -> Path:

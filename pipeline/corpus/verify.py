@@ -15,10 +15,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from underpaint.pipeline.corpus.index import CROISSANT, INDEX_VERSION, SUMS, CellCount, Index, file_sha256, totals_of
+from underpaint.pipeline.corpus.index import INDEX_VERSION, SUMS, CellCount, Index, cell_counts, file_sha256, totals_of
 from underpaint.pipeline.corpus.shard import shard_path
 from underpaint.pipeline.corpus.verify_files import card_problems, croissant_problems, manifest_problems, wids_problems
 from underpaint.pipeline.corpus.verify_shard import CorpusProblem, ShardFindings, check_shard
+from underpaint.schemas.corpus.croissant import CROISSANT, MANIFEST
 from underpaint.schemas.corpus.fields import json_schema
 from underpaint.schemas.corpus.sample import SCHEMA
 from underpaint.schemas.corpus.subsets import ABBREVIATION, SUBSETS
@@ -40,11 +41,6 @@ class Verification:
     counts: dict[str, int] = field(default_factory=dict)
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
     cut: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is no problem."""
-        return not self.problems
 
     def say(self, file: str, name: str, message: str, key: str = "") -> None:
         """Add a problem with a file, or with the field `name` of the sample `key` in it."""
@@ -86,8 +82,7 @@ def verify(folder: Path, workers: int = 1, limit: int = 1000) -> Verification:
         cells += found.cells
         shards.append(found)
         counts.update(shards=1, samples=len(found.keys), pictures=found.pictures, bytes=found.bytes)
-    names = ("subset", "split", "polarity", "category")
-    measured = [CellCount(**dict(zip(names, k, strict=True)), samples=n) for k, n in sorted(cells.items())]
+    measured = cell_counts(cells)
     out.counts, out.totals = dict(counts), totals_of(measured)
     if index is not None:
         _check_totals(index, measured, out)
@@ -189,7 +184,7 @@ def _check_names(folder: Path, index: Index | None, out: Verification) -> list[s
 def _check_sums(folder: Path, sums: dict[str, str], paths: list[str], out: Verification) -> None:
     """Check SHA256SUMS and the digests of all files but the shards, whose digests are computed when they are read."""
     wids = {path.rpartition("-")[0] + ".wids.json" for path in paths}
-    expected = {*paths, *wids, "index.json", "manifest.parquet", "SCHEMA.json", CROISSANT}
+    expected = {*paths, *wids, "index.json", MANIFEST, "SCHEMA.json", CROISSANT}
     for name in sorted(expected - sums.keys()):
         out.say(SUMS, name, "is not listed")
     for name, digest in sorted(sums.items()):
@@ -204,13 +199,10 @@ def _check_sums(folder: Path, sums: dict[str, str], paths: list[str], out: Verif
 def _check_shard_entry(found: ShardFindings, index: Index | None, sums: dict[str, str], out: Verification) -> None:
     if found.path in sums and sums[found.path] != found.sha256:
         out.say(found.path, "sha256", f"is {sums[found.path]} in {SUMS}, the file's is {found.sha256}")
-    entries = index.shards if index else []
-    for i, entry in enumerate(entries):
-        if entry.path != found.path:
-            continue
-        actual = {"samples": len(found.keys), "pictures": found.pictures, "bytes": found.bytes}
-        for name, value in (actual | {"sha256": found.sha256}).items():
-            if (stated := getattr(entry, name)) != value:
+    actual = {"samples": len(found.keys), "pictures": found.pictures, "bytes": found.bytes, "sha256": found.sha256}
+    for i, entry in enumerate(index.shards if index else ()):
+        for name, value in actual.items():
+            if entry.path == found.path and (stated := getattr(entry, name)) != value:
                 out.say("index.json", f"shards.{i}.{name}", f"is {stated}, {found.path} has {value}")
 
 

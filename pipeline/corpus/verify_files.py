@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,10 +13,10 @@ import yaml
 from huggingface_hub import metadata_load
 
 from underpaint.pipeline.corpus.card import configs, dataset_info
-from underpaint.pipeline.corpus.index import CARD, CROISSANT, file_sha256
-from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA
+from underpaint.pipeline.corpus.index import CARD, file_sha256
+from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, wids_entry
 from underpaint.pipeline.corpus.verify_shard import CorpusProblem, ShardFindings
-from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, distribution, record_set
+from underpaint.schemas.corpus.croissant import CROISSANT, MANIFEST, ListedFile, distribution, record_set
 
 
 def card_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[CorpusProblem]:
@@ -43,10 +43,7 @@ def wids_problems(folder: Path, shards: Sequence[ShardFindings]) -> Iterator[Cor
     for stem in sorted({s.path.rpartition("-")[0] for s in shards}):
         name = f"{stem}.wids.json"
         mine = [s for s in shards if s.path.rpartition("-")[0] == stem]
-        expected = [
-            {"url": PurePosixPath(s.path).name, "md5sum": s.md5, "nsamples": len(s.keys), "filesize": s.bytes}
-            for s in mine
-        ]
+        expected = [wids_entry(s.path, s.md5, len(s.keys), s.bytes) for s in mine]
         try:
             stated = json.loads((folder / name).read_text("utf-8"))["shardlist"]
         except (OSError, ValueError, KeyError, TypeError) as e:

@@ -14,7 +14,7 @@ import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, shard_path
+from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, member_bytes, shard_path
 from underpaint.schemas.corpus.croissant import MANIFEST
 from underpaint.schemas.corpus.picture import PictureError, decode_picture, probe_picture
 from underpaint.schemas.corpus.sample import Sample, SampleError
@@ -42,6 +42,7 @@ class ShardFindings:
     """What was found in a shard. `cells` counts samples by (subset, split, polarity, category)."""
 
     path: str
+    limit: int  # at most so many problems are kept
     bytes: int = 0
     sha256: str = ""
     md5: str = ""
@@ -51,13 +52,18 @@ class ShardFindings:
     cells: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     problems: list[CorpusProblem] = field(default_factory=list)
 
+    def say(self, key: str, name: str, message: str) -> None:
+        """Add a problem with the field `name` of the sample `key`, up to the limit."""
+        if len(self.problems) < self.limit:
+            self.problems.append(CorpusProblem(self.path, key, name, message))
+
 
 def check_shard(folder: Path, path: str, schema: Mapping[str, Any], limit: int) -> ShardFindings:
     """Check the shard `folder`/`path`, also against its rows of the manifest.
 
     `schema` is the JSON Schema of the samples; at most `limit` problems are kept.
     """
-    found = ShardFindings(path)
+    found = ShardFindings(path, limit)
     file = folder / path
     found.bytes = file.stat().st_size
     found.sha256, found.md5 = _digests(file)
@@ -65,10 +71,10 @@ def check_shard(folder: Path, path: str, schema: Mapping[str, Any], limit: int) 
     samples: dict[str, dict[str, Any]] = {}
     for key, members in _samples(file, found):
         if key in samples:
-            _say(found, limit, key, "id", "occurs twice in this shard, or its members are not adjacent")
+            found.say(key, "id", "occurs twice in this shard, or its members are not adjacent")
             continue
         samples[key] = {}
-        sample = _check_sample(path, key, members, validator, found, limit)
+        sample = _check_sample(key, members, validator, found)
         if sample is not None:
             samples[key] = sample.to_dict()
             found.suffixes.update(p.name.rpartition(".")[2] for p in sample.images)
@@ -76,7 +82,7 @@ def check_shard(folder: Path, path: str, schema: Mapping[str, Any], limit: int) 
             found.cells[sample.subset, sample.split, sample.polarity, sample.category] += 1
     found.keys = list(samples)
     if not samples:
-        _say(found, limit, "", "samples", "the shard has none; empty shards stop training runs")
+        found.say("", "samples", "the shard has none; empty shards stop training runs")
     found.problems += _row_problems(folder, path, samples)
     del found.problems[limit:]
     return found
@@ -92,11 +98,6 @@ def _digests(file: Path) -> tuple[str, str]:
     return sha256.hexdigest(), md5.hexdigest()
 
 
-def _say(found: ShardFindings, limit: int, key: str, name: str, message: str) -> None:
-    if len(found.problems) < limit:
-        found.problems.append(CorpusProblem(found.path, key, name, message))
-
-
 def _samples(file: Path, found: ShardFindings) -> Iterator[tuple[str, dict[str, bytes]]]:
     """(key, members by name) of each run of members with one key. Damage adds a problem and ends the reading."""
     key, end = "", 0
@@ -104,25 +105,21 @@ def _samples(file: Path, found: ShardFindings) -> Iterator[tuple[str, dict[str, 
     try:
         with tarfile.open(file, "r:") as tar:
             for info in tar:
-                fault = _member_fault(info)
-                if fault:
-                    found.problems.append(CorpusProblem(found.path, info.name.partition(".")[0], "member", fault))
-                    end = _end(info)
+                end = info.offset_data + -(-info.size // _BLOCK) * _BLOCK
+                if fault := _member_fault(info):
+                    found.say(info.name.partition(".")[0], "member", fault)
                     continue
                 if (now := info.name.partition(".")[0]) != key:
                     if members:
                         yield key, members
                     key, members = now, {}
                 if info.name in members:
-                    found.problems.append(CorpusProblem(found.path, key, "member", f"{info.name!r} occurs twice"))
-                source = tar.extractfile(info)
-                assert source is not None
-                members[info.name] = source.read()
-                end = _end(info)
+                    found.say(key, "member", f"{info.name!r} occurs twice")
+                members[info.name] = member_bytes(tar, info)
         if fault := _tail_fault(file, end):
-            found.problems.append(CorpusProblem(found.path, key, "tar", fault))
+            found.say(key, "tar", fault)
     except (tarfile.TarError, OSError, EOFError) as e:
-        found.problems.append(CorpusProblem(found.path, key, "tar", f"is damaged or truncated after this sample: {e}"))
+        found.say(key, "tar", f"is damaged or truncated after this sample: {e}")
         return
     if members:
         yield key, members
@@ -140,10 +137,6 @@ def _member_fault(info: tarfile.TarInfo) -> str:
     return ""
 
 
-def _end(info: tarfile.TarInfo) -> int:
-    return info.offset_data + -(-info.size // _BLOCK) * _BLOCK
-
-
 def _tail_fault(file: Path, end: int) -> str:
     """What is wrong after the last member, where a whole tar has two or more blocks of zeros; "" if nothing."""
     with file.open("rb") as f:
@@ -156,37 +149,35 @@ def _tail_fault(file: Path, end: int) -> str:
     return "" if size >= 2 * _BLOCK else "is truncated: the end of the archive is missing after this sample"
 
 
-def _check_sample(
-    path: str, key: str, members: dict[str, bytes], validator: Any, found: ShardFindings, limit: int
-) -> Sample | None:
+def _check_sample(key: str, members: dict[str, bytes], validator: Any, found: ShardFindings) -> Sample | None:
     """The sample, or None where it cannot be decoded. Adds problems to `found`."""
     order = sorted(members, key=lambda name: (name.endswith(".json"), name))
     if list(members) != order:
-        _say(found, limit, key, "member", f"members stand as {list(members)}; write pictures in order, the JSON last")
+        found.say(key, "member", f"members stand as {list(members)}; write pictures in order, the JSON last")
     try:
         sample, pictures = decode(members)
         fields = load_json(key, members[f"{key}.json"])
     except SampleError as e:
-        _say(found, limit, key, e.field, e.message)
+        found.say(key, e.field, e.message)
         return None
     for error in validator.iter_errors(fields):
-        _say(found, limit, key, ".".join(map(str, error.absolute_path)), f"JSON Schema: {error.message[:200]}")
-    if (subset := PurePosixPath(path).parts[0]) != sample.subset:
-        _say(found, limit, key, "subset", f"is {sample.subset!r} in a shard of {subset!r}")
-    if not path.startswith(shard_path(sample.subset, sample.split, 0).removesuffix("000000.tar")):
-        _say(found, limit, key, "split", f"is {sample.split!r} in {path}")
+        found.say(key, ".".join(map(str, error.absolute_path)), f"JSON Schema: {error.message[:200]}")
+    if (subset := PurePosixPath(found.path).parts[0]) != sample.subset:
+        found.say(key, "subset", f"is {sample.subset!r} in a shard of {subset!r}")
+    if not found.path.startswith(shard_path(sample.subset, sample.split, 0).removesuffix("000000.tar")):
+        found.say(key, "split", f"is {sample.split!r} in {found.path}")
     for i, (picture, data) in enumerate(zip(sample.images, pictures, strict=True)):
         try:
             facts, image = probe_picture(data), decode_picture(data)
         except PictureError as e:
-            _say(found, limit, key, f"images.{i}", str(e))
+            found.say(key, f"images.{i}", str(e))
             continue
         if image.size != (picture.width, picture.height):
             stated = f"{picture.width}x{picture.height}"
-            _say(found, limit, key, f"images.{i}.width", f"says {stated}, the picture is {image.width}x{image.height}")
+            found.say(key, f"images.{i}.width", f"says {stated}, the picture is {image.width}x{image.height}")
         if facts.encoding != picture.encoding:
             actual = facts.encoding or "something else"
-            _say(found, limit, key, f"images.{i}.encoding", f"says {picture.encoding}, the member is {actual}")
+            found.say(key, f"images.{i}.encoding", f"says {picture.encoding}, the member is {actual}")
     return sample
 
 

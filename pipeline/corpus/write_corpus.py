@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,20 +18,20 @@ from underpaint.pipeline.corpus.card import card_text
 from underpaint.pipeline.corpus.card_facts import manifest_facts
 from underpaint.pipeline.corpus.index import (
     CARD,
-    CROISSANT,
     INDEX_VERSION,
     SUMS,
-    CellCount,
     CorpusInfo,
     Index,
     ShardEntry,
+    cell_counts,
     file_sha256,
     totals_of,
 )
-from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, ShardError, ShardResult, manifest_part
-from underpaint.schemas.corpus.croissant import MANIFEST, ListedFile, croissant
+from underpaint.pipeline.corpus.shard import MANIFEST_SCHEMA, ShardError, ShardResult, manifest_part, wids_entry
+from underpaint.schemas.corpus.croissant import CROISSANT, MANIFEST, ListedFile, croissant
 from underpaint.schemas.corpus.fields import json_schema
 from underpaint.schemas.corpus.sample import SCHEMA
+from underpaint.schemas.corpus.write_schema import json_text
 
 
 def begin_corpus(out: Path) -> Path:
@@ -59,7 +58,7 @@ def finish_corpus(staging: Path, out: Path, results: Sequence[ShardResult], info
     index = _index(results, info)
     _write_manifest(staging, results)
     _write(staging / "index.json", index.model_dump_json(indent=1) + "\n")
-    _write(staging / "SCHEMA.json", json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    _write(staging / "SCHEMA.json", json_text(json_schema()))
     _write(staging / CROISSANT, json.dumps(_croissant(staging, results, info), indent=1, ensure_ascii=False) + "\n")
     listed = [*_write_wids(staging, results), "SCHEMA.json", "index.json", MANIFEST, CROISSANT]
     sums = {name: file_sha256(staging / name) for name in listed} | {r.path: r.sha256 for r in results}
@@ -77,11 +76,7 @@ def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
     for r in results:
         for polarity, category, samples in r.cells:
             counts[r.subset, r.split, polarity, category] += samples
-    cells = [
-        CellCount(subset=subset, split=split, polarity=polarity, category=category, samples=n)
-        for (subset, split, polarity, category), n in sorted(counts.items())
-    ]
-    kept = ShardEntry.model_fields.keys()
+    cells = cell_counts(counts)
     return Index(
         version=INDEX_VERSION,
         sample_schema=SCHEMA,
@@ -92,7 +87,7 @@ def _index(results: Sequence[ShardResult], info: CorpusInfo) -> Index:
         pictures=sum(r.pictures for r in results),
         totals=totals_of(cells),
         cells=cells,
-        shards=[ShardEntry(**{k: v for k, v in asdict(r).items() if k in kept}) for r in results],
+        shards=[ShardEntry(**r.model_dump(include={*ShardEntry.model_fields})) for r in results],
     )
 
 
@@ -117,16 +112,8 @@ def _write_wids(staging: Path, results: Sequence[ShardResult]) -> list[str]:
     for subset, split in sorted({(r.subset, r.split) for r in results}):
         mine = [r for r in results if (r.subset, r.split) == (subset, split)]
         name = mine[0].path.removesuffix("-000000.tar")
-        shardlist = [
-            {"url": PurePosixPath(r.path).name, "md5sum": r.md5, "nsamples": r.samples, "filesize": r.bytes}
-            for r in mine
-        ]
-        wids = {
-            "__kind__": "wids-shard-index-v1",
-            "wids_version": 1,
-            "name": PurePosixPath(name).name,
-            "shardlist": shardlist,
-        }
+        wids: dict[str, Any] = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": PurePosixPath(name).name}
+        wids["shardlist"] = [wids_entry(r.path, r.md5, r.samples, r.bytes) for r in mine]
         _write(staging / f"{name}.wids.json", json.dumps(wids, indent=1) + "\n")
         written.append(f"{name}.wids.json")
     return written

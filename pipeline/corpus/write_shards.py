@@ -63,7 +63,7 @@ def write_shards(run: Run, selection: Selection, console: Console, actors: Pool)
     atomic_write(run.root / CHOSEN, chosen)
     arguments = run.recipe, str(run.root.resolve()), str(staging.resolve())
     with stage_bar(console, "shards", len(plans), 0, "shards") as advance:
-        report = actors.run(shard_worker, arguments, range(len(plans)), on_done=lambda *_: advance())
+        report = actors.run(shard_worker, arguments, range(len(plans)), on_done=advance)
     for number, error in sorted(report.errors.items()):
         raise disk_full(run.root, error) or BuildError(f"{plans[number].path}: {type(error).__name__}: {error}")
     made = repairs(run.nodes["repair"], run.store, run.lots_done()["sampled"])

@@ -62,13 +62,11 @@ class Run:
     def state(self) -> dict[str, Any]:
         """The content of build.json: lots by branch and rounds of the last build, and all `builds`; {} before any."""
         file = self.root / "build.json"
-        found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-        return found
+        return dict(json.loads(file.read_text())) if file.exists() else {}
 
     def builds(self) -> list[dict[str, Any]]:
         """The finished builds, oldest first: workers, lots made and reused, seconds in all and by stage."""
-        found: list[dict[str, Any]] = self.state().get("builds", [])
-        return found
+        return list(self.state().get("builds", []))
 
 
 def leading(done: Sequence[int], most: int) -> int:

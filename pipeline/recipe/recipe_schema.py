@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from underpaint.pipeline.recipe.recipe import Recipe
-from underpaint.schemas.corpus.write_schema import renewed, write_or_check
+from underpaint.schemas.corpus.write_schema import json_text, renewed, write_or_check
 from underpaint.stages.all_stages import diagram
 
 ROOT = Path(__file__).parents[2]
@@ -35,16 +35,12 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A recipe of underpaint", **schema}
 
 
-def schema_text() -> str:
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
 def files() -> dict[Path, str]:
     """Every file that follows from the fields, with the text that it should hold."""
     page = ROOT / "docs" / "architecture.md"
     graph = renewed(page.read_text("utf-8"), page, *GRAPH, diagram())
     return {
-        ROOT / "recipes" / "recipe.schema.json": schema_text(),
+        ROOT / "recipes" / "recipe.schema.json": json_text(json_schema()),
         ROOT / "docs" / "recipe.md": page_text(),
         page: graph,
     }
@@ -63,14 +59,10 @@ def page_text() -> str:
     places: dict[str, list[str]] = {}
     _place(schema, "", definitions, places)
     headings = {name: found[0] if len(found) == 1 else name for name, found in places.items()}
-    parts = [INTRODUCTION, *_section("The whole", schema, definitions, headings)]
+    parts = [INTRODUCTION, "## The whole", *_section(schema, definitions, headings)]
     for name, found in places.items():
-        section = _section(headings[name], definitions[name], definitions, headings)
-        parts += [
-            next(section),
-            *(["For " + ", ".join(f"`{place}`" for place in found)] if found[1:] else []),
-            *section,
-        ]
+        parts += [f"## {headings[name]}", *(["For " + ", ".join(f"`{place}`" for place in found)] if found[1:] else [])]
+        parts += _section(definitions[name], definitions, headings)
     return "\n\n".join(parts) + "\n"
 
 
@@ -91,12 +83,8 @@ def _references(field: Mapping[str, Any]) -> list[str]:
     return re.findall(r'"\$ref": "#/\$defs/(\w+)"', json.dumps(field))
 
 
-def _section(
-    heading: str, node: Mapping[str, Any], definitions: Mapping[str, Any], headings: Mapping[str, str]
-) -> Iterator[str]:
-    yield f"## {heading}"
-    if node.get("description"):
-        yield node["description"].replace("``", "`")
+def _section(node: Mapping[str, Any], definitions: Mapping[str, Any], headings: Mapping[str, str]) -> list[str]:
+    """A section's description and table."""
     lines = ["| field | type | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in node.get("properties", {}).items():
         default = "required" if name in node.get("required", ()) else ""
@@ -104,7 +92,8 @@ def _section(
             default = f"`{json.dumps(field['default'], ensure_ascii=False)}`"
         cells = [f"`{name}`", type_name(field, headings), default, meaning(field, definitions)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    yield "\n".join(lines) if len(lines) > 2 else "It has no fields."
+    table = "\n".join(lines) if len(lines) > 2 else "It has no fields."
+    return [*filter(None, [node.get("description", "").replace("``", "`")]), table]
 
 
 def meaning(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

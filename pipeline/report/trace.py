@@ -59,10 +59,11 @@ def _store_rows(run: Run, reference: Reference) -> list[dict[str, Any]]:
             continue
         rows = run.store.table(node, lot, samples=[reference.sample]).to_pylist()
         mine = [r for r in rows if subset.whole_trajectory or _led_to(r, reference)]
+        rows = [{k: _plain(v) for k, v in r.items()} for r in mine]
         cast = run.recipe.cast(node.stage.roles)
         models = {role: {"name": name, **run.recipe.models[name].identity()} for role, name in cast.items()}
         file = str(run.store.table_file(node, lot))
-        found.append({"stage": stage, "file": file, "models": models, "rows": [_plain(r) for r in mine]})
+        found.append({"stage": stage, "file": file, "models": models, "rows": rows})
     return found
 
 
@@ -70,12 +71,10 @@ def _led_to(row: dict[str, Any], reference: Reference) -> bool:
     return bool(row.get("rollout", reference.rollout) == reference.rollout and row.get("step", 0) <= reference.step)
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: _digest(v) if isinstance(v, bytes) else v for k, v in row.items()}
-
-
-def _digest(data: bytes) -> str:
-    return f"{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}" if data else ""
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes, sha256 {hashlib.sha256(value).hexdigest()}" if value else ""
+    return value
 
 
 def trace_lines(found: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from underpaint.pipeline.engine.category_yields import category_lines
@@ -17,36 +18,26 @@ from underpaint.stages.common.ledger import balances
 def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
     """Ledgers summed by stage, quotas and how far they are met, and the folder of the quarantine ("" if not needed)."""
     lots = run.state().get("lots") or dict.fromkeys(BRANCHES, 0)
-    stages, whole = [], True
+    stages = []
     for name, number in stage_lots(lots).items():
         node = run.nodes[name]
         manifests = [run.store.manifest(node, i) for i in range(number) if run.store.is_done(node, i)]
         ledgers = [m["ledger"] for m in manifests]
-        summed: dict[str, Any] = {
-            "entered": sum(x["entered"] for x in ledgers),
-            "kept": sum(x["kept"] for x in ledgers),
-            "rejected": dict(sum((Counter(x["rejected"]) for x in ledgers), Counter())),
-            "failed": dict(sum((Counter(x["failed"]) for x in ledgers), Counter())),
-            "categories": dict(sum((Counter(m["categories"]) for m in manifests), Counter())),
-        }
-        fine = balances(summed) and all(map(balances, ledgers))
-        whole = whole and fine
-        stages.append(
-            {
-                "stage": name,
-                "unit": node.stage.unit,
-                "lots": len(ledgers),
-                "of": number,
-                "balanced": fine,
-                "adopted": sum("adopted" in m for m in manifests),
-                **summed,
-            }
-        )
+        summed: dict[str, Any] = {part: sum(x[part] for x in ledgers) for part in ("entered", "kept")}
+        summed |= {part: _summed(x[part] for x in ledgers) for part in ("rejected", "failed")}
+        summed["categories"] = _summed(m["categories"] for m in manifests)
+        lots_known = {"lots": len(ledgers), "of": number, "balanced": balances(summed) and all(map(balances, ledgers))}
+        adopted = sum("adopted" in m for m in manifests)
+        stages.append({"stage": name, "unit": node.stage.unit, **lots_known, "adopted": adopted, **summed})
     found = {}
     if all(s["lots"] == s["of"] for s in stages):
         found = quota_status(run, selection or select(run.recipe, run.nodes, run.store, lots))
     quarantine = str(run.root / "quarantine") if any(s["failed"] for s in stages) else ""
-    return {"stages": stages, "balanced": whole, "quotas": found, "quarantine": quarantine}
+    return {"stages": stages, "balanced": all(s["balanced"] for s in stages), "quotas": found, "quarantine": quarantine}
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    return dict(sum(map(Counter, counts), Counter()))
 
 
 def quota_status(run: Run, selection: Selection) -> dict[str, Any]:

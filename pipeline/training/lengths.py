@@ -17,14 +17,13 @@ class Resize:
     stride: int
     longest: int
     shortest: int
-    max_pixels: int = MAX_RESIZED_PIXELS
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) after the transform, multiples of the stride."""
         scale = max(min(self.longest / max(width, height), 1.0), self.shortest / min(width, height))
         width, height = self._scaled(width, height, scale)
-        if width * height > self.max_pixels:
-            width, height = self._scaled(width, height, self.max_pixels / (width * height))
+        if width * height > MAX_RESIZED_PIXELS:
+            width, height = self._scaled(width, height, MAX_RESIZED_PIXELS / (width * height))
         if max(width, height) > self.longest:
             width, height = self._scaled(width, height, self.longest / max(width, height))
         return width, height

@@ -5,9 +5,8 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow.dataset as ds
 
@@ -103,10 +102,6 @@ class Trial:
     fill: float = 0.0  # mean length of a pack, as a share of max_num_tokens
     kinds: dict[str, dict[str, int]] | None = None
     error: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain values."""
-        return asdict(self)
 
 
 def weights(found: Sequence[PlannedSequence]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from typing import Any
 from underpaint.schemas.corpus.fields import field_rows
 from underpaint.schemas.corpus.sample import Sample
 
-MANIFEST = "manifest.parquet"
+CROISSANT, MANIFEST = "croissant.json", "manifest.parquet"
 POSITION = (("shard", str, "path of the shard in the corpus"), ("position", int, "of the sample in its shard, from 0"))
 _TYPES: dict[type, str] = {str: "sc:Text", int: "sc:Integer", float: "sc:Float", bool: "sc:Boolean"}
 _OWN_TERMS = (

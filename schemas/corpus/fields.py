@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -52,8 +52,6 @@ def field_rows(model: type[BaseModel]) -> Iterator[FieldRow]:
 def _kind(annotation: Any) -> tuple[type | None, type[BaseModel] | None, tuple[Any, ...]]:
     if isinstance(annotation, types.GenericAlias):  # tuple[Segment, ...]
         return None, get_args(annotation)[0], ()
-    if get_origin(annotation) is Annotated:
-        return _kind(get_args(annotation)[0])
     if get_origin(annotation) is Literal:
         choices = get_args(annotation)
         return type(choices[0]), None, choices
@@ -87,10 +85,7 @@ def huggingface_features(suffix: str = "webp") -> list[dict[str, Any]]:
 
 
 def _features(model: type[BaseModel]) -> list[dict[str, Any]]:
-    features: list[dict[str, Any]] = []
-    for r in field_rows(model):
-        if r.items is not None:
-            features.append({"name": r.name, "list": _features(r.items)})
-        else:
-            features.append({"name": r.name, "dtype": r.dtype})
-    return features
+    return [
+        {"name": r.name, **({"dtype": r.dtype} if r.items is None else {"list": _features(r.items)})}
+        for r in field_rows(model)
+    ]

@@ -31,13 +31,12 @@ def decode(members: Mapping[str, bytes]) -> tuple[Sample, list[bytes]]:
 
     Raises SampleError naming key and field where names, JSON, or the size or digest of a picture are wrong.
     """
-    parts = {}
+    key, parts = next(iter(members), "").partition(".")[0], {}
     for name, data in members.items():
-        key, suffix = split_member(name)
+        own, suffix = split_member(name)
         parts[suffix] = data
-        if name != f"{first_key(members)}.{suffix}":
-            raise SampleError(key, "member", f"{name!r} is not of sample {first_key(members)!r}")
-    key = first_key(members)
+        if own != key:
+            raise SampleError(own, "member", f"{name!r} is not of sample {key!r}")
     if "json" not in parts:
         raise SampleError(key, "json", "is missing: the sample has pictures only")
     sample = decode_json(key, parts.pop("json"))
@@ -94,11 +93,6 @@ def split_member(name: str) -> tuple[str, str]:
         message = f"{name!r} is not <abbreviation>-<8 digits>.imgN.webp, .imgN.jpg or .json"
         raise SampleError(name.partition(".")[0], "member", message)
     return match[1], match[2]
-
-
-def first_key(members: Mapping[str, bytes]) -> str:
-    """The key of the first member: its name up to the first dot; "" where there are no members."""
-    return next(iter(members), "").partition(".")[0]
 
 
 def _check_pictures(sample: Sample, pictures: Sequence[bytes]) -> None:

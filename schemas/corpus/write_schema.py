@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from underpaint.schemas.corpus.fields import json_schema, markdown_tables
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS
@@ -22,9 +23,9 @@ END = "<!-- /fields -->"
 KINDS_BEGIN, KINDS_END = BEGIN.replace("fields", "sample kinds"), "<!-- /sample kinds -->"
 
 
-def schema_text() -> str:
-    """The text of the JSON Schema file."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+def json_text(schema: Mapping[str, Any]) -> str:
+    """The text of a file that holds a JSON Schema."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def docs_text(current: str) -> str:
@@ -54,7 +55,7 @@ def renewed(current: str, page: Path, first: str, last: str, tables: str) -> str
 
 def files() -> dict[Path, str]:
     """Every file that follows from the schema, with the text that it should hold."""
-    return {SCHEMA_FILE: schema_text(), DOCS_FILE: docs_text(DOCS_FILE.read_text("utf-8"))}
+    return {SCHEMA_FILE: json_text(json_schema()), DOCS_FILE: docs_text(DOCS_FILE.read_text("utf-8"))}
 
 
 def stale(expected: Mapping[Path, str]) -> list[Path]:

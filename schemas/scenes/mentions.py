@@ -7,6 +7,7 @@ sees what is named, not what is meant. That is enough to catch a text that drops
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from underpaint.schemas.scenes.grammar import NUMBERS, GrammarError
@@ -16,25 +17,9 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 _DEFINITE = ("the", "this", "that", "these", "those", "both", "its", "their")
 _INDEFINITE = ("a", "an", "another", *NUMBERS[1:])
 # Looking backwards from a noun, the words that belong to it end at one of these.
-_LINKS = (
-    "and",
-    "or",
-    "but",
-    "with",
-    "of",
-    "on",
-    "in",
-    "at",
-    "to",
-    "by",
-    "near",
-    "beside",
-    "from",
-    "while",
-    "is",
-    "are",
-)
-_BREAKS = {*_DEFINITE, *_INDEFINITE, *_LINKS, ",", ";"}
+_LINKS = ("and", "or", "but", "while", "is", "are")
+_PREPOSITIONS = ("with", "of", "on", "in", "at", "to", "by", "near", "beside", "from")
+_BREAKS = {*_DEFINITE, *_INDEFINITE, *_LINKS, *_PREPOSITIONS, ",", ";"}
 _REACH = 6  # how many words before a noun may belong to it
 
 
@@ -79,23 +64,29 @@ def find_mentions(text: str, vocabulary: Vocabulary) -> Mentions:
         found = _noun_phrases(words, vocabulary)
         objects += found
         for predicate in vocabulary.relations:
-            relations += _related(words, found, predicate.split(), predicate)
+            relations += _related(words, found, predicate)
         backgrounds += [b for b in vocabulary.backgrounds if f" {b} background" in f" {' '.join(words)}"]
         for place in vocabulary.attributes.get(PLACE, ()) if found else ():
             places += _placed(words, found, place)
     return Mentions(tuple(objects), tuple(relations), tuple(backgrounds), tuple(places))
 
 
+def _uses(words: list[str], phrase: str) -> Iterator[tuple[int, int]]:
+    """(first, after the last) index of the words of every use of a phrase."""
+    parts = phrase.split()
+    for i in range(len(words) - len(parts) + 1):
+        if words[i : i + len(parts)] == parts:
+            yield i, i + len(parts)
+
+
 def _noun_phrases(words: list[str], vocabulary: Vocabulary) -> list[Mention]:
     spans: list[tuple[int, int, str]] = []  # of the nouns alone, longest forms first
     taken: set[int] = set()
     for form, noun in vocabulary.noun_forms:
-        parts = form.split()
-        for i in range(len(words) - len(parts) + 1):
-            here = range(i, i + len(parts))
-            if words[i : i + len(parts)] == parts and taken.isdisjoint(here):
-                taken.update(here)
-                spans.append((i, i + len(parts), noun))
+        for start, end in _uses(words, form):
+            if taken.isdisjoint(range(start, end)):
+                taken.update(range(start, end))
+                spans.append((start, end, noun))
     spans.sort()
     starts = {start for start, _, _ in spans}
     # "an orange car": a word that may be noun or attribute ("orange") is no noun where a noun follows it
@@ -121,30 +112,24 @@ def _phrase(words: list[str], last: int, start: int, end: int, noun: str, vocabu
     return Mention(noun, tuple(sorted(attributes.items())), count, new, first, end)
 
 
-def _related(
-    words: list[str], found: list[Mention], parts: list[str], predicate: str
-) -> list[tuple[Mention, str, Mention]]:
+def _related(words: list[str], found: list[Mention], predicate: str) -> list[tuple[Mention, str, Mention]]:
     """Every use of a predicate in one sentence, with the nearest phrase on either side of it."""
     stated = []
-    for i in range(len(words) - len(parts) + 1):
-        if words[i : i + len(parts)] == parts:
-            left = [m for m in found if m.end <= i]
-            right = [m for m in found if m.start >= i + len(parts)]
-            if left and right:
-                stated.append((left[-1], predicate, right[0]))
+    for start, end in _uses(words, predicate):
+        left, right = [m for m in found if m.end <= start], [m for m in found if m.start >= end]
+        if left and right:
+            stated.append((left[-1], predicate, right[0]))
     return stated
 
 
 def _placed(words: list[str], found: list[Mention], place: str) -> list[tuple[Mention, str]]:
     """Every use of a place after a phrase. "at the top left" does not count as a use of "at the top"."""
-    parts = place.split()
-    longer = [p.split() for p in PLACES if p.startswith(place + " ")]
+    longer = {start for p in PLACES if p.startswith(place + " ") for start, _ in _uses(words, p)}
     stated = []
-    for i in range(len(words) - len(parts) + 1):
-        if words[i : i + len(parts)] == parts and not any(words[i : i + len(p)] == p for p in longer):
-            left = [m for m in found if m.end <= i]
-            if left and words[i + len(parts) : i + len(parts) + 1] != ["of"]:
-                stated.append((left[-1], place))
+    for start, end in _uses(words, place):
+        left = [m for m in found if m.end <= start]
+        if left and start not in longer and words[end : end + 1] != ["of"]:
+            stated.append((left[-1], place))
     return stated
 
 

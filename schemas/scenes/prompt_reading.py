@@ -31,13 +31,11 @@ def read_prompt(prompt: str, vocabulary: Vocabulary) -> SceneGraph:
     words = plain_words(prompt)
     try:
         return read(words, vocabulary)
-    except GrammarError as own:
+    except GrammarError:
         first, _, rest = words.removesuffix(".").partition(". ")
-        if rest:
-            raise
-        related = _read_related(first, vocabulary)
+        related = None if rest else _read_related(first, vocabulary)
         if related is None:
-            raise own
+            raise
         return related
 
 

@@ -120,11 +120,9 @@ class SceneGraph(BaseModel):
     def restrict(self, ids: Iterable[str]) -> SceneGraph:
         """The induced subgraph: these nodes, the relations among them, and the background."""
         keep = set(ids)
-        return SceneGraph(
-            objects=tuple(o for o in self.objects if o.id in keep),
-            relations=tuple(r for r in self.relations if {r.subject, r.object} <= keep),
-            background=self.background,
-        )
+        objects = tuple(o for o in self.objects if o.id in keep)
+        relations = tuple(r for r in self.relations if {r.subject, r.object} <= keep)
+        return self.model_copy(update={"objects": objects, "relations": relations})
 
     def without(self, kind: str) -> SceneGraph:
         """The graph without one kind of attribute (e.g. `PLACE`, which is layout and not content)."""
