@@ -73,11 +73,17 @@ def _tellable(node: SceneObject, painted: list[SceneObject], untold: list[Relati
     return len(joining) <= 1 and all(r.subject == node.id or r.predicate in OPPOSITE for r in joining)
 
 
+def part(scene: SceneGraph, ids: list[str]) -> SceneGraph:
+    """The scene of these nodes, in this order, with the relations among them."""
+    rest = scene.restrict(ids)
+    return rest.model_copy(update={"objects": tuple(map(rest.node, ids))})
+
+
 def first_groups(order: list[SceneObject], goal: SceneGraph) -> list[int]:
     """The numbers of objects that the first picture may hold, such that places show all relations among them."""
     found = []
     for number in range(1, len(order) + 1):
-        part = goal.restrict(o.id for o in order[:number])
-        if all(shown_by_places(r, goal) for r in part.relations):
+        first = goal.restrict(o.id for o in order[:number])
+        if all(shown_by_places(r, goal) for r in first.relations):
             found.append(number)
     return found
