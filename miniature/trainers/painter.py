@@ -242,6 +242,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     cases = [(random_edit(rng), rng.randrange(1 << 30)) for _ in range(256)]
 
     def evaluate() -> dict[str, float]:
+        _save(model, vae, words, out)
         return share_right(cases, paint(pipeline(model.unet, model.text, vae, words), cases, 1.0), eye)
 
     while not run.over():
@@ -261,18 +262,13 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss + FINDING * finding, BATCH)
         if run.step % 100 == 0:
             print(run.step, round(float(loss), 4), round(float(finding), 3), flush=True)
-        if run.step % 1000 == 0:
-            run.log(loss=float(loss), **run.averaged(evaluate))
-            run.save()
-            run.averaged(lambda: _save(model, vae, words, out))
+        run.report(loss, evaluate, every=1000)
     run.finish(evaluate)
-    _save(model.eval(), vae, words, out)
 
 
-def _save(model: PainterNet, vae: AutoencoderKL, words: PreTrainedTokenizerBase, out: Path) -> dict[str, float]:
+def _save(model: PainterNet, vae: AutoencoderKL, words: PreTrainedTokenizerBase, out: Path) -> None:
     """Write copies of the parts as a pipeline in 16 bit; training goes on in 32 bit."""
     import copy
 
     parts = [copy.deepcopy(m).to(torch.float16) for m in (model.unet, model.text, vae)]
     pipeline(parts[0], parts[1], parts[2], words).save_pretrained(out, safe_serialization=True)
-    return {}

@@ -128,6 +128,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         return x, ids_of(vocab, [c.text for c in cases])
 
     def evaluate() -> dict[str, float]:
+        _save(model, vocab, settings, out)
         draw = HeldOut("scorer/held out")
         found: dict[str, float] = {}
         for kind in EDIT_KINDS:
@@ -166,12 +167,8 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss + SEEING * aux, len(cases))
         if run.step % 50 == 0:
             print(run.step, round(run.elapsed), round(float(loss), 3), round(float(aux), 3), flush=True)
-        if run.step % 500 == 0:
-            run.log(loss=float(loss), **run.averaged(evaluate))
-            run.save()
-            run.averaged(lambda: _save(model, vocab, settings, out))
+        run.report(loss, evaluate, every=500)
     run.finish(evaluate)
-    _save(model, vocab, settings, out)
 
 
 def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, ScorerCase]]:
@@ -185,7 +182,7 @@ def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, Sc
     return pairs
 
 
-def _save(model: ScorerNet, vocab: PreTrainedTokenizerFast, settings: dict[str, Any], out: Path) -> dict[str, float]:
+def _save(model: ScorerNet, vocab: PreTrainedTokenizerFast, settings: dict[str, Any], out: Path) -> None:
     """Write a folder that open_clip can load as ``local-dir:…``."""
     out.mkdir(parents=True, exist_ok=True)
     weights = {k: v.to(torch.float16).contiguous() for k, v in model.clip.state_dict().items()}
@@ -194,4 +191,3 @@ def _save(model: ScorerNet, vocab: PreTrainedTokenizerFast, settings: dict[str, 
     whole = {"model_cfg": settings, "preprocess_cfg": pictures}
     (out / "open_clip_config.json").write_text(json.dumps(whole, indent=2) + "\n")
     vocab.save_pretrained(out)
-    return {}
