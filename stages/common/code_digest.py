@@ -91,7 +91,7 @@ def _parsed(source: str, packages: tuple[str, ...]) -> Module:
             found.imports[given].add(place)
         inner = [place for x in ast.walk(node) if x is not node for _, place in _imported(x, packages)]
         # An import of ours means what it leads to, wherever that lies.
-        meaning = "" if imported else hashlib.sha256(_meaning(node).encode()).hexdigest()
+        meaning = "" if imported else hashlib.sha256(ast.dump(_Bare().visit(node)).encode()).hexdigest()
         for name in defined:
             found.uses[name] |= used
             found.imports[name] |= set(inner)
@@ -156,7 +156,3 @@ class _Bare(ast.NodeTransformer):
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
         return node
-
-
-def _meaning(node: ast.stmt) -> str:
-    return ast.dump(_Bare().visit(node))

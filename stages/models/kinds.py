@@ -19,8 +19,8 @@ from underpaint.stages.models.checkpoint import folder_digest, folder_fault
 # Roles that ask for what another role asks for.
 PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
 HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
-# What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
 Dtype = Literal["float32", "bfloat16", "float16"]
+# What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
 OPEN_CLIP_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 DEVICE = "as torch names it, e.g. `cuda:0`; auto is a GPU where there is one"
 

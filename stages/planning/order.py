@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from underpaint.schemas.scenes.compare import placed
 from underpaint.schemas.scenes.scene import OPPOSITE, Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.planning.layout import placement
 
 SIZE_WORDS = {"huge": 3.0, "giant": 3.0, "large": 2.0, "big": 2.0, "small": 0.5, "little": 0.5, "tiny": 0.3}
 TRIES = 20_000  # how many partial orders are tried before a scene is given up
@@ -30,8 +30,7 @@ def told_from(node: SceneObject, scene: SceneGraph) -> tuple[Relation, ...]:
 
 def shown_by_places(relation: Relation, scene: SceneGraph) -> bool:
     """Whether the places of both objects already show the relation, so that an instruction need not tell it."""
-    r = relation.canonical()
-    return placed(scene.node(r.subject), scene.node(r.object), r.predicate) is True
+    return placement(relation, scene) is True
 
 
 def paint_order(goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> list[SceneObject]:
