@@ -39,6 +39,17 @@ def minimal_edit(rng: random.Random, case: ScorerCase, kind: str) -> ScorerCase 
     return ScorerCase(graph, case.seed) if graph is not None else None
 
 
+def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, ScorerCase]]:
+    """`n` random cases, each with a minimal edit of the kind."""
+    pairs: list[tuple[ScorerCase, ScorerCase]] = []
+    while len(pairs) < n:
+        case = random_case(rng)
+        other = minimal_edit(rng, case, kind)
+        if other is not None:
+            pairs.append((case, other))
+    return pairs
+
+
 def _edited(rng: random.Random, graph: SceneGraph, kind: str) -> SceneGraph | None:
     node = rng.choice(graph.objects)
     if kind == "background":
