@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from underpaint.miniature.scenes import random_scene
 from underpaint.schemas.scenes.edit import Edit, Op
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
+from underpaint.stages.planning.order import part, told_from
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ def random_step(rng: random.Random, done: bool = False, several: float = 0.0) ->
     if k == len(order):
         return AdditiveStep(scene, before, None, before)
     node, after = scene.node(order[k]), part(scene, order[: k + 1])
-    turned = (r.told_from(node.id) for r in after.relations if node.id in (r.subject, r.object))
-    mine = [r for r in turned if r is not None]
+    mine = told_from(node, after)
     told = tuple(rng.sample(mine, 1)) if mine and rng.random() < 0.5 else ()
     return AdditiveStep(scene, before, Edit(op=Op.ADD, node=node, relations=told), after)
 
@@ -57,9 +57,3 @@ def _planned(rng: random.Random) -> tuple[SceneGraph, list[str]]:
     if scene.node(order[0]).count == 3 and len(order) == 2:  # three objects leave only the last cell
         scene = scene.replace_node(scene.node(order[1]).with_attribute(PLACE, "at the bottom right"))
     return scene, order
-
-
-def part(scene: SceneGraph, ids: list[str]) -> SceneGraph:
-    """The scene of these nodes, in this order, with the relations among them."""
-    relations = tuple(r for r in scene.relations if {r.subject, r.object} <= set(ids))
-    return SceneGraph(objects=tuple(map(scene.node, ids)), relations=relations, background=scene.background)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
-
 from underpaint.miniature.dialogues import Dialogue
 from underpaint.miniature.world import NoRoom, cell_layout, vocabulary
 from underpaint.schemas.markup import BLANK, DONE
@@ -43,13 +39,9 @@ def _judged(case: Dialogue, answer: str) -> dict[str, bool]:
         f"{side}/weighed exact": got is not None and got.observed == truth.observed,
         f"{side}/whole answer exact": got == truth,
     }
-    if case.fault:
-        found[f"{side}/fault caught: {case.fault}"] = flagged
-    elif truth.verdict is Verdict.INCOMPLETE:
-        found[f"{side}/false alarm, incomplete"] = flagged
-    else:
-        found[f"{side}/false alarm, complete"] = flagged
-    return found
+    step = "incomplete" if truth.verdict is Verdict.INCOMPLETE else "complete"
+    what = f"fault caught: {case.fault}" if case.fault else f"false alarm, {step}"
+    return found | {f"{side}/{what}": flagged}
 
 
 def _written(case: Dialogue, answer: str) -> dict[str, bool]:
@@ -84,21 +76,3 @@ def described(answer: str) -> SceneGraph | None:
         return read(text, vocabulary())
     except ValueError:  # from the grammar, or from pydantic where an object stands in a relation to itself
         return None
-
-
-def check(model: Any, processor: Any, cases: list[Dialogue], size: int = 48, limit: int = 200) -> dict[str, float]:
-    """Shares by figure, of the greedy answers of a model in training."""
-    cases = sorted(cases, key=lambda c: c.picture is not None)
-    answers: list[str] = []
-    while len(answers) < len(cases):
-        rest = cases[len(answers) : len(answers) + size]
-        part = [c for c in rest if (c.picture is None) == (rest[0].picture is None)]
-        texts = ["<user>" + ("<image>" if c.picture else "") + c.request + "<assistant>" for c in part]
-        pictures = [c.picture for c in part] if part[0].picture else None
-        batch = processor(text=texts, images=pictures, padding=True, add_special_tokens=False, return_tensors="pt")
-        batch.pop("token_type_ids", None)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            out = model.generate(**batch, do_sample=False, max_new_tokens=limit)
-        answers += processor.batch_decode(out[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
-    figures = {k: sum(v) / len(v) for k, v in sorted(grade(cases, answers).items())}
-    return {k: v for k, v in figures.items() if "fault caught" not in k}

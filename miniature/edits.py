@@ -12,6 +12,7 @@ from underpaint.schemas.scenes.edit import Edit, Op, apply, instruct
 from underpaint.schemas.scenes.grammar import definite
 from underpaint.schemas.scenes.scene import INVERSE, PLACE, SPATIAL, SceneGraph, SceneObject
 from underpaint.schemas.scenes.wordings import reword
+from underpaint.stages.planning.order import told_from
 
 # How often each kind is drawn. "first" paints one node on the blank canvas, "paint" a whole scene, "empty" a background
 # alone; "one" changes one of several equal objects; "background" and "relate" occur only as corrections.
@@ -65,17 +66,20 @@ def _draw(rng: random.Random, kind: str) -> EditCase:
         makers = {"move": _move, "one": _one_of_several, "background": _background, "relate": _relate}
         return makers[kind](rng, scene)
     node = rng.choice(scene.objects)
-    if kind == "add":
-        before = scene.restrict(o.id for o in scene.objects if o.id != node.id)
-        mine = (r.told_from(node.id) for r in scene.relations if node.id in (r.subject, r.object))
-        relations = tuple(r for r in mine if r is not None)
-        edit = Edit(op=Op.ADD, node=node, relations=relations[:1] if rng.random() < 0.6 else ())
-    elif kind == "remove":
-        before, edit = scene, Edit(op=Op.REMOVE, target=node.id)
-    else:
-        new = other_object(rng, node, scene, keep_noun=kind == "modify")
-        before, edit = scene, Edit(op=Op.MODIFY if kind == "modify" else Op.SWAP, target=node.id, node=new)
+    before, edit = _change(rng, kind, node, scene)
+    if kind == "add" and rng.random() < 0.6:
+        edit = edit.model_copy(update={"relations": told_from(node, scene)[:1]})
     return EditCase(kind, before, apply(before, edit), edit, instruct(before, edit, words))
+
+
+def _change(rng: random.Random, kind: str, node: SceneObject, scene: SceneGraph) -> tuple[SceneGraph, Edit]:
+    """(scene before, edit) of a change of one node of `scene`, which is the scene after where the node is added."""
+    if kind == "add":
+        return scene.restrict(o.id for o in scene.objects if o.id != node.id), Edit(op=Op.ADD, node=node)
+    if kind == "remove":
+        return scene, Edit(op=Op.REMOVE, target=node.id)
+    new = other_object(rng, node, scene, keep_noun=kind == "modify")
+    return scene, Edit(op=Op.MODIFY if kind == "modify" else Op.SWAP, target=node.id, node=new)
 
 
 def _move(rng: random.Random, scene: SceneGraph) -> EditCase:
@@ -130,15 +134,7 @@ def _one_of_several(rng: random.Random, _: SceneGraph) -> EditCase:
     )
     one = rng.choice(apart)
     action = rng.choice(["add", "remove", "modify", "swap"])
-    if action == "add":
-        before = scene.restrict(o.id for o in scene.objects if o.id != one.id)
-        edit = Edit(op=Op.ADD, node=one)
-    elif action == "remove":
-        before, edit = scene, Edit(op=Op.REMOVE, target=one.id)
-    else:
-        before = scene
-        new = other_object(rng, one, scene, keep_noun=action == "modify")
-        edit = Edit(op=Op.MODIFY if action == "modify" else Op.SWAP, target=one.id, node=new)
+    before, edit = _change(rng, action, one, scene)
     text = instruct(before, edit, vocabulary())
     if action != "add":
         words = definite(one, vocabulary())

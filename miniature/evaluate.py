@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
 from underpaint.miniature.measure import painter, scorer, speaker
 from underpaint.miniature.measure.outcomes import Figure, figures
@@ -79,26 +79,10 @@ def _plain(model: str, measure: str, value: float, bar: str) -> Figure:
     return Figure(model, measure, value, value, value, 1, bar)
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print the result as a table."""
-    table = Table(title=f"Miniature checkpoints, {result['cases']} held-out cases a measure, 95% intervals")
-    for column in ("model", "measure", "value", "interval", "cases", "bar", ""):
-        table.add_column(column, justify="left" if column in ("model", "measure") else "right")
-    for f in result["figures"]:
-        mark = "" if not f["bar"] else "reached" if f["reached"] else "MISSED"
-        interval = f"{f['low']:.3f}–{f['high']:.3f}" if f["low"] != f["high"] else ""
-        cells = f"{f['value']:.3f}", interval, str(f["cases"]), f["bar"], mark
-        table.add_row(f["model"], f["measure"], *cells)
-    console = Console(width=130)
-    console.print(table)
-    for title in ("rates", "megabytes"):
-        console.print(f"{title}: " + ", ".join(f"{k} {v}" for k, v in result[title].items()))
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """The measures that have a bar, as a Markdown table."""
+def markdown(result: dict[str, Any], whole: bool = False) -> str:
+    """The measures that have a bar (with `whole` all of them) as a Markdown table, then the rates."""
     lines = ["| model | measure | value (95% interval) | cases | bar | |", "| --- | --- | --- | --- | --- | --- |"]
-    for f in (f for f in result["figures"] if f["bar"]):
+    for f in (f for f in result["figures"] if whole or f["bar"]):
         interval = f" ({f['low']:.3f}–{f['high']:.3f})" if f["low"] != f["high"] else ""
         mark = "" if f["reached"] else "**missed**"
         cells = f["model"], f["measure"], f"{f['value']:.3f}{interval}", str(f["cases"]), f["bar"], mark
@@ -118,7 +102,7 @@ def main(
     """Measure every checkpoint on held-out scenes, print the table and write it as JSON."""
     torch.set_num_threads(threads)
     result = evaluate(checkpoints, cases)
-    show(result)
+    Console(width=130).print(Markdown(markdown(result, whole=True)), f"megabytes: {result['megabytes']}")
     out.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     if page is not None:
         page.write_text(renewed(page.read_text("utf-8"), page, BEGIN, END, markdown(result)), "utf-8")

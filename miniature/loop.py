@@ -99,6 +99,12 @@ class TrainingRun:
         with (self.folder / "curve.jsonl").open("a") as f:
             f.write(json.dumps(line) + "\n")
 
+    def report(self, loss: Tensor, evaluate: Callable[[], dict[str, float]], every: int) -> None:
+        """After so many steps each, save the state and write a line of the learning curve, with what is evaluated."""
+        if self.step % every == 0:
+            self.save()
+            self.log(loss=float(loss), **self.averaged(evaluate))
+
     def save(self) -> None:
         """Write the state from which `resume=True` goes on. If the process is killed, the former state stays whole."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from underpaint.miniature.edits import other_object
 from underpaint.miniature.scenes import PAIRS, _true_relations, random_scene
-from underpaint.miniature.world import CELLS, cell_layout, cells_of, vocabulary
+from underpaint.miniature.world import CELLS, cells_of, free_cells, vocabulary
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph, SceneObject
 
@@ -39,6 +39,17 @@ def minimal_edit(rng: random.Random, case: ScorerCase, kind: str) -> ScorerCase 
     return ScorerCase(graph, case.seed) if graph is not None else None
 
 
+def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, ScorerCase]]:
+    """`n` random cases, each with a minimal edit of the kind."""
+    pairs: list[tuple[ScorerCase, ScorerCase]] = []
+    while len(pairs) < n:
+        case = random_case(rng)
+        other = minimal_edit(rng, case, kind)
+        if other is not None:
+            pairs.append((case, other))
+    return pairs
+
+
 def _edited(rng: random.Random, graph: SceneGraph, kind: str) -> SceneGraph | None:
     node = rng.choice(graph.objects)
     if kind == "background":
@@ -54,7 +65,7 @@ def _edited(rng: random.Random, graph: SceneGraph, kind: str) -> SceneGraph | No
     if kind == "missing":
         return graph.restrict(o.id for o in graph.objects if o.id != node.id) if len(graph.objects) > 1 else None
     singles = [o for o in graph.objects if o.count == 1]
-    free = set(CELLS) - {cell for cells in cell_layout(graph).values() for cell in cells}
+    free = free_cells(graph)
     if kind == "count":
         return _recounted(rng, graph, node, free)
     if kind == "place":

@@ -6,6 +6,7 @@ import random
 
 from underpaint.miniature.world import CELLS, Cell, vocabulary
 from underpaint.schemas.scenes.scene import PLACE, SPATIAL, Relation, SceneGraph, SceneObject
+from underpaint.stages.planning.layout import placement
 
 # Two equal objects always share a row or a column, so that a phrase can say where they are.
 PAIRS = {
@@ -70,19 +71,12 @@ def _draw(rng: random.Random, counts: tuple[int, ...] | None, relations: bool) -
 
 def _true_relations(graph: SceneGraph, rng: random.Random) -> tuple[Relation, ...]:
     """At most one relation for each single object after the first, in a random direction, all true of the places."""
-    from underpaint.schemas.scenes.compare import placed
-
     singles = [o for o in graph.objects if o.count == 1]
     found = []
     for i, node in enumerate(singles[1:], 1):
         if rng.random() < 0.3:
             continue
         anchor = rng.choice(singles[:i])
-        true = [
-            r
-            for p in SPATIAL
-            for r in [Relation(subject=node.id, predicate=p, object=anchor.id)]
-            if placed(graph.node(r.canonical().subject), graph.node(r.canonical().object), r.canonical().predicate)
-        ]
-        found.append(rng.choice(true))
+        both = [Relation(subject=node.id, predicate=p, object=anchor.id) for p in SPATIAL]
+        found.append(rng.choice([r for r in both if placement(r, graph)]))
     return tuple(found)

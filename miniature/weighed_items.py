@@ -50,7 +50,7 @@ def _weighed_picture(d: Dialogue, items: tuple[str, ...]) -> list[WeighedItem]:
         asked = (theirs.attributes.get(PLACE, ""), theirs.count) if theirs else ("", 0)
         found.append(
             WeighedItem(
-                not item.endswith(AS_ASKED), _look_of(node), wanted[place] or ("", ""),
+                not item.endswith(AS_ASKED), look_of(node), wanted[place] or ("", ""),
                 (place, asked[0]), (mine.count, asked[1]),
             )
         )  # fmt: skip
@@ -62,7 +62,7 @@ def _weighed_text(d: Dialogue, item: str) -> WeighedItem:
     wrong = not item.endswith((AS_ASKED, TO_COME))
     if relation := RELATION.fullmatch(words):
         said = read(d.context["description"], vocabulary())
-        place = {_look_of(o): o.attributes.get(PLACE, "") for o in said.objects}
+        place = {look_of(o): o.attributes.get(PLACE, "") for o in said.objects}
         subject, object = (place.get(_look(end)) for end in relation.groups())
         return WeighedItem(wrong, ends=None if subject is None or object is None else (subject, object))
     if item.endswith((TO_COME, NOT_SO, NOT_THERE)) or words.endswith(" background"):
@@ -78,7 +78,8 @@ def _weighed_text(d: Dialogue, item: str) -> WeighedItem:
 RELATION = re.compile(r"(?:step: )?(the .+?) (?:is|are) (?:to the (?:left|right) of|above|below) (the .+)")
 
 
-def _look_of(node: SceneObject) -> Look:
+def look_of(node: SceneObject) -> Look:
+    """The noun and the colour of a node."""
     return node.noun, node.attributes["colour"]
 
 

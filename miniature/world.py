@@ -26,8 +26,7 @@ CELL = 32
 ICON = 27
 SCALE = 4  # icons are drawn this many times larger, then averaged down
 JITTER = 1  # largest shift of an icon, in pixels, in each direction
-CELL_INDEX = {0: 0, 2: 1}  # a place's coordinate (thirds) → the cell's index
-CELLS = {
+CELLS = {  # in reading order
     (0, 0): "at the top left",
     (1, 0): "at the top right",
     (0, 1): "at the bottom left",
@@ -54,9 +53,7 @@ class NoRoom(ValueError):
 def cells_of(place: str) -> list[Cell]:
     """The cells that a place allows, in reading order; all four for "" and for places that this world does not know."""
     x, y = PLACES.get(place, (None, None))
-    return [
-        (c, r) for r in (0, 1) for c in (0, 1) if x in (None, 1, 2 * c) and y in (None, 1, 2 * r)
-    ]  # fmt: skip
+    return [(c, r) for c, r in CELLS if x in (None, 1, 2 * c) and y in (None, 1, 2 * r)]
 
 
 def cell_layout(graph: SceneGraph) -> dict[str, list[Cell]]:
@@ -127,11 +124,8 @@ def render(graph: SceneGraph, seed: int = 0) -> Image.Image:
 def cell_labels(graph: SceneGraph) -> list[tuple[str, str] | None]:
     """(noun, colour) or None for each cell in reading order: the truth on which a reader is trained."""
     here: dict[Cell, SceneObject] = {cell: graph.node(id) for id, cells in cell_layout(graph).items() for cell in cells}
-    return [
-        (here[c, r].noun, here[c, r].attributes.get("colour", "black")) if (c, r) in here else None
-        for r in (0, 1)
-        for c in (0, 1)
-    ]
+    nodes = map(here.get, CELLS)
+    return [(node.noun, node.attributes.get("colour", "black")) if node else None for node in nodes]
 
 
 @lru_cache(maxsize=4)

@@ -79,7 +79,7 @@ def run(context: Context[CalibrationParams], inputs: Tables) -> Outcome:
     for side in Side if renderer else (Side.TEXT,):
         asked, questions = [], []
         own = replace(context, vocabulary=renderer.vocabulary) if renderer and side is Side.PICTURE else context
-        kinds = possible(faults.TEXT if side is Side.TEXT else faults.PICTURE, own.vocabulary)
+        kinds = possible(faults.PLANTERS[side], own.vocabulary)
         for sample in range(context.lot.start, context.lot.start + context.lot.size):
             ledger.enter()
             fault = kinds[sample // 2 % len(kinds)] if sample % 2 else None
@@ -136,7 +136,9 @@ def make_case(
         if not steps:
             continue
         step = rng.choice(steps)
-        shown = step.scene if fault is None else _planted(side, fault, step.scene, rng, vocabulary)
+        shown: SceneGraph | None = step.scene
+        if fault is not None:
+            shown = rng.choice(faults.PLANTERS[side][fault])(step.scene, rng, vocabulary)
         if shown is None:
             continue
         wording = rng.randrange(max(map(len, WORDINGS)))
@@ -150,13 +152,6 @@ def make_case(
         if fault in found if fault else not found:
             return replace(case, fault=fault)
     return None
-
-
-def _planted(
-    side: Side, fault: FaultKind, scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary
-) -> SceneGraph | None:
-    planters = faults.TEXT if side is Side.TEXT else faults.PICTURE
-    return rng.choice(planters[fault])(scene, rng, vocabulary)
 
 
 def _text_case(step: PlannedStep, told: SceneGraph, prompt: SceneGraph, wording: int, words: Vocabulary) -> Case:

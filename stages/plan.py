@@ -23,7 +23,7 @@ from underpaint.stages.common.rows import Int16, StepRow, rows
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, Weights, outcome
 from underpaint.stages.planning.detour import PICTURES, DetourKind, PlannedStep, take
 from underpaint.stages.planning.layout import NoLayout, lay_out
-from underpaint.stages.planning.order import NoOrder, first_groups, paint_order, told_from
+from underpaint.stages.planning.order import NoOrder, first_groups, paint_order, part, told_from
 from underpaint.stages.prompts import PromptRow
 
 Pictures = Annotated[int, Field(ge=1, le=5)]  # the number of pictures of a trajectory, as in the paper
@@ -122,18 +122,12 @@ def _chain(
         return []
     first = numbers[behind[0]]
     ids = [o.id for o in order]
-    scenes = [_ordered(goal, ids[:n]) for n in range(first, len(ids) + 1)]
+    scenes = [part(goal, ids[:n]) for n in range(first, len(ids) + 1)]
     edits = [Edit(op=Op.PAINT, scene=scenes[0])]
     for scene in scenes[1:]:
         node = scene.objects[-1]
         edits.append(Edit(op=Op.ADD, node=node, relations=told_from(node, scene)))
     return [PlannedStep(e, b, s) for e, b, s in zip(edits, [SceneGraph(), *scenes], scenes, strict=False)]
-
-
-def _ordered(goal: SceneGraph, ids: list[str]) -> SceneGraph:
-    """The goal restricted to `ids`, its objects in the order in which they were painted."""
-    part = goal.restrict(ids)
-    return part.model_copy(update={"objects": tuple(part.node(i) for i in ids)})
 
 
 def words_of(step: PlannedStep, rng: random.Random, vocabulary: Vocabulary, reworded: float) -> str:

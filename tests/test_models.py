@@ -13,7 +13,7 @@ from PIL import Image
 
 from underpaint.miniature.dialogues import MAKERS, picture_dialogue, text_dialogue
 from underpaint.miniature.edits import random_edit
-from underpaint.miniature.minimal_edits import EDIT_KINDS
+from underpaint.miniature.minimal_edits import EDIT_KINDS, held_out
 from underpaint.miniature.train import CHECKPOINTS
 from underpaint.miniature.world import render, vocabulary
 from underpaint.schemas.scenes.critique import Side, Verdict, parse_critique
@@ -221,8 +221,6 @@ def test_scorer_gives_unit_vectors(scorer: OpenClipScorer) -> None:
 
 @pytest.mark.parametrize("kind", [k for k in EDIT_KINDS if k != "relation"])  # measured: it does not see relations yet
 def test_scorer_ranks_the_right_text_above_its_edit(scorer: OpenClipScorer, kind: str) -> None:
-    from underpaint.miniature.trainers.scorer import held_out
-
     pairs = held_out(random.Random("test/score"), kind, 40)
     pictures = scorer.embed_pictures([render(a.graph, a.seed) for a, _ in pairs])
     right = (pictures * scorer.embed_texts([a.text for a, _ in pairs])).sum(1)

@@ -36,7 +36,7 @@ def test_a_draft_is_compared_with_its_words_and_with_the_one_before(vocabulary: 
     given = drafts(
         (4, 1, "one", shade(10)), (4, 2, "two", shade(20)), (4, 3, "three", shade(30)), (5, 1, "four", shade(40))
     )
-    made = run_stage(score.DRAFTS, vocabulary, given, {"scorer": Scorer(SHOWN, SAID)})
+    made = run_stage(score.DRAFT_SCORES, vocabulary, given, {"scorer": Scorer(SHOWN, SAID)})
     assert values(made) == pytest.approx(
         {
             (4, 0, 1, 0, "picture_text"): 0.8,
@@ -52,7 +52,7 @@ def test_a_draft_is_compared_with_its_words_and_with_the_one_before(vocabulary: 
 
 def test_a_torn_draft_is_a_failure_and_nobody_s_neighbour(vocabulary: Vocabulary) -> None:
     given = drafts((4, 1, "one", TORN), (4, 2, "two", shade(20)), (4, 3, "three", shade(30)))
-    made = run_stage(score.DRAFTS, vocabulary, given, {"scorer": Scorer(SHOWN, SAID)})
+    made = run_stage(score.DRAFT_SCORES, vocabulary, given, {"scorer": Scorer(SHOWN, SAID)})
     assert values(made) == pytest.approx(
         {(4, 0, 2, 0, "picture_text"): 0.936, (4, 0, 3, 0, "picture_text"): 0.28, (4, 0, 3, 0, "neighbour"): 0.8}
     )
@@ -60,7 +60,7 @@ def test_a_torn_draft_is_a_failure_and_nobody_s_neighbour(vocabulary: Vocabulary
 
 
 def test_where_no_draft_opens_there_is_no_score(vocabulary: Vocabulary) -> None:
-    made = run_stage(score.DRAFTS, vocabulary, drafts((4, 1, "one", TORN)), {"scorer": Scorer(SHOWN, SAID)})
+    made = run_stage(score.DRAFT_SCORES, vocabulary, drafts((4, 1, "one", TORN)), {"scorer": Scorer(SHOWN, SAID)})
     assert values(made) == {} and failures(made) == ["PictureError"]
 
 
@@ -85,7 +85,7 @@ def test_a_repair_is_compared_with_the_words_and_with_the_draft_it_mends(vocabul
             at(1, 1, attempt=3, picture=TORN),
         ],
     }  # fmt: skip
-    made = run_stage(score.ALIGNMENT, vocabulary, given, {"scorer": Scorer(SHOWN, SAID)})
+    made = run_stage(score.ALIGNMENT_SCORES, vocabulary, given, {"scorer": Scorer(SHOWN, SAID)})
     assert values(made) == pytest.approx(
         {
             (2, 0, 1, 0, "picture_text"): 1.0,

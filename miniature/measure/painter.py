@@ -14,11 +14,12 @@ from PIL import Image
 from underpaint.miniature.edits import EditCase, random_edit
 from underpaint.miniature.measure.outcomes import Outcomes
 from underpaint.miniature.scenes import HeldOut, random_scene
+from underpaint.miniature.weighed_items import look_of
 from underpaint.miniature.world import CELLS, cell_labels, render, vocabulary
 from underpaint.schemas.scenes.compare import placed
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
 from underpaint.schemas.scenes.grammar import describe
-from underpaint.schemas.scenes.scene import PLACE, SPATIAL, SceneGraph, SceneObject
+from underpaint.schemas.scenes.scene import PLACE, SPATIAL, SceneGraph
 from underpaint.schemas.scenes.wordings import reword
 from underpaint.stages.common.roles import PaintRequest
 from underpaint.stages.models.painter import DiffusersPainter
@@ -93,15 +94,11 @@ def measure(painter: DiffusersPainter, eye: Any, n: int, rates: dict[str, float]
     for case in counting:
         cells, _ = next(seen)
         several = next(o for o in case.after.objects if o.count > 1)
-        found["from text, count right (two to four)"].append(float(cells.count(_look(several)) == several.count))
+        found["from text, count right (two to four)"].append(float(cells.count(look_of(several)) == several.count))
     for kind, edited in edits.items():
         for case in edited:
             _edited(found, EDITS[kind], case, *next(seen))
     return found
-
-
-def _look(node: SceneObject) -> tuple[str, str]:
-    return node.noun, node.attributes["colour"]
 
 
 def _objects(found: Outcomes, measure: str, case: EditCase, cells: list[CellLook]) -> None:
@@ -112,7 +109,7 @@ def _objects(found: Outcomes, measure: str, case: EditCase, cells: list[CellLook
     shown = {look: place for look, place in zip(cells, CELLS.values(), strict=True) if look}
     for a in case.after.objects:
         for b in case.after.objects:
-            one, other = (o.with_attribute(PLACE, shown[_look(o)]) for o in (a, b))
+            one, other = (o.with_attribute(PLACE, shown[look_of(o)]) for o in (a, b))
             holds = [p for p in SPATIAL if placed(a, b, p)]
             found["from text, relation right, given the objects are"] += [
                 float(bool(placed(one, other, p))) for p in holds

@@ -6,9 +6,10 @@ import math
 import time
 
 import torch
+from torch import Tensor
 
 from underpaint.miniature.measure.outcomes import Figure
-from underpaint.miniature.minimal_edits import EDIT_KINDS
+from underpaint.miniature.minimal_edits import EDIT_KINDS, held_out
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.world import render
 from underpaint.stages.models.scorer import OpenClipScorer
@@ -16,11 +17,12 @@ from underpaint.stages.models.scorer import OpenClipScorer
 BARS = {"colour": "≥ 0.97", "noun": "≥ 0.97", "count": "≥ 0.90", "relation": "≥ 0.85"}
 
 
-def measure(scorer: OpenClipScorer, n: int, rates: dict[str, float]) -> list[Figure]:
-    """AUC over `n` pairs of each kind, with Hanley and McNeil's interval. Adds a rate per second to `rates`."""
-    from underpaint.miniature.trainers.scorer import held_out, separation
+def measure(scorer: OpenClipScorer, n: int, rates: dict[str, float], cases: str = "evaluate/scorer") -> list[Figure]:
+    """AUC over `n` pairs of each kind, drawn with the seed `cases`, with Hanley and McNeil's interval.
 
-    rng = HeldOut("evaluate/scorer")
+    Adds a rate per second to `rates`.
+    """
+    rng = HeldOut(cases)
     rows = []
     start = time.time()
     for kind in EDIT_KINDS:
@@ -36,6 +38,12 @@ def measure(scorer: OpenClipScorer, n: int, rates: dict[str, float]) -> list[Fig
         rows.append(Figure("scorer", f"right text above its own {kind} edit", ranked, ranked, ranked, n))
     rates["picture and two texts embedded a second"] = round(n * len(EDIT_KINDS) / (time.time() - start), 2)
     return rows
+
+
+def separation(right: Tensor, wrong: Tensor) -> dict[str, float]:
+    """AUC of the scores (N,) of right and wrong texts, and how often a right text beats its own edit."""
+    above = (right[:, None] > wrong[None]).float() + 0.5 * (right[:, None] == wrong[None]).float()
+    return {"auc": float(above.mean()), "ranked right": float((right > wrong).float().mean())}
 
 
 def _deviation(auc: float, n: int) -> float:

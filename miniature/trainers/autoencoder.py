@@ -72,9 +72,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         error = (y.float() - x).abs()
         loss = (weight * (error.square() + 0.3 * error)).mean() + 1e-4 * z.float().square().mean()
         run.update(loss, BATCH)
-        if run.step % 200 == 0:
-            run.log(loss=float(loss), **run.averaged(evaluate))
-            run.save()
+        run.report(loss, evaluate, every=200)
     run.finish(evaluate)
     model.eval()
     with torch.no_grad():

@@ -20,13 +20,15 @@ from transformers import AutoTokenizer, CLIPTextModel, PreTrainedTokenizerBase
 
 from underpaint.miniature.edits import EditCase, random_edit
 from underpaint.miniature.loop import TrainingRun
+from underpaint.miniature.measure.painter import paint_cases
 from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.tokenizer import ids_of
 from underpaint.miniature.trainers import reader as independent
 from underpaint.miniature.trainers.autoencoder import pixels
 from underpaint.miniature.trainers.reader import COLOUR_LABELS, NOUN_LABELS
-from underpaint.miniature.world import blank, render
+from underpaint.miniature.world import SIZE, blank, render
 from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages.models.painter import DiffusersPainter
 
 BATCH = 32
 POOL = 6_000  # number of pairs encoded before training starts
@@ -169,34 +171,6 @@ def _cells(case: EditCase) -> list[list[int]]:
     return [independent.labels(scene or SceneGraph())[:8] for scene in (case.before, case.after)]
 
 
-def pipeline(
-    unet: UNet2DConditionModel, text: CLIPTextModel, vae: AutoencoderKL, words: PreTrainedTokenizerBase
-) -> StableDiffusionInstructPix2PixPipeline:
-    """The whole painter as a diffusers pipeline."""
-    pipe = StableDiffusionInstructPix2PixPipeline(
-        vae=vae, text_encoder=text, tokenizer=words, unet=unet, scheduler=scheduler(),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-@torch.no_grad()
-def paint(pipe: StableDiffusionInstructPix2PixPipeline, cases: list[tuple[EditCase, int]], guidance: float) -> Tensor:
-    """Edited pictures of drawn scenes, (N, 3, 64, 64) in [-1, 1]."""
-    out = []
-    for start in range(0, len(cases), 32):
-        part = cases[start : start + 32]
-        result = pipe(
-            [c.instruction for c, _ in part],
-            image=torch.stack([pixels(render(c.before, s) if c.before else blank()) for c, s in part]),
-            num_inference_steps=STEPS, guidance_scale=guidance, image_guidance_scale=1.0, output_type="pt",
-            generator=[torch.Generator().manual_seed(s) for _, s in part],
-        )  # fmt: skip
-        out.append(result.images * 2 - 1)
-    return torch.cat(out).float()
-
-
 def share_right(cases: list[tuple[EditCase, int]], pictures: Tensor, eye: independent.ReaderNet) -> dict[str, float]:
     """By the independent reader: the share of edits that are wholly right, by kind, and of untouched cells kept."""
     seen = independent.read_pictures(eye, pictures)
@@ -242,7 +216,9 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     cases = [(random_edit(rng), rng.randrange(1 << 30)) for _ in range(256)]
 
     def evaluate() -> dict[str, float]:
-        return share_right(cases, paint(pipeline(model.unet, model.text, vae, words), cases, 1.0), eye)
+        _save(model, vae, words, out)
+        painted = paint_cases(DiffusersPainter(out, size=SIZE, steps=STEPS, batch=32), cases)
+        return share_right(cases, torch.stack([pixels(p) for p in painted]), eye)
 
     while not run.over():
         if run.step % FRESH == FRESH - 1:
@@ -261,18 +237,17 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss + FINDING * finding, BATCH)
         if run.step % 100 == 0:
             print(run.step, round(float(loss), 4), round(float(finding), 3), flush=True)
-        if run.step % 1000 == 0:
-            run.log(loss=float(loss), **run.averaged(evaluate))
-            run.save()
-            run.averaged(lambda: _save(model, vae, words, out))
+        run.report(loss, evaluate, every=1000)
     run.finish(evaluate)
-    _save(model.eval(), vae, words, out)
 
 
-def _save(model: PainterNet, vae: AutoencoderKL, words: PreTrainedTokenizerBase, out: Path) -> dict[str, float]:
+def _save(model: PainterNet, vae: AutoencoderKL, words: PreTrainedTokenizerBase, out: Path) -> None:
     """Write copies of the parts as a pipeline in 16 bit; training goes on in 32 bit."""
     import copy
 
-    parts = [copy.deepcopy(m).to(torch.float16) for m in (model.unet, model.text, vae)]
-    pipeline(parts[0], parts[1], parts[2], words).save_pretrained(out, safe_serialization=True)
-    return {}
+    unet, text, autoencoder = (copy.deepcopy(m).to(torch.float16) for m in (model.unet, model.text, vae))
+    pipe = StableDiffusionInstructPix2PixPipeline(
+        vae=autoencoder, text_encoder=text, tokenizer=words, unet=unet, scheduler=scheduler(),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipe.save_pretrained(out, safe_serialization=True)

@@ -92,8 +92,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         loss = F.cross_entropy(noun.flatten(0, 1), y[:, :4].flatten()) + F.cross_entropy(back, y[:, 8])
         loss = loss + F.cross_entropy(colour.flatten(0, 1), y[:, 4:8].flatten())
         run.update(loss, 64)
-        if run.step % 200 == 0:
-            run.log(loss=float(loss), **run.averaged(evaluate))
+        run.report(loss, evaluate, every=200)
     run.finish(evaluate)
     out.mkdir(parents=True, exist_ok=True)
     save_file({k: v.to(torch.float16).contiguous() for k, v in run.average.items()}, out / "model.safetensors")

@@ -21,14 +21,15 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from underpaint.miniature.loop import TrainingRun
+from underpaint.miniature.measure.scorer import measure
 from underpaint.miniature.minimal_edits import EDIT_KINDS, ScorerCase, minimal_edit, random_case
-from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.tokenizer import ids_of, train_tokenizer
 from underpaint.miniature.trainers.autoencoder import pixels
 from underpaint.miniature.trainers.reader import BACKGROUND_LABELS, COLOUR_LABELS, NOUN_LABELS, labels
 from underpaint.miniature.trainers.speaker import Softener
 from underpaint.miniature.world import SIZE, render
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
+from underpaint.stages.models.scorer import OpenClipScorer
 
 WIDTH = 192  # width of the embeddings
 CONTEXT_LENGTH = 96
@@ -104,12 +105,6 @@ def _told(graph: SceneGraph) -> bool:
     return all(PLACE in o.attributes for o in graph.objects) or sum(o.count for o in graph.objects) == 4
 
 
-def separation(right: Tensor, wrong: Tensor) -> dict[str, float]:
-    """AUC of the scores (N,) of right and wrong texts, and how often a right text beats its own edit."""
-    above = (right[:, None] > wrong[None]).float() + 0.5 * (right[:, None] == wrong[None]).float()
-    return {"auc": float(above.mean()), "ranked right": float((right > wrong).float().mean())}
-
-
 def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     """Train the scorer for some hours and write it to `out` in 16 bit."""
     torch.manual_seed(seed)
@@ -123,21 +118,9 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
     run = TrainingRun("scorer", model, lr=1.5e-3, hours=hours, resume=resume, ema=0.998, warmup=200)
     rng = random.Random(f"scorer/{seed}/{run.step}")
 
-    def encoded(cases: list[ScorerCase]) -> tuple[Tensor, Tensor]:
-        x = torch.stack([pixels(render(c.graph, c.seed)) for c in cases])
-        return x, ids_of(vocab, [c.text for c in cases])
-
     def evaluate() -> dict[str, float]:
-        draw = HeldOut("scorer/held out")
-        found: dict[str, float] = {}
-        for kind in EDIT_KINDS:
-            pairs = held_out(draw, kind, 200)
-            x, ids = encoded([a for a, _ in pairs])
-            _, other = encoded([b for _, b in pairs])
-            picture = model.clip.encode_image(x, normalize=True)
-            right, wrong = ((picture * model.clip.encode_text(t, normalize=True)).sum(1) for t in (ids, other))
-            found |= {f"{kind} {k}": v for k, v in separation(right, wrong).items()}
-        return found
+        _save(model, vocab, settings, out)
+        return {f.measure: f.value for f in measure(OpenClipScorer(out), 200, {}, "scorer/held out")}
 
     def texts_alone() -> None:
         texts = [c for c in (random_case(rng) for _ in range(TEXTS)) if _told(c.graph)]
@@ -152,7 +135,8 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
             texts_alone()
             continue
         cases = _batch(rng)
-        x, ids = encoded(cases)
+        x = torch.stack([pixels(render(c.graph, c.seed)) for c in cases])
+        ids = ids_of(vocab, [c.text for c in cases])
         truth = torch.tensor([labels(c.graph) for c in cases])
         told = torch.tensor([_told(c.graph) for c in cases])
         seen, said = model.clip.encode_image(soften(x)), model.encode_text(ids)
@@ -166,26 +150,11 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         run.update(loss + SEEING * aux, len(cases))
         if run.step % 50 == 0:
             print(run.step, round(run.elapsed), round(float(loss), 3), round(float(aux), 3), flush=True)
-        if run.step % 500 == 0:
-            run.log(loss=float(loss), **run.averaged(evaluate))
-            run.save()
-            run.averaged(lambda: _save(model, vocab, settings, out))
+        run.report(loss, evaluate, every=500)
     run.finish(evaluate)
-    _save(model, vocab, settings, out)
 
 
-def held_out(rng: random.Random, kind: str, n: int) -> list[tuple[ScorerCase, ScorerCase]]:
-    """`n` random cases, each with a minimal edit of the kind."""
-    pairs: list[tuple[ScorerCase, ScorerCase]] = []
-    while len(pairs) < n:
-        case = random_case(rng)
-        other = minimal_edit(rng, case, kind)
-        if other is not None:
-            pairs.append((case, other))
-    return pairs
-
-
-def _save(model: ScorerNet, vocab: PreTrainedTokenizerFast, settings: dict[str, Any], out: Path) -> dict[str, float]:
+def _save(model: ScorerNet, vocab: PreTrainedTokenizerFast, settings: dict[str, Any], out: Path) -> None:
     """Write a folder that open_clip can load as ``local-dir:…``."""
     out.mkdir(parents=True, exist_ok=True)
     weights = {k: v.to(torch.float16).contiguous() for k, v in model.clip.state_dict().items()}
@@ -194,4 +163,3 @@ def _save(model: ScorerNet, vocab: PreTrainedTokenizerFast, settings: dict[str, 
     whole = {"model_cfg": settings, "preprocess_cfg": pictures}
     (out / "open_clip_config.json").write_text(json.dumps(whole, indent=2) + "\n")
     vocab.save_pretrained(out)
-    return {}

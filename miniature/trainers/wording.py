@@ -121,8 +121,7 @@ def train(out: Path, hours: float, resume: bool, seed: int) -> None:
         loss = loss + F.cross_entropy(colour.flatten(0, 1), y[:, 6:12].flatten())
         loss = loss + sum(F.cross_entropy(w, y[:, 12 + i]) for i, w in enumerate(whole)) / 3
         run.update(loss, 128)
-        if run.step % 200 == 0:
-            run.log(loss=float(loss), **run.averaged(evaluate))
+        run.report(loss, evaluate, every=200)
     run.finish(evaluate)
     model.encoder.save_pretrained(out)
     words.save_pretrained(out)

@@ -54,7 +54,7 @@ def write_shards(run: Run, selection: Selection, console: Console, actors: Pool)
     chosen = to_json(selection.chosen).encode()
     if _published(run.corpus) == (info.recipe_sha256, info.pipeline_commit):
         atomic_write(run.root / SELECTION, chosen)  # a build may have been killed between the two renames
-        console.print("  shards           up to date", highlight=False)
+        console.print("  shards             up to date", highlight=False)
         return
     fresh = run.root / "corpus.new"
     shutil.rmtree(fresh, ignore_errors=True)

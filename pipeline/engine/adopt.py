@@ -64,5 +64,5 @@ def adoption_lines(found: Sequence[Adoption]) -> list[str]:
     for a in found:
         done = f"{len(a.lots)} lots taken over from {a.former}, {len(a.compared)} of them made anew and equal"
         bad = "; ".join(f"lot {lot} {how}" for lot, how in a.differs.items())
-        lines.append(f"{a.stage:<16} " + (f"none taken over from {a.former}: {bad}" if a.differs else done))
+        lines.append(f"{a.stage:<18} " + (f"none taken over from {a.former}: {bad}" if a.differs else done))
     return lines or ["nothing to take over: no stage has old lots that differ in code alone"]

@@ -21,7 +21,7 @@ def stage_bar(console: Console, stage: str, total: int, reused: int, what: str =
     """
     start = time.monotonic()
     columns: tuple[Any, ...] = (
-        TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TextColumn(what),
+        TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TextColumn(what),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -29,4 +29,4 @@ def stage_bar(console: Console, stage: str, total: int, reused: int, what: str =
         yield lambda *_: bar.advance(task)
     seconds, done = time.monotonic() - start, int(bar.tasks[0].completed)
     rate = f", {done / seconds:.2f} a second" if done and seconds else ""
-    console.print(f"  {stage:<16} {done} {what} made in {seconds:.1f} s{rate}; {reused} reused", highlight=False)
+    console.print(f"  {stage:<18} {done} {what} made in {seconds:.1f} s{rate}; {reused} reused", highlight=False)

@@ -69,7 +69,7 @@ def plan_lines(stages: list[dict[str, Any]]) -> list[str]:
     lines = []
     for s in stages:
         why = f" ({', '.join(s['because'])})" if s["because"] else ""
-        lines.append(f"{s['stage']:<16} {s['kept']:>6} lots kept {s['stale']:>6} stale{why}")
+        lines.append(f"{s['stage']:<18} {s['kept']:>6} lots kept {s['stale']:>6} stale{why}")
     if keep := [s["stage"] for s in stages if s["code_only"]]:
         lines.append(f"only code changed for {', '.join(keep)}: `underpaint adopt` may keep their lots")
     return lines

@@ -70,13 +70,13 @@ def quota_lines(quotas: dict[str, Any]) -> list[str]:
 
 def funnel_lines(found: dict[str, Any]) -> list[str]:
     """`status` as text: one line per stage, per reason for which something was dropped, and per quota."""
-    lines = ["", "stage            lots   entered      kept  rejected    failed  unit"]
+    lines = ["", "stage              lots   entered      kept  rejected    failed  unit"]
     for s in found["stages"]:
         rejected, failed = sum(s["rejected"].values()), sum(s["failed"].values())
         mark = "" if s["balanced"] else "  DOES NOT BALANCE"
         lots = f"{s['lots']}" if s["lots"] == s["of"] else f"{s['lots']}/{s['of']}"
         lines.append(
-            f"{s['stage']:<16}{lots:>5}{s['entered']:>10}{s['kept']:>10}{rejected:>10}{failed:>10}  {s['unit']}{mark}"
+            f"{s['stage']:<18}{lots:>5}{s['entered']:>10}{s['kept']:>10}{rejected:>10}{failed:>10}  {s['unit']}{mark}"
         )
         lines += [f"{'':<18}{n} rejected: {reason}" for reason, n in sorted(s["rejected"].items())]
         lines += [f"{'':<18}{n} failed: {error}" for error, n in sorted(s["failed"].items())]

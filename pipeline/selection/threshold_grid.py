@@ -55,7 +55,7 @@ def _grid(values: np.ndarray, own: float | Quantile) -> Sequence[float | Quantil
 def yield_lines(found: list[Yield], kinds: list[str]) -> list[str]:
     """`yields` as text; a star marks the recipe's own thresholds."""
     width = max(map(len, kinds)) + 2
-    lines = [f"{'accepted at the threshold':<28}" + "".join(f"{k:>{width}}" for k in kinds)]
+    lines = [f"{'accepted at the threshold':<30}" + "".join(f"{k:>{width}}" for k in kinds)]
     for y in found:
         mark = "*" if y.current else " "
         counts = "".join(f"{y.accepted.get(k, 0):>{width}}" for k in kinds)

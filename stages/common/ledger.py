@@ -29,7 +29,6 @@ class Request(Protocol):
     @property
     def digest(self) -> str:
         """SHA-256 of all of the request that can change its answer."""
-        ...
 
 
 @dataclass(frozen=True)

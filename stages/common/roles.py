@@ -70,7 +70,6 @@ class Painter(Protocol):
 
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
         """One RGB picture per request, in order."""
-        ...
 
 
 class Speaker(Protocol):
@@ -78,7 +77,6 @@ class Speaker(Protocol):
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
         """One answer per request, in order, without the words of the request."""
-        ...
 
 
 class Scorer(Protocol):
@@ -86,11 +84,9 @@ class Scorer(Protocol):
 
     def embed_pictures(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         """Unit vectors of RGB pictures, float32 (N, D)."""
-        ...
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors of texts, float32 (N, D)."""
-        ...
 
 
 class Renderer(Protocol):
@@ -99,15 +95,12 @@ class Renderer(Protocol):
     @property
     def vocabulary(self) -> Vocabulary:
         """The words for all it can draw."""
-        ...
 
     def render(self, scene: SceneGraph) -> Image.Image:
         """An RGB picture. Raises ValueError where the scene does not fit it."""
-        ...
 
     def read(self, picture: Image.Image) -> tuple[list[SceneObject], str]:
         """What a picture that it rendered shows: the objects one by one, with their places, and the background."""
-        ...
 
 
 class Models(TypedDict, total=False):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from abc import ABC, abstractmethod
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -20,25 +19,31 @@ from underpaint.stages.models.checkpoint import folder_digest, folder_fault
 # Roles that ask for what another role asks for.
 PLAYED_BY = {"sketcher": "painter", "arbiter": "judge"}
 HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
-# What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
 Dtype = Literal["float32", "bfloat16", "float16"]
+# What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
 OPEN_CLIP_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 DEVICE = "as torch names it, e.g. `cuda:0`; auto is a GPU where there is one"
 
 
-class ModelConfig(BaseModel, ABC):
+class ModelConfig(BaseModel):
     """Base of all kinds. `serves` are the roles a kind can play; `SPEED_ONLY` never changes an answer's bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     serves: ClassVar[tuple[str, ...]] = ()
     module: ClassVar[str] = ""  # the module that turns requests into answers; its code is part of the fingerprint
+    player: ClassVar[str] = ""  # its class there
+    UNTOLD: ClassVar[frozenset[str]] = frozenset({"kind", "license"})  # fields that are no arguments of that class
     SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"device", "license"})
     license: str = Field(default="", description='for the dataset card, a hub identifier such as "apache-2.0"')
     remote: ClassVar[bool] = False  # runs elsewhere, so its stages need no GPU here
 
-    @abstractmethod
     def load(self) -> Any:
-        """Load the model. It then plays its roles (stages/common/roles.py)."""
+        """Load the model, which then plays its roles (stages/common/roles.py). Raises as its class, `player`."""
+        return getattr(import_module(self.module), self.player)(**self.arguments())
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments for the model's class."""
+        return self.model_dump(exclude=set(self.UNTOLD))
 
     def settings(self) -> dict[str, Any]:
         """All that is said of it, but for what never changes an answer; weights by their content."""
@@ -92,10 +97,6 @@ class CheckpointConfig(ModelConfig):
             return folder_fault(Path(self.checkpoint), self.needs)
         return _unpinned(self.checkpoint, self.revision)
 
-    def options(self) -> dict[str, Any]:
-        """The keyword arguments for the model's class."""
-        return {k: v for k, v in self.model_dump().items() if k not in ("kind", "checkpoint", "license")}
-
 
 class DiffusersConfig(CheckpointConfig):
     """A painter: a pipeline of diffusers, InstructPix2Pix or FLUX Kontext."""
@@ -103,6 +104,7 @@ class DiffusersConfig(CheckpointConfig):
     serves: ClassVar[tuple[str, ...]] = ("painter",)
     needs: ClassVar[tuple[str, ...]] = ("model_index.json",)
     module: ClassVar[str] = "underpaint.stages.models.painter"
+    player: ClassVar[str] = "DiffusersPainter"
     kind: Literal["diffusers"] = Field(description="a pipeline of diffusers")
     dtype: Dtype = Field(default="float32", description="of weights and activations")
     steps: int = Field(default=12, ge=1, le=200, description="of denoising, a picture")
@@ -112,12 +114,6 @@ class DiffusersConfig(CheckpointConfig):
     )
     size: int = Field(default=64, ge=16, le=4096, multiple_of=16, description="side of the pictures, pixels")
 
-    def load(self) -> Any:
-        """Load the painter. Raises as `DiffusersPainter`."""
-        from underpaint.stages.models.painter import DiffusersPainter
-
-        return DiffusersPainter(self.checkpoint, **self.options())
-
 
 class TransformersConfig(CheckpointConfig):
     """A writer or judge: any image-text-to-text model of transformers with a chat template."""
@@ -125,15 +121,10 @@ class TransformersConfig(CheckpointConfig):
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge")
     needs: ClassVar[tuple[str, ...]] = ("config.json",)
     module: ClassVar[str] = "underpaint.stages.models.speaker"
+    player: ClassVar[str] = "TransformersSpeaker"
     kind: Literal["transformers"] = Field(description="a model of transformers")
     dtype: Dtype = Field(default="float32", description="of weights and activations")
     max_new_tokens: int = Field(default=256, ge=1, le=8192, description="an answer is cut after so many")
-
-    def load(self) -> Any:
-        """Load the writer or judge. Raises as `TransformersSpeaker`."""
-        from underpaint.stages.models.speaker import TransformersSpeaker
-
-        return TransformersSpeaker(self.checkpoint, **self.options())
 
 
 class OpenClipConfig(CheckpointConfig):
@@ -141,6 +132,8 @@ class OpenClipConfig(CheckpointConfig):
 
     serves: ClassVar[tuple[str, ...]] = ("scorer",)
     module: ClassVar[str] = "underpaint.stages.models.scorer"
+    player: ClassVar[str] = "OpenClipScorer"
+    UNTOLD: ClassVar[frozenset[str]] = ModelConfig.UNTOLD | {"revision"}
     needs: ClassVar[tuple[str, ...]] = ("open_clip_config.json",)
     kind: Literal["open_clip"] = Field(description="a model of OpenCLIP")
     checkpoint: CheckpointPath = Field(
@@ -159,20 +152,16 @@ class OpenClipConfig(CheckpointConfig):
             return f"the OpenCLIP model {self.checkpoint!r} needs `pretrained`, the tag of its weights"
         return ""
 
-    def load(self) -> Any:
-        """Load the scorer. Raises as `OpenClipScorer`."""
-        from underpaint.stages.models.scorer import OpenClipScorer
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments. OpenCLIP accepts no commit, so a hub model is first downloaded as a folder."""
+        named = super().arguments()
+        if self.checkpoint.startswith(HUB):
+            from huggingface_hub import snapshot_download
 
-        return OpenClipScorer(self._source(), pretrained=self.pretrained, device=self.device, batch=self.batch)
-
-    def _source(self) -> str:
-        """The name to give to OpenCLIP. It accepts no commit, so a hub model is first downloaded as a folder."""
-        if not self.checkpoint.startswith(HUB):
-            return self.checkpoint
-        from huggingface_hub import snapshot_download
-
-        name = self.checkpoint.removeprefix(HUB)
-        return snapshot_download(name, revision=self.revision, allow_patterns=list(OPEN_CLIP_FILES))
+            name = self.checkpoint.removeprefix(HUB)
+            files = list(OPEN_CLIP_FILES)
+            named["checkpoint"] = snapshot_download(name, revision=self.revision, allow_patterns=files)
+        return named
 
 
 class DrawnConfig(ModelConfig):
@@ -180,6 +169,7 @@ class DrawnConfig(ModelConfig):
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "renderer")
     module: ClassVar[str] = "underpaint.stages.models.drawn"
+    player: ClassVar[str] = "DrawnPainter"
     world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "render")
     kind: Literal["drawn"] = Field(description="the renderer of a world module")
     world: str = Field(default="underpaint.miniature.world", description="the module that draws scenes and reads them")
@@ -192,18 +182,13 @@ class DrawnConfig(ModelConfig):
         """Why the world's module cannot be used; "" where it can."""
         return _unimportable(self.world, *self.world_gives)
 
-    def load(self) -> Any:
-        """Load the drawn painter."""
-        from underpaint.stages.models.drawn import DrawnPainter
-
-        return DrawnPainter(self.world, fault_rate=self.fault_rate)
-
 
 class SymbolicConfig(DrawnConfig):
     """The symbolic writer, judge and scorer: scene-graph comparison over a drawn world."""
 
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge", "scorer")
     module: ClassVar[str] = "underpaint.stages.models.symbolic"
+    player: ClassVar[str] = "Symbolic"
     world_gives: ClassVar[tuple[str, ...]] = ("vocabulary", "read_picture")
     kind: Literal["symbolic"] = Field(description="scene-graph comparison")  # type: ignore[assignment]
 
@@ -212,18 +197,14 @@ class SymbolicConfig(DrawnConfig):
         names = (f"Symbolic{played.capitalize()}", *(() if played == "scorer" else ("Asked",)))
         return {**code_parts(self.module, names), **self.source()}
 
-    def load(self) -> Any:
-        """Load the symbolic model."""
-        from underpaint.stages.models.symbolic import Symbolic
-
-        return Symbolic(self.world, fault_rate=self.fault_rate)
-
 
 class OpenAIConfig(ModelConfig):
     """A model behind an OpenAI-compatible endpoint: chat for writer and judge, pictures for the painter."""
 
     serves: ClassVar[tuple[str, ...]] = ("painter", "writer", "judge")
     module: ClassVar[str] = "underpaint.stages.models.endpoint"
+    player: ClassVar[str] = "Endpoint"
+    UNTOLD: ClassVar[frozenset[str]] = ModelConfig.UNTOLD | {"revision"}
     SPEED_ONLY: ClassVar[frozenset[str]] = ModelConfig.SPEED_ONLY | {
         "base_url",
         "key",
@@ -279,12 +260,6 @@ class OpenAIConfig(ModelConfig):
         """Names the environment variable of the key where it is not set; "" where it is, or where no key is used."""
         unset = self.key and not os.environ.get(self.key)
         return f"the environment variable {self.key} is not set; it holds the key for {self.base_url}" if unset else ""
-
-    def load(self) -> Any:
-        """Load the client of the endpoint. Nothing is sent yet."""
-        from underpaint.stages.models.endpoint import Endpoint
-
-        return Endpoint(**self.model_dump(exclude={"kind", "revision", "license"}))
 
 
 class PythonConfig(ModelConfig):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from PIL import Image
 
 import underpaint.stages.models.torchvision_compat  # noqa: F401  (before transformers imports torchvision)
 from underpaint.stages.common.roles import PaintRequest
-from underpaint.stages.models.loading import device_of, dtype_of, source
+from underpaint.stages.models.loading import device_of, dtype_of, in_batches, source
 
 Call = Callable[["DiffusersPainter", list[PaintRequest]], dict[str, Any]]
 
@@ -91,15 +90,7 @@ class DiffusersPainter:
         The noise of a picture comes from its own seed, whatever else is in its batch. Batches follow the order of the
         requests; first steps and edits are in separate batches.
         """
-        pictures: list[Image.Image | None] = [None] * len(requests)
-        order = sorted(range(len(requests)), key=lambda i: requests[i].previous is not None)
-        for _, group in groupby(order, key=lambda i: requests[i].previous is not None):
-            indices = list(group)
-            for start in range(0, len(indices), self.batch):
-                part = indices[start : start + self.batch]
-                for i, picture in zip(part, self._paint([requests[i] for i in part]), strict=True):
-                    pictures[i] = picture
-        return [p for p in pictures if p is not None]
+        return in_batches(self._paint, requests, self.batch, key=lambda r: (r.previous is not None,))
 
     @torch.inference_mode()
     def _paint(self, requests: list[PaintRequest]) -> list[Image.Image]:

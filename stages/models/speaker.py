@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 import underpaint.stages.models.torchvision_compat  # noqa: F401  (before transformers imports torchvision)
 from underpaint.stages.common.roles import AskRequest
-from underpaint.stages.models.loading import device_of, dtype_of, source
+from underpaint.stages.models.loading import device_of, dtype_of, in_batches, source
 
 
 class SeededSampling:
@@ -69,16 +68,8 @@ class TransformersSpeaker:
         Requests with and without a picture are in separate batches. A sampled answer is drawn from the request's own
         seed; other requests of its batch influence it through floating-point rounding only.
         """
-        answers = [""] * len(requests)
         # Requests of similar length go into one batch, since a batch takes as long as its longest request.
-        order = sorted(range(len(requests)), key=lambda i: (requests[i].picture is not None, len(requests[i].text), i))
-        for _, group in groupby(order, key=lambda i: requests[i].picture is not None):
-            indices = list(group)
-            for start in range(0, len(indices), self.batch):
-                part = indices[start : start + self.batch]
-                for i, answer in zip(part, self._ask([requests[i] for i in part]), strict=True):
-                    answers[i] = answer
-        return answers
+        return in_batches(self._ask, requests, self.batch, key=lambda r: (r.picture is not None, len(r.text)))
 
     @torch.inference_mode()
     def _ask(self, requests: list[AskRequest]) -> list[str]:

@@ -76,11 +76,16 @@ def free_corners(scene: SceneGraph, vocabulary: Vocabulary) -> list[str]:
     return [c for c in corners if not any(within(c, place) for place in taken if place in PLACES)]
 
 
+def placement(relation: Relation, scene: SceneGraph) -> bool | None:
+    """Whether a relation holds by the places of its two nodes; None where these do not decide it."""
+    r = relation.canonical()
+    return placed(scene.node(r.subject), scene.node(r.object), r.predicate)
+
+
 def _all_hold(graph: SceneGraph) -> bool:
     """Whether the places decide every relation of the kinds that places can decide."""
     return all(
-        placed(graph.node(r.subject), graph.node(r.object), r.predicate) is not None
-        or r.predicate not in ("to the left of", "above")
+        placement(r, graph) is not None or r.predicate not in ("to the left of", "above")
         for r in map(Relation.canonical, graph.relations)
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from underpaint.schemas.scenes.compare import placed
 from underpaint.schemas.scenes.scene import OPPOSITE, Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.planning.layout import placement
 
 SIZE_WORDS = {"huge": 3.0, "giant": 3.0, "large": 2.0, "big": 2.0, "small": 0.5, "little": 0.5, "tiny": 0.3}
 TRIES = 20_000  # how many partial orders are tried before a scene is given up
@@ -30,8 +30,7 @@ def told_from(node: SceneObject, scene: SceneGraph) -> tuple[Relation, ...]:
 
 def shown_by_places(relation: Relation, scene: SceneGraph) -> bool:
     """Whether the places of both objects already show the relation, so that an instruction need not tell it."""
-    r = relation.canonical()
-    return placed(scene.node(r.subject), scene.node(r.object), r.predicate) is True
+    return placement(relation, scene) is True
 
 
 def paint_order(goal: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> list[SceneObject]:
@@ -73,11 +72,17 @@ def _tellable(node: SceneObject, painted: list[SceneObject], untold: list[Relati
     return len(joining) <= 1 and all(r.subject == node.id or r.predicate in OPPOSITE for r in joining)
 
 
+def part(scene: SceneGraph, ids: list[str]) -> SceneGraph:
+    """The scene of these nodes, in this order, with the relations among them."""
+    rest = scene.restrict(ids)
+    return rest.model_copy(update={"objects": tuple(map(rest.node, ids))})
+
+
 def first_groups(order: list[SceneObject], goal: SceneGraph) -> list[int]:
     """The numbers of objects that the first picture may hold, such that places show all relations among them."""
     found = []
     for number in range(1, len(order) + 1):
-        part = goal.restrict(o.id for o in order[:number])
-        if all(shown_by_places(r, goal) for r in part.relations):
+        first = goal.restrict(o.id for o in order[:number])
+        if all(shown_by_places(r, goal) for r in first.relations):
             found.append(number)
     return found

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from underpaint.schemas.scenes.compare import FaultKind, placed
+from underpaint.schemas.scenes.compare import FaultKind
+from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.planning.layout import free_corners
+from underpaint.stages.planning.layout import free_corners, placement
 
 Planter = Callable[[SceneGraph, Random, Vocabulary], SceneGraph | None]
 
@@ -68,15 +69,10 @@ def wrong_relation(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> Sc
     wrong = []
     for corner in free_corners(scene, vocabulary):
         moved = scene.replace_node(node.with_attribute(PLACE, corner))
-        kept = tuple(r for r in scene.relations if _holds(moved, r))
+        kept = tuple(r for r in scene.relations if placement(r, moved) is not False)
         if len(kept) < len(scene.relations):
             wrong.append(moved.model_copy(update={"relations": kept}))
     return rng.choice(wrong) if wrong else None
-
-
-def _holds(scene: SceneGraph, relation: Relation) -> bool:
-    r = relation.canonical()
-    return placed(scene.node(r.subject), scene.node(r.object), r.predicate) is not False
 
 
 def wrong_background(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
@@ -119,3 +115,4 @@ PICTURE: dict[FaultKind, tuple[Planter, ...]] = {
     FaultKind.UNWANTED_OBJECT: (unwanted_object, extra_object),
     FaultKind.MISSING_OBJECT: (missing_object,),
 }
+PLANTERS = {Side.TEXT: TEXT, Side.PICTURE: PICTURE}

@@ -66,7 +66,6 @@ class PromptList(Protocol):
 
     def read(self, start: int, stop: int) -> list[str | ValueError]:
         """Prompts `start` … `stop` - 1, fewer at the end of the list."""
-        ...
 
 
 def open_prompts(source: PromptSource) -> PromptList:

@@ -56,10 +56,6 @@ class Task:
         return self.variables + self.optional
 
 
-def _critique(answer: str, kinds: Sequence[str]) -> dict[str, Any]:
-    return parse_critique(answer, kinds).model_dump(mode="json")
-
-
 def _plan(answer: str, kinds: Sequence[str]) -> dict[str, Any]:
     if answer.strip().rstrip(".").lower() == DONE:
         return {"done": True}
@@ -67,20 +63,18 @@ def _plan(answer: str, kinds: Sequence[str]) -> dict[str, Any]:
     return {"done": False, "instruction": instruction, "description": description}
 
 
-def _scene(answer: str, kinds: Sequence[str]) -> dict[str, Any]:
-    return parse_scene(answer).model_dump(mode="json")
-
-
-def _text(answer: str, kinds: Sequence[str]) -> dict[str, Any]:
-    return {"text": long_text(answer)}
-
-
 FORMATS: dict[str, Format] = {
-    "critique/1": Format(_critique, critique_schema, tuple(Critique.model_fields)),
+    "critique/1": Format(
+        lambda answer, kinds: parse_critique(answer, kinds).model_dump(mode="json"),
+        critique_schema, tuple(Critique.model_fields),
+    ),
     "plan/1": Format(_plan, None, ("<ins>", "<des>", DONE)),
-    "scene/1": Format(_scene, lambda _: SceneGraph.model_json_schema(), tuple(SceneGraph.model_fields)),
-    "text/1": Format(_text, None, ()),
-}
+    "scene/1": Format(
+        lambda answer, _: parse_scene(answer).model_dump(mode="json"),
+        lambda _: SceneGraph.model_json_schema(), tuple(SceneGraph.model_fields),
+    ),
+    "text/1": Format(lambda answer, _: {"text": long_text(answer)}, None, ()),
+}  # fmt: skip
 
 TASKS: dict[str, Task] = {
     "parse_prompt": Task("writer", "scene/1", ("prompt", "nouns"), ("attributes", "relations", "backgrounds")),
