@@ -16,11 +16,11 @@ from rich.console import Console
 
 from underpaint.pipeline.common.atomic import atomic_write
 from underpaint.pipeline.common.errors import BuildError, UserError, disk_full
-from underpaint.pipeline.corpus.write_shards import write_shards
+from underpaint.pipeline.corpus.build_corpus import write_shards
 from underpaint.pipeline.engine.graph import YIELDS, Node, stage_lots
 from underpaint.pipeline.engine.progress import stage_bar
+from underpaint.pipeline.engine.ray_pool import Pool, StartError, pool
 from underpaint.pipeline.engine.run_folder import Run, claim
-from underpaint.pipeline.engine.runner import Pool, StartError, pool
 from underpaint.pipeline.engine.worker import stage_worker
 from underpaint.pipeline.recipe.quotas import lots_wanted, of_kinds
 from underpaint.pipeline.selection.judge_gate import SideFigures, check_floor, read_calibration

@@ -87,7 +87,7 @@ class InProcess:
     def run(
         self, factory: Callable[..., Any], arguments: Any, jobs: Any, *, on_done: Any = None, gpus: float = 0
     ) -> Any:  # fmt: skip
-        from underpaint.pipeline.engine.runner import Report
+        from underpaint.pipeline.engine.ray_pool import Report
 
         work, report = factory(*arguments), Report()
         for job in jobs:

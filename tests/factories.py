@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from underpaint.pipeline.corpus.corpus_files import begin_corpus, finish_corpus
 from underpaint.pipeline.corpus.index import CorpusInfo
 from underpaint.pipeline.corpus.shard import Load, Ref, plan_shards, write_shard
-from underpaint.pipeline.corpus.write_corpus import begin_corpus, finish_corpus
 from underpaint.schemas.corpus.picture import encode_picture
 from underpaint.schemas.corpus.sample import Sample, Score, Segment, SubsetName, sample_id
 from underpaint.schemas.corpus.sample_builder import NewPicture, build_sample, image_segment, text_segment

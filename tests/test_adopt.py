@@ -13,7 +13,7 @@ from conftest import InProcess, make_lot
 from benchmarks.staleness import edit_all, edited
 from underpaint.pipeline.engine.adopt import adopt, adoption_lines
 from underpaint.pipeline.engine.run_folder import Run, mark_run, open_run
-from underpaint.pipeline.engine.staleness import explain_plan, plan_lines
+from underpaint.pipeline.engine.what_changed import explain_plan, plan_lines
 from underpaint.pipeline.engine.worker import stage_worker
 from underpaint.pipeline.selection.quota_status import funnel_lines, status
 from underpaint.stages import repair

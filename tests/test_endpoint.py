@@ -19,7 +19,7 @@ from PIL import Image
 
 from underpaint.miniature.world import vocabulary
 from underpaint.pipeline.common.errors import UserError
-from underpaint.pipeline.engine.journal import Journal
+from underpaint.pipeline.engine.remote_answers import Journal
 from underpaint.pipeline.engine.retry import FailedLot, undo
 from underpaint.pipeline.engine.run_folder import open_run
 from underpaint.pipeline.recipe.recipe import load_recipe

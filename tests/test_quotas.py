@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from underpaint.pipeline.recipe.corpus_settings import Quotas
 from underpaint.pipeline.recipe.quotas import PAPER, largest_remainder, lots_wanted, proportional, shard_numbers
-from underpaint.pipeline.recipe.settings import Quotas
 
 
 def test_quotas_keep_the_papers_proportions() -> None:

@@ -16,7 +16,7 @@ from underpaint.pipeline.common.errors import UserError, disk_full
 from underpaint.pipeline.corpus.assemble import model_names
 from underpaint.pipeline.corpus.card_facts import model_notes
 from underpaint.pipeline.engine.run_folder import bytes_wanted, check_room, claim, mark_run, open_run
-from underpaint.pipeline.engine.staleness import explain_plan
+from underpaint.pipeline.engine.what_changed import explain_plan
 from underpaint.pipeline.recipe.quotas import PAPER, shard_numbers
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.stages.models.kinds import DiffusersConfig, OpenClipConfig

@@ -22,8 +22,8 @@ from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.corpus.figures import read_facts
 from underpaint.pipeline.corpus.repair_figures import repairs
 from underpaint.pipeline.corpus.shard import read_shard
+from underpaint.pipeline.engine.ray_pool import Report
 from underpaint.pipeline.engine.run_folder import Run, open_run
-from underpaint.pipeline.engine.runner import Report
 from underpaint.pipeline.report.report import corpus_of, write_report
 
 

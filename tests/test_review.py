@@ -18,8 +18,8 @@ from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.candidate_tables import EMPTY
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks
+from underpaint.pipeline.recipe.corpus_settings import Select
 from underpaint.pipeline.recipe.recipe import load_recipe
-from underpaint.pipeline.recipe.settings import Select
 from underpaint.pipeline.report.review import Reviewed, serve
 from underpaint.pipeline.selection.decisions import FILE, Decision, add_decision, load_decisions
 from underpaint.pipeline.selection.pool import open_pool

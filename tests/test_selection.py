@@ -20,9 +20,9 @@ from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.candidate_tables import EMPTY, Candidates
 from underpaint.pipeline.engine.graph import stage_lots
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks
+from underpaint.pipeline.recipe.corpus_settings import Select
 from underpaint.pipeline.recipe.quotas import PAPER
 from underpaint.pipeline.recipe.recipe import Recipe, load_recipe
-from underpaint.pipeline.recipe.settings import Select
 from underpaint.pipeline.selection.decisions import FILE, Decision, add_decision, load_decisions
 from underpaint.pipeline.selection.pool import CandidatePool, open_pool
 from underpaint.pipeline.selection.quota_status import funnel_lines, quota_lines, quota_status, status

@@ -23,11 +23,11 @@ from PIL import Image
 
 from underpaint.pipeline.corpus.assemble import Assembler
 from underpaint.pipeline.corpus.card_facts import ModelNote
+from underpaint.pipeline.corpus.corpus_files import begin_corpus, finish_corpus
 from underpaint.pipeline.corpus.figures import Facts
 from underpaint.pipeline.corpus.repair_figures import Repairs, Tries
 from underpaint.pipeline.corpus.shard import Ref, ShardError, deal, plan_shards, write_shard
 from underpaint.pipeline.corpus.verify import verify
-from underpaint.pipeline.corpus.write_corpus import begin_corpus, finish_corpus
 from underpaint.pipeline.selection.select import select
 from underpaint.schemas.corpus.sample import SampleError
 

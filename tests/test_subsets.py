@@ -16,9 +16,9 @@ from factories import alignment, conflict, corpus, multi_turn
 
 from underpaint.pipeline.corpus.verify import _SHARD
 from underpaint.pipeline.engine.graph import BRANCHES, YIELDS
+from underpaint.pipeline.recipe.corpus_settings import Quotas
 from underpaint.pipeline.recipe.quotas import PAPER
 from underpaint.pipeline.recipe.recipe import Shards
-from underpaint.pipeline.recipe.settings import Quotas
 from underpaint.pipeline.selection.reference import Reference
 from underpaint.schemas.corpus import subsets
 from underpaint.schemas.corpus.sample import Sample, SampleError, SubsetName, content_sha256, sample_id
@@ -126,7 +126,7 @@ from underpaint.pipeline.corpus.verify import _SHARD
 from underpaint.pipeline.engine.graph import YIELDS
 from underpaint.pipeline.recipe.quotas import PAPER, proportional, shard_numbers
 from underpaint.pipeline.recipe.recipe import Shards
-from underpaint.pipeline.recipe.settings import Quotas
+from underpaint.pipeline.recipe.corpus_settings import Quotas
 from underpaint.schemas.corpus.fields import json_schema
 from underpaint.schemas.corpus.sample_builder import image_segment
 from underpaint.schemas.corpus.webdataset import decode, encode

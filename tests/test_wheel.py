@@ -30,7 +30,7 @@ NOT_SHIPPED = ("__pycache__", "README.md", "autoencoder", "wording")
 # What a trainer's own folder may hold. None of it may be imported in place of ours.
 DISTURBANCES = ("schemas/__init__.py", "stages/__init__.py", "pipeline.py", "miniature.py")
 WHERE_A_WORKER_IMPORTS = """
-from underpaint.pipeline.engine.runner import pool
+from underpaint.pipeline.engine.ray_pool import pool
 
 def factory():
     def work(job):

@@ -38,7 +38,7 @@ def plan(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> None:
 
     Example: [bold]underpaint plan recipes/miniature.yaml[/bold]
     """
-    from underpaint.pipeline.engine.staleness import explain_plan, plan_lines
+    from underpaint.pipeline.engine.what_changed import explain_plan, plan_lines
 
     stages = explain_plan(opened(recipe, out))
     show(stages, json, plan_lines(stages))

@@ -31,8 +31,8 @@ def adopt(
     """
     from underpaint.pipeline.engine.adopt import adopt as take_over
     from underpaint.pipeline.engine.adopt import adoption_lines
+    from underpaint.pipeline.engine.ray_pool import pool
     from underpaint.pipeline.engine.run_folder import claim
-    from underpaint.pipeline.engine.runner import pool
 
     run = opened(recipe, out)
     with claim(run, building=False), pool(workers or run.recipe.run.workers, run.recipe.run.cpus) as actors:

@@ -79,9 +79,9 @@ def _grid(run: Any, table: Any, benchmarks: Any, quotas: Any) -> tuple[list[Any]
 
 def _apply(run: Any, selection: Any, lots: Any, ship_anyway: bool) -> None:
     """Write the shards. Raises UserError where quotas are not met, BuildError where the judge is under its floor."""
-    from underpaint.pipeline.corpus.write_shards import write_shards
+    from underpaint.pipeline.corpus.build_corpus import write_shards
+    from underpaint.pipeline.engine.ray_pool import pool
     from underpaint.pipeline.engine.run_folder import claim
-    from underpaint.pipeline.engine.runner import pool
     from underpaint.pipeline.selection.judge_gate import check_floor
     from underpaint.pipeline.selection.select import short_of
 

@@ -1,6 +1,6 @@
 """Deals samples to shards and writes one shard: a tar whose bytes depend only on its samples.
 
-docs/format.md gives layout and reasons. Shards are written independently of each other; pipeline/corpus/write_corpus.py
+docs/format.md gives layout and reasons. Shards are written independently of each other; pipeline/corpus/corpus_files.py
 writes the files around them.
 """
 

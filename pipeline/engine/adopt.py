@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from underpaint.pipeline.engine.graph import Node
+from underpaint.pipeline.engine.ray_pool import Pool
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.engine.runner import Pool
-from underpaint.pipeline.engine.staleness import only_code_changed
+from underpaint.pipeline.engine.what_changed import only_code_changed
 from underpaint.pipeline.engine.worker import remake_worker
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.graph import Node, descendants
-from underpaint.pipeline.engine.journal import Journal
+from underpaint.pipeline.engine.remote_answers import Journal
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.stages.common.suggest import did_you_mean
 

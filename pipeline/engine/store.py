@@ -149,7 +149,7 @@ class Store:
                 yield Node(node.stage, m["fingerprint"], m["parts"], m["upstream"], m.get("modules", {}))
 
     def journal(self, node: Node, lot: int) -> Path:
-        """The file that keeps the answers of remote models for the lot (pipeline/engine/journal.py)."""
+        """The file that keeps the answers of remote models for the lot (pipeline/engine/remote_answers.py)."""
         return self.root / "lots" / node.folder / f"lot-{lot:08d}.answers.jsonl"
 
     def _table(self, node: Node, lot: int) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from underpaint.pipeline.engine.category_yields import kept_by_category
 from underpaint.pipeline.engine.graph import Node, ancestors, build_graph
-from underpaint.pipeline.engine.journal import ClosedJournal, Journal, NoAnswer
+from underpaint.pipeline.engine.remote_answers import ClosedJournal, Journal, NoAnswer
 from underpaint.pipeline.engine.store import Store, table_bytes
 from underpaint.pipeline.recipe.recipe import Recipe, templates_for
 from underpaint.stages.common.roles import Models

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pydantic import Field, model_validator
 
-from underpaint.pipeline.recipe.settings import Section
+from underpaint.pipeline.recipe.corpus_settings import Section
 from underpaint.schemas.scenes.critique import Side
 
 

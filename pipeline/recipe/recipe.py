@@ -15,7 +15,7 @@ from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.common.installation import ROOT
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, ListError
 from underpaint.pipeline.recipe.calibration_settings import CalibrationSettings
-from underpaint.pipeline.recipe.settings import Decontaminate, Quotas, Rounds, Section, Select, SubsetShards
+from underpaint.pipeline.recipe.corpus_settings import Decontaminate, Quotas, Rounds, Section, Select, SubsetShards
 from underpaint.pipeline.recipe.strict_yaml import load_yaml
 from underpaint.schemas.corpus.picture import Encoding
 from underpaint.schemas.scenes.critique import Side

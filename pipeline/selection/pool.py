@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from underpaint.pipeline.recipe.benchmark_lists import Benchmarks, Hit
+from underpaint.pipeline.recipe.corpus_settings import Select
 from underpaint.pipeline.recipe.quotas import Quota, QuotaCells
-from underpaint.pipeline.recipe.settings import Select
 from underpaint.pipeline.selection.decisions import Decisions
 from underpaint.pipeline.selection.thresholds import MEASURES, least
 

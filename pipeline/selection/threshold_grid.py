@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from underpaint.pipeline.recipe.corpus_settings import Quantile, Select
 from underpaint.pipeline.recipe.quotas import Quota
-from underpaint.pipeline.recipe.settings import Quantile, Select
 from underpaint.pipeline.selection.pool import CandidatePool
 from underpaint.pipeline.selection.thresholds import MEASURES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from underpaint.pipeline.recipe.settings import Quantile, Select
+from underpaint.pipeline.recipe.corpus_settings import Quantile, Select
 
 MEASURES = ("agreement", "picture_text", "neighbour", "margin")
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from ray.exceptions import RayActorError, RayTaskError
 
-from underpaint.pipeline.engine import runner
-from underpaint.pipeline.engine.runner import Pool, StartError
+from underpaint.pipeline.engine import ray_pool as runner
+from underpaint.pipeline.engine.ray_pool import Pool, StartError
 from underpaint.stages.common.roles import ModelUnavailable
 
 Does = Callable[[], Any]

@@ -18,7 +18,7 @@ from rich.console import Console
 from benchmarks.staleness import edit_all, edited
 from underpaint.pipeline.common.errors import BuildError
 from underpaint.pipeline.corpus.assemble import Assembler, read_op
-from underpaint.pipeline.corpus.write_shards import write_shards
+from underpaint.pipeline.corpus.build_corpus import write_shards
 from underpaint.pipeline.engine.run_folder import Run, open_run
 from underpaint.pipeline.engine.store import StoreError
 from underpaint.pipeline.report.trace import trace
