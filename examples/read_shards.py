@@ -34,6 +34,7 @@ def lines(fields: dict[str, Any], pictures: dict[str, Image.Image]) -> Iterator[
 
 
 def main(corpus: Path) -> None:
+    """Print what every kind of sample in a corpus holds."""
     counts: Counter[str] = Counter()
     for split in ("train", "validation"):
         for fields, pictures in samples(corpus, split):

@@ -49,6 +49,7 @@ class NewPrompt:
     templates: tuple[str, ...] = ()
 
     def row(self) -> PromptRow:
+        """Its row of the stage's table."""
         return {
             "sample": self.sample, "category": self.category, "prompt": self.prompt,
             "scene": self.scene.model_dump_json(), "short": self.short, "origin": self.origin,

@@ -25,6 +25,7 @@ class Reference:
 
     @property
     def kind(self) -> SampleKind:
+        """Its subset and polarity, as the registry declares them."""
         return SAMPLE_KINDS[self.name]
 
     @property

@@ -48,6 +48,7 @@ class SampleKind:
 
     @property
     def name(self) -> str:
+        """As quotas and tables name it, e.g. "conflict_negative"."""
         return self.subset.kind(self.polarity)
 
 

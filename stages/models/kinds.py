@@ -176,6 +176,7 @@ class DrawnConfig(ModelConfig):
     fault_rate: float = Field(default=0.0, ge=0, le=1, description="share of pictures or steps that it gets wrong")
 
     def source(self) -> dict[str, str]:
+        """Digests of the world's code, and of its icons."""
         return _code_of(self.world)
 
     def missing(self) -> str:
@@ -193,6 +194,7 @@ class SymbolicConfig(DrawnConfig):
     kind: Literal["symbolic"] = Field(description="scene-graph comparison")  # type: ignore[assignment]
 
     def code(self, role: str) -> dict[str, str]:
+        """Digests of the code that answers for one role, and of the world's; the other roles' code does not count."""
         played = PLAYED_BY.get(role, role)
         names = (f"Symbolic{played.capitalize()}", *(() if played == "scorer" else ("Asked",)))
         return {**code_parts(self.module, names), **self.source()}
@@ -271,6 +273,7 @@ class PythonConfig(ModelConfig):
     options: dict[str, Any] = Field(default_factory=dict, description="the keyword arguments that it is called with")
 
     def source(self) -> dict[str, str]:
+        """Digests of the code of the factory's module."""
         return _code_of(self.factory.split(":")[0])
 
     def missing(self) -> str:
