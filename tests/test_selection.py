@@ -231,11 +231,11 @@ def test_the_share_for_validation_is_that_of_scenes(
 
 def test_the_latter_half_of_each_branch_s_lots_is_the_recent_one(recipe: dict[str, Any], write_recipe: Write) -> None:
     made = wanted(write_recipe, recipe, multi_turn=1, alignment_negative=1)
-    rows = [{"lot": lot} for lot in range(5)] + [{"lot": lot, "kind": NEGATIVE} for lot in range(4)]
-    rows[4]["fault"] = "f"
-    found = choose(made, *rows, painted=5, sampled=4)
-    assert (found.recent[MULTI, ""], found.cells[MULTI, ""], found.seen[MULTI, ""]) == (2, 4, 5)  # lots 2, 3, not 4
-    assert (found.recent[NEGATIVE, ""], found.cells[NEGATIVE, ""]) == (2, 4)  # lots 2 and 3
+    rows = [{"lot": lot} for lot in range(7)] + [{"lot": lot, "kind": NEGATIVE} for lot in range(5)]
+    rows[0]["fault"] = rows[4]["fault"] = "f"
+    found = choose(made, *rows, painted=7, sampled=5)
+    assert (found.recent[MULTI, ""], found.cells[MULTI, ""], found.seen[MULTI, ""]) == (3, 5, 7)  # lots 3, 5 and 6
+    assert (found.recent[NEGATIVE, ""], found.cells[NEGATIVE, ""]) == (3, 5)  # lots 2, 3 and 4
 
 
 def test_decisions_and_lists_are_read_where_they_are_not_at_hand(
