@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from underpaint.pipeline.corpus.card import CorpusInfo
 from underpaint.pipeline.corpus.corpus_files import begin_corpus, finish_corpus
-from underpaint.pipeline.corpus.index import CorpusInfo
 from underpaint.pipeline.corpus.shard import Load, Ref, plan_shards, write_shard
 from underpaint.schemas.corpus.picture import encode_picture
 from underpaint.schemas.corpus.sample import Sample, Score, Segment, SubsetName, sample_id

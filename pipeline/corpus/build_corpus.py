@@ -19,10 +19,10 @@ from underpaint.pipeline.common.atomic import atomic_write, publish
 from underpaint.pipeline.common.errors import BuildError, UserError, disk_full
 from underpaint.pipeline.common.installation import code_commit
 from underpaint.pipeline.corpus.assemble import Assembler, Built, config_sha256, model_names
+from underpaint.pipeline.corpus.card import CorpusInfo
 from underpaint.pipeline.corpus.card_facts import model_notes
 from underpaint.pipeline.corpus.corpus_files import begin_corpus, finish_corpus
 from underpaint.pipeline.corpus.figures import read_facts
-from underpaint.pipeline.corpus.index import CorpusInfo
 from underpaint.pipeline.corpus.repair_figures import repairs
 from underpaint.pipeline.corpus.shard import Ref, ShardPlan, ShardResult, plan_shards, write_shard
 from underpaint.pipeline.engine.graph import YIELDS, build_graph

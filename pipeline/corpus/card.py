@@ -4,18 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import yaml
 
+from underpaint.pipeline.corpus.card_facts import ModelNote
+from underpaint.pipeline.corpus.figures import Facts
+from underpaint.pipeline.corpus.index import Index
+from underpaint.pipeline.corpus.repair_figures import Repairs
 from underpaint.schemas.corpus.fields import huggingface_features
 from underpaint.schemas.corpus.sample import SCHEMA
 from underpaint.schemas.corpus.subsets import SUBSETS
 
-if TYPE_CHECKING:
-    from underpaint.pipeline.corpus.index import CorpusInfo, Index
+
+@dataclass(frozen=True)
+class CorpusInfo:
+    """What the dataset card and the index say about the corpus as a whole."""
+
+    name: str  # the dataset's name, e.g. "underpaint-62k"
+    recipe_sha256: str
+    pipeline_commit: str
+    title: str = ""
+    summary: str = ""  # Markdown
+    license: str = ""  # a hub identifier, e.g. "apache-2.0"
+    models: tuple[ModelNote, ...] = ()
+    funnel: tuple[dict[str, Any], ...] = ()  # ledgers summed by stage, as `underpaint status` has them
+    quotas: dict[str, Any] = field(default_factory=dict)  # by kind, also as `underpaint status` has them
+    facts: Facts | None = None  # the report's figures about the shards
+    repairs: Repairs | None = None  # the report's figures about all drafts that were judged wrong
 
 
 def card_text(index: Index, facts: Mapping[str, Any], suffix: str, info: CorpusInfo) -> str:

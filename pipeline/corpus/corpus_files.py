@@ -14,13 +14,12 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from underpaint.pipeline.common.atomic import atomic_write, publish, staging_folder, whole_file
-from underpaint.pipeline.corpus.card import card_text
+from underpaint.pipeline.corpus.card import CorpusInfo, card_text
 from underpaint.pipeline.corpus.card_facts import manifest_facts
 from underpaint.pipeline.corpus.index import (
     CARD,
     INDEX_VERSION,
     SUMS,
-    CorpusInfo,
     Index,
     ShardEntry,
     cell_counts,

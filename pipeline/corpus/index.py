@@ -5,41 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from underpaint.pipeline.common.errors import UserError
-from underpaint.pipeline.corpus.card_facts import ModelNote
-
-if TYPE_CHECKING:
-    from underpaint.pipeline.corpus.figures import Facts
-    from underpaint.pipeline.corpus.repair_figures import Repairs
-
 
 CARD = "README.md"
 INDEX_VERSION = "underpaint-index/1"
 SUMS = "SHA256SUMS"
 CELL = ("subset", "split", "polarity", "category")
-
-
-@dataclass(frozen=True)
-class CorpusInfo:
-    """What the dataset card and the index say about the corpus as a whole."""
-
-    name: str  # the dataset's name, e.g. "underpaint-62k"
-    recipe_sha256: str
-    pipeline_commit: str
-    title: str = ""
-    summary: str = ""  # Markdown
-    license: str = ""  # a hub identifier, e.g. "apache-2.0"
-    models: tuple[ModelNote, ...] = ()
-    funnel: tuple[dict[str, Any], ...] = ()  # ledgers summed by stage, as `underpaint status` has them
-    quotas: dict[str, Any] = field(default_factory=dict)  # by kind, also as `underpaint status` has them
-    facts: Facts | None = None  # the report's figures about the shards
-    repairs: Repairs | None = None  # the report's figures about all drafts that were judged wrong
 
 
 class _Strict(BaseModel):
