@@ -33,6 +33,7 @@ from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.recipe.quotas import shard_numbers
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.pipeline.selection.judge_gate import read_calibration, shortfalls
+from underpaint.pipeline.selection.quota_status import status
 from underpaint.pipeline.selection.reference import Reference, to_json
 from underpaint.pipeline.selection.select import Selection
 from underpaint.stages.all_stages import BRANCHES
@@ -97,8 +98,6 @@ def shard_plans(recipe: Recipe, chosen: Sequence[Reference]) -> list[ShardPlan]:
 
 
 def _info(run: Run, selection: Selection) -> CorpusInfo:
-    from underpaint.pipeline.selection.quota_status import status
-
     recipe, found = run.recipe, status(run, selection)
     models = model_notes(recipe, model_names(recipe))
     chosen = "".join(f"{r.id} {r.sample} {r.rollout} {r.step} {r.split}\n" for r in selection.chosen)

@@ -51,14 +51,17 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
     """Every stage with its fingerprint, upstream first. The recipe's `run` changes speed only, so it is in none."""
     by_task = recipe.all_templates()
     words = canonical(recipe.words().identity())
+    cast = {role: recipe.models[name] for role, name in recipe.cast(type(recipe.roles).model_fields).items()}
+    model_code = {role: model.code(role) for role, model in cast.items()}  # once: several stages ask the same model
+    settings = {role: canonical(model.settings()) for role, model in cast.items()}
     nodes: dict[str, Node] = {}
     for declared in STAGES.values():
         params = recipe.params(declared)
         stage = declared.narrowed(params)
-        cast = recipe.cast(stage.roles)
+        roles = [role for role in stage.roles if role in cast]
         # What `run` gets from the recipe it does not reach by name: its parameters' class, and the models' code.
         code = {CODE: code_parts(stage.run.__module__, (stage.run.__name__, stage.params.__name__))}
-        code |= {f"{CODE} of the {role}": recipe.models[name].code(role) for role, name in cast.items()}
+        code |= {f"{CODE} of the {role}": model_code[role] for role in roles}
         parts = {
             "table": str(stage.schema),
             "parameters": canonical(params.identity()),
@@ -67,7 +70,7 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
             "vocabulary": words,
         }
         parts |= {part: total(modules) for part, modules in code.items() if modules}
-        parts |= {f"model of the {role}": canonical(recipe.models[name].settings()) for role, name in cast.items()}
+        parts |= {f"model of the {role}": settings[role] for role in roles}
         for templates in templates_for(stage, by_task).values():
             parts |= {f"template {t.id}": f"{t.digest} weight {t.weight}" for t in templates}
         parts = {k: _short(v) for k, v in sorted(parts.items())}
