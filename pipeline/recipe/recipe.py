@@ -324,8 +324,7 @@ def _siblings(loc: list[Any]) -> list[str]:
             model = model.model_fields[part].annotation
             model = next((m for m in get_args(model) if isinstance(m, type) and issubclass(m, BaseModel)), model)
             if part == "models":
-                kinds = get_args(get_args(AnyModel)[0])
-                model = {get_args(k.model_fields["kind"].annotation)[0]: k for k in kinds}
+                model = MODEL_KINDS
         elif isinstance(model, dict) and part in model:
             model = model[part]
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []

@@ -7,7 +7,7 @@ import os
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -291,7 +291,10 @@ AnyModel = Annotated[
     DiffusersConfig | TransformersConfig | OpenClipConfig | DrawnConfig | SymbolicConfig | OpenAIConfig | PythonConfig,
     Field(discriminator="kind"),
 ]
-MODEL_KINDS = ("diffusers", "transformers", "open_clip", "drawn", "symbolic", "openai", "python")
+# By the name that a recipe gives: what its field `kind` allows.
+MODEL_KINDS: dict[str, type[ModelConfig]] = {
+    get_args(config.model_fields["kind"].annotation)[0]: config for config in get_args(get_args(AnyModel)[0])
+}
 
 
 def _unpinned(checkpoint: str, revision: str | None) -> str:
