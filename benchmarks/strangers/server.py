@@ -12,8 +12,8 @@ import io
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -27,7 +27,7 @@ from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
 from underpaint.schemas.scenes.scene import SceneGraph
 
 Reply = tuple[str, str]  # the words, and the finish reason
-Form = Callable[[dict[str, Any]], Reply]
+
 Said = dict[str, str]
 Pictures = list[Image.Image]
 MOODS = (
@@ -37,10 +37,19 @@ MOODS = (
 )  # fmt: skip
 
 
+class Form(Protocol):
+    """A usual form of answer; tests/answer_forms.py has them."""
+
+    finish_reason: str
+
+    def make(self, critique: dict[str, Any], /) -> str:
+        """The answer's words."""
+
+
 class Stranger:
     """Answers every built-in template. `errs` is the share of steps that it writes wrongly; `forms` bend critiques."""
 
-    def __init__(self, errs: float, forms: list[Form]) -> None:
+    def __init__(self, errs: float, forms: Sequence[Form]) -> None:
         self.errs, self.forms, self.patterns = errs, forms, Unrendering()
         self.asked: Counter[str] = Counter()
         self.long: dict[str, SceneGraph] = {}  # long prompts that it wrote
@@ -109,7 +118,7 @@ class Stranger:
 
 
 def _bent(answer: dict[str, Any], form: Form | None) -> Reply:
-    return form(answer) if form else (json.dumps(answer), "stop")
+    return (form.make(answer), form.finish_reason) if form else (json.dumps(answer), "stop")
 
 
 def _parts(content: str | list[dict[str, Any]]) -> tuple[str, Pictures]:
