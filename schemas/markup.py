@@ -11,7 +11,7 @@ import re
 # Tokenizers map these to control ids wherever they stand, which breaks a training sequence.
 CONTROL_TOKEN = re.compile(r"<\|[^|<>\s]{1,64}\|>")
 TAG = re.compile(r"</?(?:ins|des|refine)>")
-# Half a surrogate pair has no UTF-8, so no file can hold it; NUL and its like end a text early, or a line on a terminal.
+# Half a surrogate pair has no UTF-8, so no file can hold it; NUL and its like end a text early, or upset a terminal.
 UNWRITABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff]")
 DONE = "done"  # what a writer answers instead of a plan when nothing is missing
 BLANK = "a blank canvas"  # what a template's `so_far` says before the first step

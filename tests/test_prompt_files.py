@@ -9,12 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from underpaint.stages.prompting.prompt_files import STRIDE, SourceError
 from underpaint.stages.prompting.prompt_source import OwnPrompt, PromptSource, open_prompts, read_stream
 
+PARTI = ROOT.parent / "shared" / "data" / "prompts" / "parti" / "PartiPrompts.tsv"
 BOM = "\ufeff"
 CAR = {"id": "a", "noun": "car", "attributes": {"colour": "red"}}
 
@@ -65,7 +67,7 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.txt", "Prompt\tCategory\na red car\tVehicles\n", "looks like a table, not like one prompt a line; name it .tsv"),
+        ("a.txt", "Prompt\tCategory\na red car\tVehicles\n", "looks like a table, not like one prompt a line"),
         ("a.txt", "a red car\t1\na cat\t2\nthe sea\n", "looks like a table"),
         ("a.txt", "id,prompt\n1,a red car\n", "looks like a table"),
         ("a.txt", "Caption\na red car\n", "looks like a table"),
@@ -74,9 +76,9 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
         ("a.txt", '["a red car",\n "two cats"]\n', "looks like JSON"),
         ("a.txt", "a red car\rtwo cats\r", "line 1: a carriage return ends no line"),
         ("a.txt", "a red car\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
-        ("a.csv", "prompt;n\na red car;1\n", "no column prompt, prompts, caption or captions; there are prompt;n; its cells"),
+        ("a.csv", "prompt;n\na red car;1\n", "prompts, caption or captions; there are prompt;n; its cells seem"),
         ("a.csv", "a red car\ntwo cats\n", "has no column prompt"),
-        ("a.csv", 'prompt,n\n"a red car,1\ntwo cats,2\n', "line 2: no valid CSV: unexpected end of data; is a quotation"),
+        ("a.csv", 'prompt,n\n"a red car,1\ntwo cats,2\n', "line 2: no valid CSV: unexpected end of data; is"),
         ("a.csv", 'prompt,n\n"a" red car,1\n', "line 2: no valid CSV"),
         ("a.csv", "prompt,prompt\na,b\n", "names the column 'prompt' twice"),
         ("a.csv", "prompt,n\n", "holds no prompt"),
@@ -103,7 +105,13 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(
 
 
 def test_prompts_that_only_resemble_tables_are_read(tmp_path: Path) -> None:
-    lines = ["{red|blue} car", "a car, red\tand new", "[a cat:0.5] in a hat", "a caption, in white letters", '"Stop", he says']
+    lines = [
+        "{red|blue} car",
+        "a car, red\tand new",
+        "[a cat:0.5] in a hat",
+        "a caption, in white letters",
+        '"Stop", he says',
+    ]
     assert prompts(tmp_path / "a.txt", "\n".join(lines)) == [" ".join(line.split()) for line in lines]
 
 
@@ -120,8 +128,10 @@ def test_what_no_file_can_hold_spoils_its_own_row_alone(tmp_path: Path) -> None:
     half = "which is half a character (of an emoji that was cut, or a byte that is no UTF-8)"
     rows = [r'{"prompt": "a car \ud83d"}', r'{"prompt": "a \u0000 car"}', r'{"prompt": "a \ud83d\ude97"}']
     assert prompts(tmp_path / "a.jsonl", "\n".join(rows)) == [
-        rf"line 1: the 'prompt' holds '\ud83d', {half}", r"line 2: the 'prompt' holds the control character '\x00'", "a 🚗",
-    ]  # fmt: skip
+        rf"line 1: the 'prompt' holds '\ud83d', {half}",
+        r"line 2: the 'prompt' holds the control character '\x00'",
+        "a 🚗",
+    ]
     for name, head in (("a.txt", b""), ("a.csv", b"prompt\n"), ("a.tsv", b"prompt\tn\n")):
         tail = b"\t1" if name == "a.tsv" else b""
         found = prompts(tmp_path / name, head + b"a car" + tail + b"\na caf\xe9" + tail + b"\ntwo cats" + tail)
@@ -143,6 +153,15 @@ def saved(folder: Path, name: str, content: str) -> Path:
     folder.mkdir()
     (folder / name).write_text(content)
     return folder
+
+
+@pytest.mark.skipif(not PARTI.is_file(), reason=f"{PARTI} is not there")
+def test_partiprompts_as_published_is_a_source() -> None:
+    lines = PARTI.read_text(encoding="utf-8").split("\n")[1:-1]
+    prompts = open_prompts(PromptSource(path=str(PARTI)))
+    read = [one.text for one in prompts.read(0, len(prompts)) if isinstance(one, OwnPrompt)]
+    assert len(read) == len(prompts) == 1632
+    assert read == [" ".join(line.split("\t")[0].split()) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +236,7 @@ def test_a_list_may_hold_the_scene_graphs(tmp_path: Path) -> None:
     assert [(one.text, one.scene.objects[0].noun) for one in found[:2]] == [("", "car"), ("a red car", "car")]
     assert str(found[2]) == "line 3: the 'graph' holds no scene graph"
     assert str(found[3]) == "line 4: graph.objects.0.color: Extra inputs are not permitted"
-    assert str(found[4]).startswith("line 5: graph.objects.0.noun: ")
+    assert str(found[4]).startswith(r"line 5: graph.objects.0.noun holds '\ud83d', which is half")
     assert str(found[5]) == "line 6: the 'prompt' is no text, but 3"
 
 

@@ -142,7 +142,7 @@ def nothing(folder: Path) -> Path:
     ("write", "more", "said"),
     [
         (lambda f: f / "none.txt", {}, "field stages.prompts.source.path: {} does not exist"),
-        (workbook, {}, "field stages.prompts.source.path: {}: prompts are read from .txt, .jsonl, .ndjson, .json, .tsv, .csv, .parquet"),
+        (workbook, {}, "stages.prompts.source.path: {}: prompts are read from .txt, .jsonl, .ndjson, .json, .tsv"),
         (nothing, {}, "field stages.prompts.source.path: {} holds no prompt"),
         (saved_splits, {}, "several splits (train, test); name one of them"),
         (

@@ -29,9 +29,12 @@ TELLING = 3  # content words; two ("a red car", "glass of milk") are in many pro
 SLICE = 4096  # lines that are read at a time
 # Words that say nothing of what is shown, and those with which prompts lead in.
 EMPTY = frozenset(
-    "a an the of on in at to by with from for into onto over under and or but nor as is are was were be been being it"
-    " its this that these those there his her their our my your he she they we i you who which what some any no not"
-    " one two has have had very photo photograph picture image drawing painting illustration".split()
+    re.findall(
+        r"\w+",
+        "a an the of on in at to by with from for into onto over under and or but nor as is are was were be been being"
+        " it its this that these those there his her their our my your he she they we i you who which what some any no"
+        " not one two has have had very photo photograph picture image drawing painting illustration",
+    )
 )
 BY_SCENE, BY_WORDS, WHOLE = "as scenes", "by words", "as whole prompts"
 
@@ -66,7 +69,8 @@ def read_list(path: Path) -> list[tuple[int, str]]:
     try:
         prompts = open_prompts(PromptSource(path=str(path)))
     except SourceError as e:
-        raise ListError(f"{e}; give the column of prompts one of these names" if e.field == "column" else str(e)) from None
+        hint = "; give the column of prompts one of these names" if e.field == "column" else ""
+        raise ListError(f"{e}{hint}") from None
     found = []
     for start in range(0, len(prompts), SLICE):
         for one in prompts.read(start, start + SLICE):

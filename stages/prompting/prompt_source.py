@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from underpaint.schemas.markup import unwritable
+from underpaint.schemas.markup import unwritable, writable
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.common.recipe_paths import RecipePath
 from underpaint.stages.prompting.prompt_files import (
@@ -22,6 +22,7 @@ from underpaint.stages.prompting.prompt_files import (
     SourceError,
     files_digest,
     list_files,
+    load_json,
     open_rows,
 )
 
@@ -38,7 +39,7 @@ class PromptSource(BaseModel):
     )
     scene: str = Field(
         default="",
-        description="the column of scene graphs, where the list has them: they are the truth, and no model reads prompts",
+        description="the column of scene graphs, where the list has them: they are the truth, no model reads prompts",
     )
     indirect: bool = Field(
         default=False,
@@ -54,7 +55,7 @@ class PromptSource(BaseModel):
     )
     open_words: bool = Field(
         default=False,
-        description="lets the writer name objects, attributes and relations that the vocabulary lacks",
+        description="lets the writer, or the list's scene graphs, name what the vocabulary lacks",
     )
 
     def digest(self) -> str:
@@ -159,7 +160,7 @@ def _column(rows: Rows, path: Path, named: str, needed: bool) -> str:
     if len(rows.names) == 1 and (other := next((c for c in "\t;,|" if c in rows.names[0]), "")):
         hint = f"; its cells seem to be divided by {other!r}: a .tsv has tabs, a .csv commas"
     wanted = repr(named) if named else f"{', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}"
-    raise SourceError("column", f"{path} has no column {wanted}; there are {', '.join(rows.names)}{hint}")
+    raise SourceError("column", f"{path} has no column {wanted}; there are {', '.join(rows.names) or 'none'}{hint}")
 
 
 def _text(cells: Mapping[str, Any], column: str) -> str:
@@ -185,9 +186,7 @@ def _scene(cells: Mapping[str, Any], column: str) -> SceneGraph:
     if value is None or value == "":
         raise ValueError(f"the {column!r} holds no scene graph")
     try:
-        if isinstance(value, str):
-            return SceneGraph.model_validate_json(value)
-        return SceneGraph.model_validate(_without_nulls(value))
+        return SceneGraph.model_validate(_clean(load_json(value) if isinstance(value, str) else value, column))
     except ValidationError as e:
         first = e.errors(include_url=False, include_input=False)[0]
         raise ValueError(f"{'.'.join(map(str, (column, *first['loc'])))}: {first['msg']}") from None
@@ -195,8 +194,15 @@ def _scene(cells: Mapping[str, Any], column: str) -> SceneGraph:
         raise ValueError(f"{column}: nested too deeply") from None
 
 
-def _without_nulls(value: Any) -> Any:
-    """The same without the fields that hold null: in Arrow every object has the fields of all others."""
+def _clean(value: Any, field: str) -> Any:
+    """The same without fields that hold null: in Arrow every object has the fields of all others.
+
+    Raises ValueError where a word holds what no file can hold.
+    """
     if isinstance(value, dict):
-        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
-    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
+        return {_clean(key, field): _clean(one, f"{field}.{key}") for key, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [_clean(one, f"{field}.{i}") for i, one in enumerate(value)]
+    if isinstance(value, str) and (why := unwritable(value)):
+        raise ValueError(f"{writable(field)} holds {why}")
+    return value
