@@ -151,8 +151,9 @@ def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -
             continue
         scene, templates = made.scene, (made.template,) if made.template else ()
         text = given[sample].text or describe(scene, context.vocabulary)
-        one = NewPrompt(sample, categorise(scene), text, text, scene, made.origin, templates, source.indirect)
-        found.append(one)
+        found.append(
+            NewPrompt(sample, categorise(scene), text, text, scene, made.origin, templates, indirect=source.indirect)
+        )
     return found
 
 

@@ -14,7 +14,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -61,14 +60,8 @@ class Rows(Protocol):
         """
 
 
-def open_rows(path: Path) -> Rows:
-    """Open a list. Raises SourceError where it is missing, empty, not of a known format or not what its name says."""
-    files = tuple(list_files(path))
-    return _open(files, tuple(f.stat().st_mtime_ns for f in files))
-
-
-@lru_cache(maxsize=4)
-def _open(files: tuple[Path, ...], changed: tuple[int, ...]) -> Rows:
+def open_rows(files: tuple[Path, ...]) -> Rows:
+    """Open a list of `list_files`. Raises SourceError where it is empty or not what its name says."""
     try:
         rows = READERS[files[0].suffix.lower()](files)
     except (OSError, pa.ArrowException) as e:

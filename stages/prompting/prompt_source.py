@@ -121,8 +121,8 @@ class PromptList:
 
 def open_prompts(source: PromptSource) -> PromptList:
     """Open a list of prompts. Raises SourceError where file or column is missing, or the list is empty."""
-    path = Path(source.path)
-    return _list(open_rows(path), path, source.column, source.scene)
+    files = tuple(list_files(Path(source.path)))
+    return _open(Path(source.path), source.column, source.scene, files, tuple(f.stat().st_mtime_ns for f in files))
 
 
 def read_stream(source: PromptSource, start: int, size: int) -> list[OwnPrompt | RowError]:
@@ -136,7 +136,9 @@ def read_stream(source: PromptSource, start: int, size: int) -> list[OwnPrompt |
     return found
 
 
-_list = lru_cache(maxsize=4)(PromptList)
+@lru_cache(maxsize=4)
+def _open(path: Path, column: str, scene: str, files: tuple[Path, ...], changed: tuple[int, ...]) -> PromptList:
+    return PromptList(open_rows(files), path, column, scene)
 
 
 @lru_cache(maxsize=8)
