@@ -28,10 +28,18 @@ from underpaint.schemas.corpus.sample import Sample, SampleError, canonical_json
 from underpaint.schemas.corpus.sample_builder import build_sample, image_segment, text_segment
 from underpaint.schemas.corpus.webdataset import decode, decode_json, encode
 from underpaint.schemas.corpus.write_schema import files, stale
-from underpaint.schemas.markup import MarkupError, parse_plan, parse_refine, plan_text, refine_text
+from underpaint.schemas.markup import (
+    LOST,
+    MarkupError,
+    parse_plan,
+    parse_refine,
+    plan_text,
+    refine_text,
+    unwritable,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60).filter(
-    lambda t: t.strip() and "<" not in t
+    lambda t: t.strip() and "<" not in t and LOST not in t and not unwritable(t)
 )
 
 
