@@ -47,10 +47,14 @@ class Form(Protocol):
 
 
 class Stranger:
-    """Answers every built-in template. `errs` is the share of steps that it writes wrongly; `forms` bend critiques."""
+    """Answers every built-in template. `errs` is the share of steps that it writes wrongly; `forms` bend critiques.
 
-    def __init__(self, errs: float, forms: Sequence[Form]) -> None:
-        self.errs, self.forms, self.patterns = errs, forms, Unrendering()
+    After `after` questions it turns `bad`: "pictures", "refusals" or "cut".
+    """
+
+    def __init__(self, errs: float, forms: Sequence[Form], bad: str | None = None, after: int = 0) -> None:
+        self.errs, self.forms, self.patterns, self.bad, self.after = errs, forms, Unrendering(), bad, after
+        self.last: Pictures = []
         self.asked: Counter[str] = Counter()
         self.long: dict[str, SceneGraph] = {}  # long prompts that it wrote
 
@@ -66,11 +70,17 @@ class Stranger:
                 continue
         else:
             raise LookupError(f"of no template: {_parts(asked[-1]['content'])[0]}")
+        bad = self.bad if sum(self.asked.values()) >= self.after else None
+        if bad == "pictures" and pictures:
+            pictures, self.last = self.last or pictures, pictures
         again = turn is not asked[-1]
         self.asked[template.task + (", again" if again else "")] += 1
         rng = random.Random(hashlib.sha256(json.dumps([text, body.get("seed", 0)]).encode()).digest())
         form = None if again or not self.forms else self.forms[sum(self.asked.values()) % len(self.forms)]
-        return getattr(self, f"_{template.task}")(said, pictures, rng, form)  # type: ignore[no-any-return]
+        if bad == "refusals":
+            return "I'm sorry, but I can't help with that.", "stop"
+        words, reason = getattr(self, f"_{template.task}")(said, pictures, rng, form)
+        return (words[: len(words) // 2], "length") if bad == "cut" else (words, reason)
 
     def _parse_prompt(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
         return _bent(json.loads(prompts()[said["prompt"]].model_dump_json()), None)
