@@ -13,8 +13,10 @@ from typing import Any, Literal, TypedDict, cast
 from PIL import Image
 from pydantic import Field
 
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Side, Verdict, parse_critique
+from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.answers.answer import CritiqueError
+from underpaint.stages.answers.critique import parse_critique
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, each
 from underpaint.stages.common.rows import Float32

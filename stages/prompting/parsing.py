@@ -9,12 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from underpaint.schemas.markup import check_plain
-from underpaint.schemas.scenes.answer import parse_answer
 from underpaint.schemas.scenes.grammar import GrammarError, enumerate_words
 from underpaint.schemas.scenes.mentions import find_mentions
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.answers.answer import AnswerError
+from underpaint.stages.answers.scene import read_scene
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, each
 from underpaint.stages.common.stage import Context
@@ -23,7 +24,7 @@ from underpaint.stages.prompting.prompt_source import PromptSource
 PARSE_PROMPT = "parse_prompt"
 
 
-class SceneError(ValueError):
+class SceneError(AnswerError):
     """A scene graph that cannot be used; the message says which part is wrong."""
 
 
@@ -37,8 +38,8 @@ class Parsed:
 
 
 def parse_scene(answer: str) -> SceneGraph:
-    """The scene graph in a writer's answer: one JSON object, bare or inside a ``` fence. Raises SceneError."""
-    scene = parse_answer(answer, SceneGraph, SceneError)
+    """The scene graph in a writer's answer, which has an object at least. Raises AnswerError."""
+    scene = read_scene(answer).value
     if not scene.objects:
         raise SceneError("objects: there is none; a prompt that shows nothing countable has no steps")
     return scene

@@ -13,13 +13,15 @@ from typing import Any, Literal
 
 from jinja2 import meta, nodes
 
-from underpaint.schemas.markup import DONE, parse_plan
+from underpaint.schemas.markup import DONE
 from underpaint.schemas.scenes.compare import FaultKind
-from underpaint.schemas.scenes.critique import Critique, critique_schema, parse_critique
+from underpaint.schemas.scenes.critique import FIELDS
 from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages.answers.critique import critique_schema, parse_critique
+from underpaint.stages.answers.plan import read_plan
+from underpaint.stages.answers.text import read_text
 from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import ENVIRONMENT, Template, TemplateProblem, front_lines, line_of
-from underpaint.stages.prompting.enriching import long_text
 from underpaint.stages.prompting.parsing import parse_scene
 
 
@@ -57,23 +59,21 @@ class Task:
 
 
 def _plan(answer: str, kinds: Sequence[str]) -> dict[str, Any]:
-    if answer.strip().rstrip(".").lower() == DONE:
-        return {"done": True}
-    instruction, description = parse_plan(answer)
-    return {"done": False, "instruction": instruction, "description": description}
+    step = read_plan(answer).value
+    return {"done": False, "instruction": step[0], "description": step[1]} if step else {"done": True}
 
 
 FORMATS: dict[str, Format] = {
     "critique/1": Format(
         lambda answer, kinds: parse_critique(answer, kinds).model_dump(mode="json"),
-        critique_schema, tuple(Critique.model_fields),
+        critique_schema, FIELDS,
     ),
     "plan/1": Format(_plan, None, ("<ins>", "<des>", DONE)),
     "scene/1": Format(
         lambda answer, _: parse_scene(answer).model_dump(mode="json"),
         lambda _: SceneGraph.model_json_schema(), tuple(SceneGraph.model_fields),
     ),
-    "text/1": Format(lambda answer, _: {"text": long_text(answer)}, None, ()),
+    "text/1": Format(lambda answer, _: {"text": read_text(answer).value}, None, ()),
 }  # fmt: skip
 
 TASKS: dict[str, Task] = {
