@@ -34,7 +34,7 @@ def _least(variables: Mapping[str, str]) -> int:
 
 CRITIQUE_FORMATS = {
     "critique/1": CritiqueFormat(
-        lambda answer, t, _: read_critique(answer, t.kinds, t.fields, t.yes),
+        lambda answer, t, _: read_critique(answer, t.kinds, t.fields, t.yes_means),
         lambda t, _: critique_schema(t.kinds, t.fields),
     ),
     "questions/1": CritiqueFormat(

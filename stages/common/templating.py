@@ -101,8 +101,10 @@ class Template(BaseModel):
     pictures: tuple[Shown, ...] = ()  # what the model is shown of the step, in this order
     shots: tuple[Shot, ...] = ()  # worked examples that the model is shown before the question
     fields: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further fields of the answer, a JSON Schema each
-    labels: dict[str, Verdict] = Field(default_factory=dict)  # label/1: the words that end an answer, and their verdicts
-    yes: Verdict | None = None  # the verdict that a yes to the words' question means; without it a yes is refused
+    labels: dict[str, Verdict] = Field(
+        default_factory=dict
+    )  # label/1: the words that end an answer, and their verdicts
+    yes_means: Verdict | None = None  # the verdict that a yes to the words' question means; without it a yes is refused
     model: str = ""  # the recipe's model that is asked; the role's unless given
     dialect: str = ""  # whose words these are, if they were taught to one model; no other would know what is asked
     kinds: tuple[str, ...] = ()  # kinds of finding that this template adds to schemas.scenes.compare.FaultKind
@@ -195,7 +197,9 @@ def _parsed(file: str, raw: str) -> Template:
     blank = parts[2][: len(parts[2]) - len(parts[2].lstrip())].count("\n")
     begin = parts[1].count("\n") + 3 + blank
     try:
-        template = Template(**{**front, "body": body, "file": file, "body_line": begin})
+        template = Template(
+            **{**{str(name): value for name, value in front.items()}, "body": body, "file": file, "body_line": begin}
+        )
     except ValidationError as e:
         first = e.errors()[0]
         field = ".".join(map(str, first["loc"])) or "examples"

@@ -50,5 +50,5 @@ def _about(node: SceneObject, alone: bool, words: Vocabulary) -> Iterator[tuple[
         exactly = indefinite(whole, words)
         yield FaultKind.WRONG_COUNT, f"Are there exactly {exactly}, no more and no fewer?"
     are = "Is" if node.count == 1 else "Are"
-    for kind, value in sorted(node.attributes.items(), key=lambda item: item[0] == PLACE):
+    for _, value in sorted(node.attributes.items(), key=lambda item: item[0] == PLACE):
         yield FaultKind.WRONG_ATTRIBUTE, f"{are} {definite(whole, words)} {value}?"
