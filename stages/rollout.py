@@ -30,6 +30,7 @@ class RolloutRow(RolloutStepRow, PictureColumns):
     so_far: str
     instruction: str
     description: str
+    template: str  # the id of the one that the writer was asked with
     writer_seed: int
 
 
@@ -40,6 +41,7 @@ class Written(TypedDict):
     so_far: str
     instruction: str
     description: str
+    template: str
     writer_seed: int
 
 
@@ -107,16 +109,15 @@ def _write(
     finished: list[tuple[Rollout, bool]],
 ) -> list[tuple[Rollout, Written]]:
     """Ask the writer for the next step of every rollout; those for which it answers "done" are finished."""
-    jobs = []
-    for r in going:
-        template = context.pick_template("write", r.unit())
+    jobs, templates = [], [context.pick_template("write", r.unit()) for r in going]
+    for r, template in zip(going, templates, strict=True):
         variables = {"prompt": r.prompt, "so_far": r.steps[-1]["description"] if r.steps else BLANK}
         pictures = {"before": decode_picture(r.steps[-1]["picture"]) if template.pictures and r.steps else None}
         seed = context.seed_for(r.sample, r.number, step, "write")
         request = request_for(template, variables, seed, temperature=context.params.temperature, pictures=pictures)
         jobs.append(Job(context.speaker(template), request, read_plan, 0 if template.dialect else REASKS))
     written: list[tuple[Rollout, Written]] = []
-    for r, said in zip(going, ask_and_read(jobs), strict=True):
+    for r, template, said in zip(going, templates, ask_and_read(jobs), strict=True):
         first = said.requests[0]
         if said.error is not None:
             ledger.fail(Failure.of(r.unit(step), said.error, first.text, said.text, asked=said.requests))
@@ -126,7 +127,7 @@ def _write(
             instruction, description = said.value
             row: Written = {
                 "step": step, "so_far": str(first.context["so_far"]), "instruction": instruction,
-                "description": description, "writer_seed": first.seed,
+                "description": description, "template": template.id, "writer_seed": first.seed,
             }  # fmt: skip
             written.append((r, row))
     return written

@@ -69,7 +69,7 @@ def test_bad_rows_go_to_quarantine_with_what_explains_them(
     found = {name: store.failures(node, 0) for name, node in nodes.items()}
     torn = found["draft"]
     assert torn and all("star" in f["request"] and f["trace"] for f in torn)
-    assert any(f["error"] == "MarkupError" and f["response"] == "let us see" for f in found["rollout"])
+    assert any(f["error"] == "AnswerError" and f["response"] == "let us see" for f in found["rollout"])
     mumbled = [f for f in found["critique"] if f["error"] == "CritiqueError"]
     assert mumbled and all("cup" in f["request"] and '{"observed": [' in f["response"] for f in mumbled)
     assert all(balances(store.manifest(node, 0)["ledger"]) for node in nodes.values())

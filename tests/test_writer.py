@@ -26,7 +26,7 @@ def test_the_rollout_asks_what_a_shard_answers(recipe: dict[str, Any], write_rec
     from underpaint.stages import rollout
     from underpaint.stages.common.roles import AskRequest
     from underpaint.stages.common.stage import Context, Lot
-    from underpaint.stages.common.templating import BUILT_IN, load_templates
+    from underpaint.stages.common.templating import load_templates
     from underpaint.stages.models.drawn import DrawnPainter
 
     recipe["lot_size"] = 24
@@ -44,7 +44,7 @@ def test_the_rollout_asks_what_a_shard_answers(recipe: dict[str, Any], write_rec
     words: Vocabulary = loaded.words()
     models = {"writer": Parrot(), "sketcher": DrawnPainter("underpaint.miniature.world")}
     params = rollout.RolloutParams(rollouts=1)
-    context = Context("rollout", 3, Lot(0, 24), params, words, models, load_templates([BUILT_IN]))
+    context = Context("rollout", 3, Lot(0, 24), params, words, models, load_templates([ROOT / "miniature" / "templates"]))
     rows = rollout.run(context, {"prompts": store.table(nodes["prompts"], 0, samples=list(samples))}).table.to_pylist()
     told = {s: list(steps) for s, steps in groupby(rows, key=lambda r: r["sample"])}
     assert set(told) == set(samples) and len(samples) > 3

@@ -32,9 +32,8 @@ def told(template: Template) -> str:
     """All that a model is told by a template itself: the system message, worked examples, the body."""
     given = {name: f"‹{name}›" for name in template.names}
     given.pop("shown", None)
-    shots = [part for turn in template.turns() for part in (turn.text,)]
-    whole = [template.render_system(**given), *shots]
-    return "\n".join([*whole, template.render(shown=template.pictures, **given)])
+    shots = [turn.text for turn in template.turns()]
+    return "\n".join([template.render_system(**given), *shots, template.render(shown=template.pictures, **given)])
 
 
 def untold(found: Finder) -> Iterator[TemplateProblem]:
@@ -45,6 +44,9 @@ def untold(found: Finder) -> Iterator[TemplateProblem]:
     words, form = told(template), FORMATS[template.output]
     schema = form.schema(template) if form.schema else None
     where = "system" if template.system else "output"
+    prose = words  # what is said of the form, beside what is shown of it
+    for shown in _objects(words):
+        prose = prose.replace(shown, "")
 
     def problem(why: str, fix: str) -> TemplateProblem:
         return found.field(where, why, fix)
@@ -56,7 +58,7 @@ def untold(found: Finder) -> Iterator[TemplateProblem]:
         if not re.search(rf"\b{name}\b", words):
             why = f"the parser of {template.output} reads {name}, which the words never name"
             yield problem(why, "say in the words how to answer, naming every part")
-        elif not re.search(rf"\b{name}\b.*\b(?:{TYPE_WORDS[kind]})s?\b", words, re.IGNORECASE):
+        elif not re.search(rf"\b{name}\b.*\b(?:{TYPE_WORDS[kind]})s?\b", prose, re.IGNORECASE):
             fix = f'write a line such as "{name}": {TYPE_WORDS[kind].split("|")[0]}, and what it holds'
             yield problem(f"the words do not say of which type {name} is: {kind}", fix)
         if unnamed := [value for value in values if not re.search(rf"\b{value}\b", words)]:
@@ -67,7 +69,7 @@ def untold(found: Finder) -> Iterator[TemplateProblem]:
             continue  # no answer of this form names a kind
         if not schema and not re.search(rf"\b{kind}\b", words):
             yield problem(f"the words never name {kind!r}", "say when it is to be used, or drop it")
-    if schema and "correction" in schema["properties"] and not re.search(r'\bcorrection\b.*""', words):
+    if schema and "correction" in schema["properties"] and not re.search(r'\bcorrection\b.*""', prose):
         yield problem(
             'the words do not say that correction is "" where nothing is wrong',
             'write e.g. "correction": string, the corrected instruction; "" where nothing is wrong',

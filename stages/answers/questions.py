@@ -103,4 +103,5 @@ def _question(where: str, one: dict[str, Any], kinds: Sequence[str], bends: set[
 def _analysis(details: Sequence[str], wrong: bool) -> str:
     """One or two sentences in place of those that the model was not asked for."""
     told = "; ".join(details)
-    return f"{told[0].upper()}{told[1:]}." if wrong else f"All is as it should be: {told}."
+    end = "" if told[-1] in ".!?" else "."
+    return f"{told[0].upper()}{told[1:]}{end}" if wrong else f"All is as it should be: {told}{end}"
