@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def own(folder: Path, *changes: tuple[str, str]) -> Path:
     """The built-in critique of pictures, put to the model `second` and with a field of its own."""
     text = BUILT
     for old, new in (
-        ("output: critique/1\n", "output: critique/1\nmodel: second\nfields: {severity: {type: integer, minimum: 0}}\n"),
+        ("output: critique/1\n", "output: critique/1\nmodel: second\nfields: {severity: {type: integer}}\n"),
         ('  "correction": string', '  "severity": integer from 0, how bad it is.\n  "correction": string'),
         ('"correction": ""}', '"correction": "", "severity": 0}'),
         ('cup at the top right blue."}', 'cup at the top right blue.", "severity": 2}'),
@@ -61,8 +63,12 @@ def test_what_the_template_asks_for_is_found_in_the_sample(
     found = [assemble(r)[0] for r in select(loaded, nodes, store, {"painted": 1, "sampled": 1}).chosen]
     sides = {side: [s for s in found if s.subset == side] for side in ("alignment", "conflict", "multi_turn")}
     assert all(sides.values())
-    assert {s.extra["critique"]["extra"]["severity"] for s in sides["alignment"]} == {0, 3}
-    assert all("extra" not in s.extra["critique"] for s in sides["conflict"])  # the text side's template has no field
+
+    def critiques(side: str) -> list[dict[str, Any]]:
+        return [json.loads(s.extra)["critique"] for s in sides[side]]
+
+    assert {c["extra"]["severity"] for c in critiques("alignment")} == {0, 3}
+    assert all("extra" not in c for c in critiques("conflict"))  # the text side's template has no field
     said = {side: {p.model for s in mine for p in s.segments if p.stage == "inspect"} for side, mine in sides.items()}
     assert said == {"alignment": {"second"}, "conflict": {"symbols"}, "multi_turn": set()}
     scores = {c.model for s in sides["multi_turn"] for p in s.images for c in p.scores if c.name == "judge_agreement"}
@@ -125,7 +131,7 @@ def test_the_list_says_whom_a_template_asks_and_whose_words_it_has(
 ) -> None:
     own(tmp_path / "t", ("output: critique/1", "dialect: severe\noutput: critique/1"))
     lines = listing_lines(list_templates(load_recipe(write_recipe(named)).every_template(), None))
-    mine = next(line for name, line in zip(lines, lines[1:], strict=False) if name.startswith("critique_picture "))
+    mine = next(line for name, line in pairwise(lines) if name.startswith("critique_picture "))
     assert "asks the model second; in the dialect severe, which no other model was taught" in mine
-    off = next(line for name, line in zip(lines, lines[1:], strict=False) if name.startswith("critique_picture_q"))
+    off = next(line for name, line in pairwise(lines) if name.startswith("critique_picture_q"))
     assert "switched off" in off
