@@ -69,7 +69,7 @@ def test_a_policy_is_trained_on_shards_and_loads(tmp_path: Path, monkeypatch: py
     train(shards, SPEAKER, out, hours=1e-6, resume=False, seed=0)
     assert (tmp_path / "runs" / "train" / "writer" / "curve.jsonl").read_text().count("held_out_loss") >= 2
     request = AskRequest("write", learnt[0].request, seed=1)
-    assert TransformersSpeaker(out, max_new_tokens=4).ask([request])[0]
+    assert TransformersSpeaker(out, max_new_tokens=4).ask([request])[0].text
     recipe = load_recipe(ROOT / "recipes" / "self_sampling.yaml", [("models.policy.checkpoint", str(out))])
     assert recipe.cast(["writer", "judge"]) == {"writer": "policy", "judge": "tongue"}
 
