@@ -19,9 +19,9 @@ from underpaint.miniature.world import render, vocabulary
 from underpaint.schemas.scenes.critique import Side, Verdict, parse_critique
 from underpaint.stages.common.roles import AskRequest, PaintRequest
 from underpaint.stages.judgement.entailment import weigh_observations
+from underpaint.stages.models.decoding import SeededSampling
 from underpaint.stages.models.painter import DiffusersPainter
 from underpaint.stages.models.scorer import OpenClipScorer
-from underpaint.stages.models.decoding import SeededSampling
 from underpaint.stages.models.speaker import TransformersSpeaker
 
 

@@ -252,7 +252,7 @@ def _check_named(recipe: Recipe, path: Path) -> None:
         raise UserError(f"{path}: field vocabulary: {e}") from None
     _check_categories(recipe, words, path)
     try:
-        recipe.all_templates()
+        _check_sight(recipe, path)
         recipe.benchmarks()
     except TemplateError as e:
         raise UserError(str(e)) from None
@@ -260,6 +260,14 @@ def _check_named(recipe: Recipe, path: Path) -> None:
         raise UserError(f"{path}: field decontaminate.lists: {e}") from None
     except ValueError as e:
         raise UserError(f"{path}: {e}") from None
+
+
+def _check_sight(recipe: Recipe, path: Path) -> None:
+    """Check that whoever judges pictures can be shown some. Raises as `Recipe.all_templates`."""
+    for template in (t for ts in recipe.all_templates().values() for t in ts if t.role == "judge" and t.pictures):
+        for name in [template.model] if template.model else recipe.cast(["judge", "arbiter"]).values():
+            if name in recipe.models and (why := recipe.models[name].blind()):
+                raise UserError(f"{path}: field models.{name}: it is shown pictures by {template.id}, but {why}")
 
 
 def _check_categories(recipe: Recipe, words: Vocabulary, path: Path) -> None:

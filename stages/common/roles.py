@@ -102,7 +102,7 @@ def answer_of(said: Answer | str) -> Answer:
 
 
 def whole_characters(text: str) -> str:
-    """The text with U+FFFD for every half of a surrogate pair, which UTF-8 cannot hold; pairs become their character."""
+    """The text with U+FFFD for each half of a surrogate pair, which UTF-8 cannot hold; pairs become their character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

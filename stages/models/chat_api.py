@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import threading
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
