@@ -121,7 +121,12 @@ def test_every_task_has_a_template_a_format_and_a_stage() -> None:
             "fields:",
             "the field 'verdict' is there already; give it another name",
         ),
-        ("output: critique/1", "output: critique/1\nlabels: {Incorrect: conflict}", "labels:", "of the form label/1 end with a"),
+        (
+            "output: critique/1",
+            "output: critique/1\nlabels: {Incorrect: conflict}",
+            "labels:",
+            "of the form label/1 end with a",
+        ),
         ("version: 2", "version: 1: 2", "version:", "the front matter is no YAML"),
         ('        "findings": [],\n', "", "answer:", "the answer does not parse: findings: this field is missing"),
         ("refused: verdict", "expect: {}  # ", "answer:", "the answer does not parse: verdict 'conflict' without"),
@@ -132,11 +137,21 @@ def test_every_task_has_a_template_a_format_and_a_stage() -> None:
             "'promt'",
         ),
         # What a stranger must be told.
-        ('"analysis": string, one or two sentences that', '"analysis":', "system:", "the words do not say of which type analysis is: string"),
+        (
+            '"analysis": string, one or two sentences that',
+            '"analysis":',
+            "system:",
+            "the words do not say of which type analysis is: string",
+        ),
         ('"observed": list of', '"observed":', "system:", "the words do not say of which type observed is: array"),
         ("correction", "advice", "system:", "reads correction, which the words never name"),
         ('sentence; "" where', "sentence; nothing where", "system:", 'the words do not say that correction is ""'),
-        ("{{ text_kinds | indent(2) }}", "wrong_count", "system:", "never name 'wrong_relation', 'wrong_background', 'un"),
+        (
+            "{{ text_kinds | indent(2) }}",
+            "wrong_count",
+            "system:",
+            "never name 'wrong_relation', 'wrong_background', 'un",
+        ),
         (
             '"findings": [], "verdict": "consistent", "analysis": "With',
             '"verdict": "consistent", "analysis": "With',

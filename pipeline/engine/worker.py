@@ -18,8 +18,9 @@ from underpaint.pipeline.recipe.recipe import Recipe, templates_for
 from underpaint.stages.common.roles import Models
 from underpaint.stages.common.seeds import derive_seed
 from underpaint.stages.common.stage import Context, Lot, Outcome
+from underpaint.stages.models.chat_api import Record
 
-Memory = MutableMapping[str, str]  # what remote models answered, by the digest of the request
+Memory = MutableMapping[str, Record]  # what remote models answered, by the digest of the request
 UNCOMPARED = ("trace", "requests")  # of a failed row: they tell of the code that made it
 
 

@@ -256,6 +256,7 @@ def _check_named(recipe: Recipe, path: Path) -> None:
     try:
         for template in (t for templates in recipe.all_templates().values() for t in templates if t.model):
             _check_model_of(template, recipe)
+        _check_sight(recipe, path)
         recipe.benchmarks()
     except TemplateError as e:
         raise UserError(str(e)) from None
@@ -279,6 +280,14 @@ def _check_model_of(template: Template, recipe: Recipe) -> None:
     if why:
         fix = "name one of the recipe's models that can, or leave model out"
         raise TemplateError(Finder(template).field("model", f"field model: {why}", fix))
+
+
+def _check_sight(recipe: Recipe, path: Path) -> None:
+    """Check that whoever judges pictures can be shown some. Raises as `Recipe.all_templates`."""
+    for template in (t for ts in recipe.all_templates().values() for t in ts if t.role == "judge" and t.pictures):
+        for name in [template.model] if template.model else recipe.cast(["judge", "arbiter"]).values():
+            if name in recipe.models and (why := recipe.models[name].blind()):
+                raise UserError(f"{path}: field models.{name}: it is shown pictures by {template.id}, but {why}")
 
 
 def _check_categories(recipe: Recipe, words: Vocabulary, path: Path) -> None:

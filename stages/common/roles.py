@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypedDict, TypeVar
 
@@ -96,8 +96,14 @@ class Answer:
 
 
 def answer_of(said: Answer | str) -> Answer:
-    """The answer of a model that may have given its words alone."""
-    return said if isinstance(said, Answer) else Answer(said)
+    """The answer of a model that may have given its words alone. No table can hold half a character, so it has none."""
+    answer = said if isinstance(said, Answer) else Answer(said)
+    return replace(answer, text=whole_characters(answer.text))
+
+
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair, which UTF-8 cannot hold; pairs become their character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _shown(picture: Image.Image | None) -> str:
