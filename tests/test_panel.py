@@ -138,4 +138,4 @@ def test_an_answer_that_is_readable_at_the_second_try_counts(vocabulary: Vocabul
     assert (row["verdict"], row["answers"], row["agreement"], row["unread"]) == ("consistent", [YES], 1.0, 0)
     first, again = (batch[0] for batch in judge.batches)
     assert (again.text, again.seed) == (first.text, first.seed)
-    assert [turn.text for turn in again.follow_up][0] == TORN and "cannot be used" in again.follow_up[1].text
+    assert again.follow_up[0].text == TORN and "cannot be used" in again.follow_up[1].text

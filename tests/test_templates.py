@@ -147,7 +147,7 @@ def test_every_task_has_a_template_a_format_and_a_stage() -> None:
         ("correction", "advice", "system:", "reads correction, which the words never name"),
         ('sentence; "" where', "sentence; nothing where", "system:", 'the words do not say that correction is ""'),
         (
-            "{{ text_kinds | indent(2) }}",
+            "{{ text_kinds }}",
             "wrong_count",
             "system:",
             "never name 'wrong_relation', 'wrong_background', 'un",

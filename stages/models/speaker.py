@@ -102,7 +102,7 @@ class TransformersSpeaker:
         return Answer(text.strip(), cut=end is None, logprobs=logprobs)
 
     def _inputs(self, requests: list[AskRequest]) -> dict[str, Any]:
-        texts = [self._rendered([self._message(turn) for turn in self._turns(request)]) for request in requests]
+        texts = [self.rendered(request) for request in requests]
         pictures = [[p.convert("RGB") for turn in r.messages() for p in turn.pictures] for r in requests]
         if any(pictures) and not self._sees:
             raise ValueError(f"{self.checkpoint} is a text model and sees no pictures; ask a model that does")
@@ -113,6 +113,10 @@ class TransformersSpeaker:
         if "token_type_ids" not in signature(self._model.forward).parameters:
             inputs.pop("token_type_ids", None)
         return {k: v.to(self._device, self._model.dtype if v.is_floating_point() else None) for k, v in inputs.items()}
+
+    def rendered(self, request: AskRequest) -> str:
+        """The text that the model reads: the request's conversation as its chat template writes it."""
+        return self._rendered([self._message(turn) for turn in self._turns(request)])
 
     def _turns(self, request: AskRequest) -> list[Turn]:
         """The conversation; a system message that the chat template does not know stands before the first words."""
