@@ -75,7 +75,8 @@ def _account(counts: Counts, workers: int, seconds: float) -> dict[str, Any]:
 
 
 def _check_ready(run: Run) -> None:
-    for name in sorted(set(run.recipe.cast(type(run.recipe.roles).model_fields).values())):
+    playing = run.recipe.cast(type(run.recipe.roles).model_fields).values()
+    for name in sorted({*playing, *(name for node in run.nodes.values() for name, _ in node.named)}):
         if why := run.recipe.models[name].unready():
             raise UserError(f"field models.{name}: {why}")
 

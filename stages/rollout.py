@@ -11,12 +11,12 @@ from typing import TypedDict
 from pydantic import Field
 
 from underpaint.schemas.corpus.picture import decode_picture
-from underpaint.schemas.markup import BLANK, DONE, MarkupError, parse_plan
-from underpaint.stages.answers.reading import AnswerError, Read
+from underpaint.schemas.markup import BLANK
+from underpaint.stages.answers.plan import read_plan
 from underpaint.stages.common.asking import REASKS, Job, ask_and_read, request_for
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.painting import paint_all
-from underpaint.stages.common.roles import Answer, PaintRequest
+from underpaint.stages.common.roles import PaintRequest
 from underpaint.stages.common.rows import Int16, PictureColumns, RolloutStepRow, rows
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, outcome
 from underpaint.stages.prompts import PromptRow
@@ -30,6 +30,7 @@ class RolloutRow(RolloutStepRow, PictureColumns):
     so_far: str
     instruction: str
     description: str
+    template: str  # the id of the one that the writer was asked with
     writer_seed: int
 
 
@@ -40,6 +41,7 @@ class Written(TypedDict):
     so_far: str
     instruction: str
     description: str
+    template: str
     writer_seed: int
 
 
@@ -107,16 +109,15 @@ def _write(
     finished: list[tuple[Rollout, bool]],
 ) -> list[tuple[Rollout, Written]]:
     """Ask the writer for the next step of every rollout; those for which it answers "done" are finished."""
-    jobs = []
-    for r in going:
-        template = context.pick_template("write", r.unit())
+    jobs, templates = [], [context.pick_template("write", r.unit()) for r in going]
+    for r, template in zip(going, templates, strict=True):
         variables = {"prompt": r.prompt, "so_far": r.steps[-1]["description"] if r.steps else BLANK}
         pictures = {"before": decode_picture(r.steps[-1]["picture"]) if template.pictures and r.steps else None}
         seed = context.seed_for(r.sample, r.number, step, "write")
         request = request_for(template, variables, seed, temperature=context.params.temperature, pictures=pictures)
-        jobs.append(Job(context.speaker(template), request, read_step, 0 if template.dialect else REASKS))
+        jobs.append(Job(context.speaker(template), request, read_plan, 0 if template.dialect else REASKS))
     written: list[tuple[Rollout, Written]] = []
-    for r, said in zip(going, ask_and_read(jobs), strict=True):
+    for r, template, said in zip(going, templates, ask_and_read(jobs), strict=True):
         first = said.requests[0]
         if said.error is not None:
             ledger.fail(Failure.of(r.unit(step), said.error, first.text, said.text, asked=said.requests))
@@ -126,20 +127,10 @@ def _write(
             instruction, description = said.value
             row: Written = {
                 "step": step, "so_far": str(first.context["so_far"]), "instruction": instruction,
-                "description": description, "writer_seed": first.seed,
+                "description": description, "template": template.id, "writer_seed": first.seed,
             }  # fmt: skip
             written.append((r, row))
     return written
-
-
-def read_step(answer: Answer) -> Read[tuple[str, str] | None]:
-    """(instruction, description) of an answer; None where the writer says that nothing is missing."""
-    if answer.text.strip().rstrip(".").lower() == DONE:
-        return Read(None)
-    try:
-        return Read(parse_plan(answer.text))
-    except MarkupError as e:
-        raise AnswerError(str(e)) from None
 
 
 def _paint(

@@ -13,8 +13,8 @@ from typing import Any
 
 from PIL import Image
 
-# (path, body) → (status, answer)
-Answer = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]]]
+# (path, body) → (status, answer); an answer in bytes is sent as it is, as a page of HTML
+Answer = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any] | bytes]]
 
 
 class FakeEndpoint(ThreadingHTTPServer):
@@ -37,9 +37,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(raw) if "json" in self.headers["Content-Type"] else {"raw": raw}
         self.server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
         status, answer = self.server.answer(self.path, body)
-        data = json.dumps(answer).encode()
+        page = isinstance(answer, bytes)
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/html" if page else "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.send_header("retry-after-ms", "1")
         self.end_headers()
@@ -59,11 +60,18 @@ def serving(answer: Answer) -> Iterator[FakeEndpoint]:
         thread.join()
 
 
-def said(text: str | None, reason: str = "stop") -> dict[str, Any]:
+def said(
+    text: str | None, reason: str = "stop", refusal: str | None = None, logprobs: list[tuple[str, float]] | None = None
+) -> dict[str, Any]:
     """A chat completion."""
-    message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "finish_reason": reason, "message": message}
-    return {"id": "1", "object": "chat.completion", "created": 0, "model": "fake", "choices": [choice]}
+    message = {"role": "assistant", "content": text, "refusal": refusal}
+    choice: dict[str, Any] = {"index": 0, "finish_reason": reason, "message": message, "logprobs": None}
+    if logprobs is not None:
+        choice["logprobs"] = {"content": [{"token": t, "logprob": p, "top_logprobs": []} for t, p in logprobs]}
+    usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+    return {
+        "id": "1", "object": "chat.completion", "created": 0, "model": "fake", "choices": [choice], "usage": usage,
+    }  # fmt: skip
 
 
 def painted(picture: Image.Image) -> dict[str, Any]:

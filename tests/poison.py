@@ -135,3 +135,19 @@ class Regicide(Symbolic):
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
         os.kill(os.getppid(), signal.SIGKILL)
         return super().ask(requests)
+
+
+class Severe(Symbolic):
+    """A judge of pictures who says how bad each fault is; with no `worst` it does not."""
+
+    def __init__(self, worst: int | None = 3) -> None:
+        super().__init__(WORLD)
+        self.worst = worst
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        return [self._severe(answer) for answer in super().ask(requests)]
+
+    def _severe(self, answer: str) -> str:
+        critique = Critique.model_validate_json(answer)
+        severity = self.worst if critique.findings else 0
+        return critique.to_json() if self.worst is None else f'{answer[:-1]},"severity":{severity}}}'

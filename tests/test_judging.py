@@ -14,8 +14,9 @@ from underpaint.pipeline.corpus.assemble import Assembler
 from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.selection.select import select
-from underpaint.schemas.scenes.critique import CritiqueError, Side
+from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.answers.answer import CritiqueError
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.common.stage import Context, Lot
@@ -34,14 +35,17 @@ UNPAINTED = AGAINST.replace("wrong_count", "missing_object")
 
 
 class Says:
-    """A judge that gives these answers in order; an exception is raised. `asked` keeps its requests."""
+    """A judge that gives these answers in order; an exception is raised. `asked` keeps its requests.
+
+    Asked again, it says the same again.
+    """
 
     def __init__(self, *answers: str | Exception) -> None:
         self.answers, self.asked = list(answers), []  # type: list[str | Exception], list[AskRequest]
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
         self.asked += requests
-        said = [self.answers.pop(0) for _ in requests]
+        said = [r.follow_up[0].text if r.follow_up else self.answers.pop(0) for r in requests]
         if isinstance(said[0], Exception):
             raise said[0]
         return said  # type: ignore[return-value]

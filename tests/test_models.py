@@ -16,12 +16,14 @@ from underpaint.miniature.edits import random_edit
 from underpaint.miniature.minimal_edits import EDIT_KINDS, held_out
 from underpaint.miniature.train import CHECKPOINTS
 from underpaint.miniature.world import render, vocabulary
-from underpaint.schemas.scenes.critique import Side, Verdict, parse_critique
+from underpaint.schemas.scenes.critique import Side, Verdict
+from underpaint.stages.answers.critique import parse_critique
 from underpaint.stages.common.roles import AskRequest, PaintRequest
 from underpaint.stages.judgement.entailment import weigh_observations
+from underpaint.stages.models.decoding import SeededSampling
 from underpaint.stages.models.painter import DiffusersPainter
 from underpaint.stages.models.scorer import OpenClipScorer
-from underpaint.stages.models.speaker import SeededSampling, TransformersSpeaker
+from underpaint.stages.models.speaker import TransformersSpeaker
 
 
 def _trained(name: str) -> Path:
@@ -166,17 +168,18 @@ def test_speaker_answers_alone_as_in_a_batch(speaker: TransformersSpeaker, tempe
 
 def test_speaker_answers_in_the_asked_form(speaker: TransformersSpeaker) -> None:
     for request, answer in zip(_questions(0.0), speaker.ask(_questions(0.0)), strict=True):
+        assert not answer.cut and not answer.logprobs
         if request.task == "write":
-            assert answer == "done" or answer.startswith("<ins>")
+            assert answer.text == "done" or answer.text.startswith("<ins>")
         else:
-            assert set(json.loads(answer)) == {"observed", "findings", "verdict", "analysis", "correction"}
+            assert set(json.loads(answer.text)) == {"observed", "findings", "verdict", "analysis", "correction"}
 
 
 def test_speaker_looks_at_the_picture(speaker: TransformersSpeaker) -> None:
     d = picture_dialogue(random.Random("test/look"), "")
     other = Image.new("RGB", (64, 64), "white")
     right, blank = speaker.ask([AskRequest(d.task, d.request, 0, (p,)) for p in (d.picture, other)])
-    assert json.loads(right)["verdict"] == "consistent" and json.loads(blank)["verdict"] == "conflict"
+    assert json.loads(right.text)["verdict"] == "consistent" and json.loads(blank.text)["verdict"] == "conflict"
 
 
 def test_what_the_speaker_observes_tells_conflicts_from_unfinished_steps(speaker: TransformersSpeaker) -> None:
@@ -187,7 +190,7 @@ def test_what_the_speaker_observes_tells_conflicts_from_unfinished_steps(speaker
         cases = [text_dialogue(rng, fault) for _ in range(16)]
         answers = speaker.ask([AskRequest(d.task, d.request, 0) for d in cases])
         said = [
-            weigh_observations("conclude", Side.TEXT, d.context, vocabulary(), parse_critique(a))
+            weigh_observations("conclude", Side.TEXT, d.context, vocabulary(), parse_critique(a.text))
             for d, a in zip(cases, answers, strict=True)
         ]
         shares.append(sum(c.verdict is Verdict.CONFLICT for c in said) / len(cases))

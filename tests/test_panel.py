@@ -22,11 +22,17 @@ OTHER_NO = critique("conflict", "wrong_attribute", "Paint it red.")
 def checked(
     vocabulary: Vocabulary, said: list[list[str]], arbiter: list[str] | None = None, **params: Any
 ) -> tuple[Outcome, list[AskRequest], list[AskRequest]]:
-    """Drafts with these answers each, in order; what was made, and what judge and arbiter were asked."""
+    """Drafts with these answers each, in order; what was made, and what judge and arbiter were asked at first.
+
+    Asked again for an answer that cannot be read, they mumble on.
+    """
     at = [{"sample": 0, "step": n} for n in range(1, len(said) + 1)]
     answers = iter([answer for draft in said for answer in draft])
     settled = iter(arbiter or [])
-    judges = {"judge": Judge(lambda _: next(answers)), "arbiter": Judge(lambda _: next(settled))}
+    judges = {
+        "judge": Judge(lambda r: TORN if r.follow_up else next(answers)),
+        "arbiter": Judge(lambda r: TORN if r.follow_up else next(settled)),
+    }
     given = {
         "prompts": [{"sample": 0, "prompt": "p"}],
         "plan": [{**a, "instruction": "i", "description": f"d{a['step']}"} for a in at],
@@ -34,7 +40,7 @@ def checked(
     }
     cast = judges if arbiter is not None else {"judge": judges["judge"]}
     made = run_stage(check.STAGE, vocabulary, given, cast, answers=len(said[0]), **params)
-    asked = [[r for batch in j.batches for r in batch] for j in judges.values()]
+    asked = [[r for batch in j.batches for r in batch if not r.follow_up] for j in judges.values()]
     return made, asked[0], asked[1]
 
 
@@ -69,7 +75,8 @@ def test_as_many_for_as_against_is_a_failure_with_all_that_was_said(vocabulary: 
     assert divided.message == "the judge's answers are divided 1 to 1" and divided.response == f"{YES}\n{NO}"
     assert "divided" not in torn.message and torn.response == f"{TORN}\n{TORN}"  # why the last does not count
     assert [(f.sample, f.step, f.side) for f in (divided, torn)] == [(0, 1, "picture"), (0, 2, "picture")]
-    assert [list(f.requests) for f in (divided, torn)] == [[r.digest for r in part] for part in (asked[:2], asked[2:])]
+    assert list(divided.requests) == [r.digest for r in asked[:2]]
+    assert list(torn.requests[::2]) == [r.digest for r in asked[2:]] and len(torn.requests) == 4  # each asked again
     assert divided.request == asked[0].text and "d1" in divided.request and "d2" in torn.request
 
 
@@ -91,7 +98,7 @@ def test_the_arbiter_is_asked_below_its_threshold_and_settles_that_draft(vocabul
     assert [r["arbiter"] for r in made.table.to_pylist()] == ["", "", YES, NO]
     assert [r.context["description"] for r in settled] == ["d3", "d4"]
     assert {r.temperature for r in settled} == {0.0}
-    assert len({r.seed for r in (*asked, *settled)}) == len(asked) + 2
+    assert len({r.seed for r in (*asked, *settled)}) == len(asked) + 2 == 18
     always, _, _ = checked(vocabulary, said[:2], [NO])  # any disagreement, unless told otherwise
     assert [v[3] for v in verdicts(always)] == ["judge", "arbiter"]
     never, _, none = checked(vocabulary, [*said[:3], [TORN] * 4], [], arbitrate_below=0.0)
@@ -104,7 +111,7 @@ def test_an_arbiter_that_says_nothing_of_use_leaves_what_the_judge_said(vocabula
     assert made.table["arbiter"].to_pylist() == [TORN]
     (failure,) = made.ledger.failures
     assert "divided 2 to 2; the arbiter: " in failure.message and failure.response.endswith(f"\n{TORN}")
-    assert list(failure.requests) == [r.digest for r in (*asked[4:], settled[1])]
+    assert list(failure.requests)[:-1] == [r.digest for r in (*asked[4:], settled[1])]  # the last: asked again
 
 
 @pytest.mark.parametrize(
@@ -117,3 +124,18 @@ def test_how_a_judge_may_be_asked(name: str, low: Any, high: Any, step: Any, usu
         with pytest.raises(ValidationError):
             JudgeParams(**{name: number})  # type: ignore[arg-type]
     assert getattr(JudgeParams(), name) == usual
+
+
+def test_an_answer_that_is_readable_at_the_second_try_counts(vocabulary: Vocabulary) -> None:
+    judge = Judge(lambda r: YES if r.follow_up else TORN)
+    given = {
+        "prompts": [{"sample": 0, "prompt": "p"}],
+        "plan": [{"sample": 0, "step": 1, "instruction": "i", "description": "d"}],
+        "draft": [{"sample": 0, "step": 1, "picture": shade(1)}],
+    }
+    made = run_stage(check.STAGE, vocabulary, given, {"judge": judge}, answers=1)
+    (row,) = made.table.to_pylist()
+    assert (row["verdict"], row["answers"], row["agreement"], row["unread"]) == ("consistent", [YES], 1.0, 0)
+    first, again = (batch[0] for batch in judge.batches)
+    assert (again.text, again.seed) == (first.text, first.seed)
+    assert again.follow_up[0].text == TORN and "cannot be used" in again.follow_up[1].text

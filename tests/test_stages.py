@@ -17,11 +17,12 @@ from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.selection.select import select
 from underpaint.schemas.scenes.compare import FaultKind
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Finding, Side, Verdict
+from underpaint.schemas.scenes.critique import Critique, Finding, Side, Verdict
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import why_stuck
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.all_stages import STAGES
+from underpaint.stages.answers.answer import CritiqueError
 from underpaint.stages.common.ledger import Ledger, balances
 from underpaint.stages.common.roles import ModelUnavailable, each
 from underpaint.stages.common.stage import outcome
@@ -68,7 +69,7 @@ def test_bad_rows_go_to_quarantine_with_what_explains_them(
     found = {name: store.failures(node, 0) for name, node in nodes.items()}
     torn = found["draft"]
     assert torn and all("star" in f["request"] and f["trace"] for f in torn)
-    assert any(f["error"] == "MarkupError" and f["response"] == "let us see" for f in found["rollout"])
+    assert any(f["error"] == "AnswerError" and f["response"] == "let us see" for f in found["rollout"])
     mumbled = [f for f in found["critique"] if f["error"] == "CritiqueError"]
     assert mumbled and all("cup" in f["request"] and '{"observed": [' in f["response"] for f in mumbled)
     assert all(balances(store.manifest(node, 0)["ledger"]) for node in nodes.values())

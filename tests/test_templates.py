@@ -44,7 +44,7 @@ def test_the_built_in_templates_are_sound(file: Path) -> None:
 
 def test_every_task_has_a_template_a_format_and_a_stage() -> None:
     assert set(load_templates([BUILT_IN])) == set(TASKS)
-    assert {t.output for t in TASKS.values()} == set(FORMATS)
+    assert {form for t in TASKS.values() for form in (t.output, *t.outputs)} == set(FORMATS)
     assert {task for tasks in TASKS_OF.values() for task in tasks} == set(TASKS)
 
 
@@ -57,10 +57,11 @@ def test_every_task_has_a_template_a_format_and_a_stage() -> None:
             "Prompt:",
             "undefined variable 'promt'; did you mean 'prompt'?",
         ),
-        ("So far: {{ so_far }}", "So far:", "Does the step", "unused variable 'so_far': the judge is never shown it"),
+        ("So far: {{ so_far }}", "So far:", "Does this step", "unused variable 'so_far': the judge is never shown it"),
         ("Prompt: {{", "{% set x = 1 %}Prompt: {{", "{% set", "unused variable 'x': it is set and never used"),
         ("Prompt: {{ prompt }}", "Prompt: {{ prompt", "So far: {{", "expected token 'end of print statement'"),
-        (" correction.", " advice.", "Does the step", "reads correction, which the words never name"),
+        ("  You check the plan", "  You check {{ plam }}", "system:", "undefined variable 'plam'"),
+        ("  You check the plan", "  You check {{ the plan", "  You check", "expected token 'end of print statement'"),
         (
             "output: critique/1",
             "output: plan/1",
@@ -84,8 +85,14 @@ def test_every_task_has_a_template_a_format_and_a_stage() -> None:
         (
             "output: critique/1",
             "output: critique/1\nkinds: [wrong_style]",
-            "Does the step",
-            "never name the kind 'wrong_style'",
+            "system:",
+            "the words never name 'wrong_style', which kind may be",
+        ),
+        (
+            "output: critique/1",
+            "output: critique/1\nkinds: [wrong_count]",
+            "kinds:",
+            "the kind 'wrong_count' is there already",
         ),
         (
             "output: critique/1",
@@ -94,14 +101,62 @@ def test_every_task_has_a_template_a_format_and_a_stage() -> None:
             "the stage 'rollout' renders no critique_text",
         ),
         ("output: critique/1", "output: critique/1\nwait: 1", "wait:", "field 'wait': there is no such field"),
-        ("version: 1", "version: 1: 2", "version:", "the front matter is no YAML"),
-        ('"findings": [], "verdict"', '"verdict"', "answer:", "the answer does not parse: findings: Field required"),
-        ("refused: verdict", "expect: {}  # ", "answer:", "the answer does not parse: the whole: Value error, verdict"),
+        ("output: critique/1", "output: critique/1\nyes: conflict", "---", "there is no such field"),
+        ("output: critique/1", "output: critique/1\npictures: [after]", "pictures:", "has no picture 'after'"),
+        (
+            "output: critique/1",
+            "output: critique/1\nfields: {severity: {type: integer, minimum: 1}}",
+            "system:",
+            "the parser of critique/1 reads severity, which the words never name",
+        ),
+        (
+            "output: critique/1",
+            "output: critique/1\nfields: {severity: {type: number of stars}}",
+            "fields:",
+            "is no JSON Schema: type 'number of stars' is not valid under any of the given schemas",
+        ),
+        (
+            "output: critique/1",
+            "output: critique/1\nfields: {verdict: {type: string}}",
+            "fields:",
+            "the field 'verdict' is there already; give it another name",
+        ),
+        (
+            "output: critique/1",
+            "output: critique/1\nlabels: {Incorrect: conflict}",
+            "labels:",
+            "of the form label/1 end with a",
+        ),
+        ("version: 2", "version: 1: 2", "version:", "the front matter is no YAML"),
+        ('        "findings": [],\n', "", "answer:", "the answer does not parse: findings: this field is missing"),
+        ("refused: verdict", "expect: {}  # ", "answer:", "the answer does not parse: verdict 'conflict' without"),
         (
             "    variables:\n      prompt: A red car on",
             "    variables:\n      promt: A red car on",
             "promt:",
             "'promt'",
+        ),
+        # What a stranger must be told.
+        (
+            '"analysis": string, one or two sentences that',
+            '"analysis":',
+            "system:",
+            "the words do not say of which type analysis is: string",
+        ),
+        ('"observed": list of', '"observed":', "system:", "the words do not say of which type observed is: array"),
+        ("correction", "advice", "system:", "reads correction, which the words never name"),
+        ('sentence; "" where', "sentence; nothing where", "system:", 'the words do not say that correction is ""'),
+        (
+            "{{ text_kinds }}",
+            "wrong_count",
+            "system:",
+            "never name 'wrong_relation', 'wrong_background', 'un",
+        ),
+        (
+            '"findings": [], "verdict": "consistent", "analysis": "With',
+            '"verdict": "consistent", "analysis": "With',
+            "system:",
+            "no worked example has the verdict 'consistent'",
         ),
     ],
 )
@@ -119,7 +174,7 @@ def test_lint_says_what_is_wrong_where_and_what_to_write(
 
 def test_an_example_that_fails_is_named_with_what_differs(tmp_path: Path) -> None:
     file = variant(
-        tmp_path / "t", ("expect: {verdict: incomplete", "expect: {verdict: conflict"), ("Step: {{", "Do: {{")
+        tmp_path / "t", ("expect: {verdict: incomplete", "expect: {verdict: conflict"), ("Instruction: {{", "Do: {{")
     )
     wrong = {t.example: t.wrong for t in run_examples(load_template(file)) if t.wrong}
     assert list(wrong) == ["not painted yet is not wrong"] and "renders to" in wrong["not painted yet is not wrong"]
@@ -133,8 +188,9 @@ def test_only_what_can_change_an_answer_changes_the_digest(tmp_path: Path) -> No
     ):
         assert load_template(variant(tmp_path / "t", change)).digest == clean.digest
     for change in (
-        ("Does the step", "Would the step"),
-        ("version: 1", "version: 2"),
+        ("Does this step", "Would this step"),
+        ("You check the plan", "You read the plan"),
+        ("version: 2", "version: 3"),
         ("output: critique/1\n", "output: critique/1\npictures: [after]\n"),
     ):
         assert load_template(variant(tmp_path / "t", change)).digest != clean.digest

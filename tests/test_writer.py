@@ -26,7 +26,7 @@ def test_the_rollout_asks_what_a_shard_answers(recipe: dict[str, Any], write_rec
     from underpaint.stages import rollout
     from underpaint.stages.common.roles import AskRequest
     from underpaint.stages.common.stage import Context, Lot
-    from underpaint.stages.common.templating import BUILT_IN, load_templates
+    from underpaint.stages.common.templating import load_templates
     from underpaint.stages.models.drawn import DrawnPainter
 
     recipe["lot_size"] = 24
@@ -44,7 +44,9 @@ def test_the_rollout_asks_what_a_shard_answers(recipe: dict[str, Any], write_rec
     words: Vocabulary = loaded.words()
     models = {"writer": Parrot(), "sketcher": DrawnPainter("underpaint.miniature.world")}
     params = rollout.RolloutParams(rollouts=1)
-    context = Context("rollout", 3, Lot(0, 24), params, words, models, load_templates([BUILT_IN]))
+    context = Context(
+        "rollout", 3, Lot(0, 24), params, words, models, load_templates([ROOT / "miniature" / "templates"])
+    )
     rows = rollout.run(context, {"prompts": store.table(nodes["prompts"], 0, samples=list(samples))}).table.to_pylist()
     told = {s: list(steps) for s, steps in groupby(rows, key=lambda r: r["sample"])}
     assert set(told) == set(samples) and len(samples) > 3
@@ -69,7 +71,7 @@ def test_a_policy_is_trained_on_shards_and_loads(tmp_path: Path, monkeypatch: py
     train(shards, SPEAKER, out, hours=1e-6, resume=False, seed=0)
     assert (tmp_path / "runs" / "train" / "writer" / "curve.jsonl").read_text().count("held_out_loss") >= 2
     request = AskRequest("write", learnt[0].request, seed=1)
-    assert TransformersSpeaker(out, max_new_tokens=4).ask([request])[0]
+    assert TransformersSpeaker(out, max_new_tokens=4).ask([request])[0].text
     recipe = load_recipe(ROOT / "recipes" / "self_sampling.yaml", [("models.policy.checkpoint", str(out))])
     assert recipe.cast(["writer", "judge"]) == {"writer": "policy", "judge": "tongue"}
 

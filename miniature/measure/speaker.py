@@ -15,10 +15,12 @@ from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.world import vocabulary
 from underpaint.schemas.markup import BLANK, DONE
 from underpaint.schemas.scenes.compare import SceneFit, compare
-from underpaint.schemas.scenes.critique import CritiqueError, Verdict, parse_critique
+from underpaint.schemas.scenes.critique import Verdict
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.inspection import inspect_picture
 from underpaint.schemas.scenes.scene import PLACE
+from underpaint.stages.answers.answer import CritiqueError
+from underpaint.stages.answers.critique import parse_critique
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.models.painter import DiffusersPainter
 from underpaint.stages.models.speaker import TransformersSpeaker
@@ -37,9 +39,14 @@ BARS = {
 
 def ask(speaker: TransformersSpeaker, cases: list[Dialogue]) -> list[str]:
     """The greedy answers to the requests of dialogues."""
-    return speaker.ask(
-        [AskRequest(c.task, c.request, i, (c.picture,) if c.picture else ()) for i, c in enumerate(cases)]
+    return texts(
+        speaker, [AskRequest(c.task, c.request, i, (c.picture,) if c.picture else ()) for i, c in enumerate(cases)]
     )
+
+
+def texts(speaker: TransformersSpeaker, requests: list[AskRequest]) -> list[str]:
+    """The words of the answers."""
+    return [answer.text for answer in speaker.ask(requests)]
 
 
 def measure(speaker: TransformersSpeaker, n: int, rates: dict[str, float]) -> Outcomes:
@@ -70,7 +77,7 @@ def rollouts(speaker: TransformersSpeaker, n: int, temperature: float) -> Outcom
             )
             for i in going
         ]  # fmt: skip
-        for i, answer in zip(going, speaker.ask(requests), strict=True):
+        for i, answer in zip(going, texts(speaker, requests), strict=True):
             finished[i] = answer == DONE
             if not finished[i]:
                 so_far[i] = answer.partition("<des>")[2].partition("</des>")[0]
@@ -94,7 +101,8 @@ def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n
         text = template.render(instruction=c.instruction, description=describe(c.after, vocabulary()))
         requests.append(AskRequest("critique_picture", text, 0, (p,)))
     found: Outcomes = {}
-    for (case, _), (cells, back), answer in zip(cases, read_looks(eye, pictures), speaker.ask(requests), strict=True):
+    answers = texts(speaker, requests)
+    for (case, _), (cells, back), answer in zip(cases, read_looks(eye, pictures), answers, strict=True):
         shown = one_by_one(cells, "").objects
         truth = inspect_picture(list(shown), back.replace("blank", ""), case.after, vocabulary())
         try:

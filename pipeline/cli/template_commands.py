@@ -52,8 +52,8 @@ def list_(
     else:
         run = opened(recipe, out)
         built = (run.corpus / "manifest.parquet").exists()
-        found = list_templates(run.recipe.all_templates(), run.corpus if built else None)
-    kept = ("id", "version", "task", "role", "weight", "file")
+        found = list_templates(run.recipe.every_template(), run.corpus if built else None)
+    kept = ("id", "version", "task", "role", "weight", "model", "dialect", "file")
     rows = [
         {**{k: getattr(x.template, k) for k in kept}, "digest": x.template.digest, "drawn": x.drawn,
          "samples": x.samples, "of": x.corpus}
@@ -74,7 +74,11 @@ def lint(sources: Sources = None, json: AsJson = False) -> None:
     files = _files(sources)
     stages = {name: stage.tasks for name, stage in STAGES.items()}
     problems = lint_files(files, stages)
-    show([asdict(p) for p in problems], json, [*map(str, problems), _sum(files, len(problems), "problem")])
+    show(
+        [asdict(p) for p in problems],
+        json,
+        [*map(str, problems), *_dialects(files), _sum(files, len(problems), "problem")],
+    )
     if problems:
         raise typer.Exit(1)
 
@@ -121,9 +125,10 @@ def preview(name: Id, run: RunOption, samples: Samples = 8, json: AsJson = False
     answered = ask(found, load_model(found, template), template, subjects)
     page = write_preview(found, template, answered)
     rows = [
-        {"unit": str(a.subject.unit), "request": a.request, "answers": a.answers, "parsed": a.parsed, "error": a.error}
+        {"unit": str(a.subject.unit), "request": a.request, "answers": a.answers, "parsed": a.parsed, "error": a.error,
+         "unread": list(a.unread), "bends": list(a.bends), "graded": a.graded}
         for a in answered
-    ]
+    ]  # fmt: skip
     show({"template": template.id, "page": str(page), "steps": rows}, json, [*preview_lines(answered), f"page: {page}"])
 
 
@@ -178,6 +183,21 @@ def _files(sources: Sequence[Path] | None) -> list[Path]:
                 raise UserError(f"{each}: is neither a template nor a folder with templates (*.j2)")
             files += found
     return list(dict.fromkeys(files))
+
+
+def _dialects(files: Sequence[Path]) -> list[str]:
+    """A line for each dialect among the templates: lint does not ask of their words what it asks of others'."""
+    from underpaint.stages.common.templating import TemplateError, load_template
+
+    found: dict[str, list[str]] = {}
+    for file in files:
+        try:
+            template = load_template(file)
+        except TemplateError:
+            continue
+        if template.dialect:
+            found.setdefault(template.dialect, []).append(template.id)
+    return [f"in the dialect {name}, which no other model was taught: {', '.join(ids)}" for name, ids in found.items()]
 
 
 def _sum(files: Sequence[Path], wrong: int, what: str) -> str:

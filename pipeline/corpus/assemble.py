@@ -16,7 +16,7 @@ from underpaint.pipeline.engine.graph import YIELDS, Node, canonical
 from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.recipe.benchmark_lists import list_digest
 from underpaint.pipeline.recipe.quotas import cell_name
-from underpaint.pipeline.recipe.recipe import Recipe
+from underpaint.pipeline.recipe.recipe import Recipe, named_models
 from underpaint.pipeline.selection.reference import Reference
 from underpaint.schemas.corpus.picture import decode_picture, encode_picture
 from underpaint.schemas.corpus.sample import OpName, Sample, Score, Segment
@@ -65,6 +65,8 @@ class Assembler:
         self.config = config_sha256(recipe, nodes)
         self.read: dict[str, tuple[int, list[Any]]] = {}  # by stage, the last sample read and its rows
         self.names = model_names(recipe) | {GRAMMAR: (GRAMMAR, "")}
+        templates = (t for found in recipe.all_templates().values() for t in found if t.model)
+        self.asked = {t.id: _named(recipe, t.model) for t in templates}  # by template, who is asked in the role's place
         self.settings = {role: _settings(recipe, role) for role in PAINTERS}  # cached: it reads checkpoints
         self.words = recipe.words()
         self.checked: set[tuple[str, int]] = set()  # (stage, lot) of tables whose digest was checked
@@ -100,9 +102,17 @@ class Assembler:
             if r["name"] in names
         ]
 
-    def _agreement(self, agreement: float) -> Score:
-        model, revision = self.names["judge"]
-        return Score(name="judge_agreement", model=model, revision=revision, value=float(agreement))
+    def _judge(self, row: JudgedColumns) -> tuple[str, str]:
+        return self.asked.get(row["template"], self.names["judge"])
+
+    def _sureness(self, row: JudgedColumns) -> list[Score]:
+        """How sure the judge was: the share of its answers and, where it gave probabilities, what they say."""
+        graded = [] if row["graded"] is None else [self._of_judge(row, "judge_graded", row["graded"])]
+        return [self._of_judge(row, "judge_agreement", row["agreement"]), *graded]
+
+    def _of_judge(self, row: JudgedColumns, name: str, value: float) -> Score:
+        model, revision = self._judge(row)
+        return Score(name=name, model=model, revision=revision, value=float(value))
 
     def _picture(self, row: PictureColumns, origin: str, scores: list[Score], method: str = "") -> NewPicture:
         painter = painted_by(origin, method)
@@ -120,7 +130,7 @@ class Assembler:
 
     def _plan(self, row: RolloutRow, loss: int, verdict: str = "") -> Segment:
         """The plan segment of a step that the policy wrote."""
-        model, revision = self.names["writer"]
+        model, revision = self.asked.get(row["template"], self.names["writer"])
         text = plan_text(row["instruction"], row["description"])
         op = read_op(row["instruction"], row["so_far"], self.words)
         return text_segment(
@@ -129,7 +139,8 @@ class Assembler:
         )  # fmt: skip
 
     def _said(self, stage: str, row: JudgedStep, text: str, verdict: str = "") -> Segment:
-        step, (model, revision) = row["step"], self.names[row["decided_by"]]
+        step, by = row["step"], row["decided_by"]
+        model, revision = self._judge(row) if by == "judge" else self.names[by]
         return text_segment(stage, step, text, loss=1, verdict=verdict, model=model, revision=revision)  # type: ignore[arg-type]
 
     def _multi_turn(self, reference: Reference) -> Built:
@@ -143,8 +154,7 @@ class Assembler:
             origin = "edit" if number else "t2i"
             segments.append(self._sketch(number, draft, origin))
             scores = self._scored("score_drafts", reference, step["step"], ("picture_text", "neighbour"))
-            agreement = self._agreement(checks[step["step"]]["agreement"])
-            pictures.append(self._picture(draft, origin, [*scores, agreement]))
+            pictures.append(self._picture(draft, origin, [*scores, *self._sureness(checks[step["step"]])]))
         detour = next((s["detour"] for s in plan if s["detour"]), "")
         extra = {"scene": json.loads(prompt["scene"]), "detour": detour}
         return self._build(reference, True, segments, pictures, None, extra)
@@ -177,7 +187,7 @@ class Assembler:
         step = self._rows("rollout", RolloutRow, reference, rollout=reference.rollout, step=reference.step)[0]
         segments = [first, self._plan(step, 0), self._sketch(0, step, "self_sample")]
         scores = self._scored("score_alignment", reference, reference.step, ("picture_text",))
-        pictures = [self._picture(step, "self_sample", [*scores, self._agreement(row["agreement"])])]
+        pictures = [self._picture(step, "self_sample", [*scores, *self._sureness(row)])]
         segments.append(self._said("inspect", row, critique.analysis, critique.verdict.value))
         if row["polarity"] == "negative":
             segments.append(self._said("refine", row, refine_text(critique.correction)))
@@ -186,7 +196,7 @@ class Assembler:
             segments.append(self._sketch(1, repair, "correction", repair["method"]))
             names = ("picture_text", "margin", "neighbour")
             better = self._scored("score_alignment", reference, reference.step, names, row["tries"])
-            better.append(self._agreement(repair["agreement"]))
+            better.append(self._of_judge(row, "judge_agreement", repair["agreement"]))  # in the words of the critique
             pictures.append(self._picture(repair, "correction", better, repair["method"]))
         extra = {**self._judged(prompt, row), "tries": row["tries"], "repair": row["repair"]}
         return self._build(reference, False, segments, pictures, row, extra)
@@ -243,11 +253,15 @@ def _trajectory(reference: Reference) -> str:
 
 def model_names(recipe: Recipe) -> dict[str, tuple[str, str]]:
     """By role, (name, revision) of its model in samples: the recipe's name, and the digest of the model's identity."""
-    found = {}
-    for role, name in recipe.cast(type(recipe.roles).model_fields).items():
-        identity = canonical(recipe.models[name].identity())
-        found[role] = name, hashlib.sha256(identity.encode()).hexdigest()[:16]
+    found = {role: _named(recipe, name) for role, name in recipe.cast(type(recipe.roles).model_fields).items()}
+    for name, role in named_models(recipe.all_templates()):
+        found[f"{role} of templates that name {name}"] = _named(recipe, name)
     return found
+
+
+def _named(recipe: Recipe, name: str) -> tuple[str, str]:
+    identity = canonical(recipe.models[name].identity())
+    return name, hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def config_sha256(recipe: Recipe, nodes: Mapping[str, Node]) -> str:

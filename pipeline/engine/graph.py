@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from underpaint.pipeline.recipe.recipe import Recipe, templates_for
+from underpaint.pipeline.recipe.recipe import Recipe, named_models, templates_for
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
 from underpaint.stages.all_stages import BRANCHES, STAGES
 from underpaint.stages.candidates import CandidateRow
@@ -35,6 +35,7 @@ class Node:
     upstream: Mapping[str, str]  # input stage → its fingerprint
     # For the parts that are code: the digest of what is reached of each module.
     modules: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    named: tuple[tuple[str, str], ...] = ()  # (model, role): whom its templates ask in place of the role's model
 
     @property
     def name(self) -> str:
@@ -62,6 +63,9 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
         # What `run` gets from the recipe it does not reach by name: its parameters' class, and the models' code.
         code = {CODE: code_parts(stage.run.__module__, (stage.run.__name__, stage.params.__name__))}
         code |= {f"{CODE} of the {role}": model_code[role] for role in roles}
+        rendered = templates_for(stage, by_task)
+        named = named_models(rendered)
+        code |= {f"{CODE} of the {role} {name}": recipe.models[name].code(role) for name, role in named}
         parts = {
             "table": str(stage.schema),
             "parameters": canonical(params.identity()),
@@ -71,13 +75,14 @@ def build_graph(recipe: Recipe) -> dict[str, Node]:
         }
         parts |= {part: total(modules) for part, modules in code.items() if modules}
         parts |= {f"model of the {role}": settings[role] for role in roles}
-        for templates in templates_for(stage, by_task).values():
+        parts |= {f"model {name}": canonical(recipe.models[name].settings()) for name, _ in named}
+        for templates in rendered.values():
             parts |= {f"template {t.id}": f"{t.digest} weight {t.weight}" for t in templates}
         parts = {k: _short(v) for k, v in sorted(parts.items())}
         upstream = {name: nodes[name].fingerprint for name in stage.inputs}
         whole = canonical({"stage": stage.name, "parts": parts, "upstream": upstream})
         modules = {part: {m: _short(d) for m, d in found.items()} for part, found in code.items() if found}
-        nodes[stage.name] = Node(stage, _short(whole), parts, upstream, modules)
+        nodes[stage.name] = Node(stage, _short(whole), parts, upstream, modules, named)
     return nodes
 
 

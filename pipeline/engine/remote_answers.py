@@ -12,9 +12,10 @@ from pathlib import Path
 
 from underpaint.pipeline.common.atomic import atomic_write
 from underpaint.stages.common.roles import ModelUnavailable
+from underpaint.stages.models.chat_api import Record
 
 
-class Journal(MutableMapping[str, str]):
+class Journal(MutableMapping[str, Record]):
     """Answers by the digest of their request, in a file of JSON lines that grows by one with every answer."""
 
     def __init__(self, path: Path) -> None:
@@ -22,10 +23,10 @@ class Journal(MutableMapping[str, str]):
         self._lock = threading.Lock()
         self._answers = dict(_lines(path)) if path.exists() else {}
 
-    def __getitem__(self, request: str) -> str:
+    def __getitem__(self, request: str) -> Record:
         return self._answers[request]
 
-    def __setitem__(self, request: str, answer: str) -> None:
+    def __setitem__(self, request: str, answer: Record) -> None:
         with self._lock:
             self._answers[request] = answer
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,16 +60,16 @@ class NoAnswer(ModelUnavailable):
 class ClosedJournal(Journal):
     """One that is only read: what it has no answer to raises NoAnswer, before a model is asked that may cost money."""
 
-    def __getitem__(self, request: str) -> str:
+    def __getitem__(self, request: str) -> Record:
         if request not in self._answers:
             raise NoAnswer(f"{self.path} has no answer to the request {request}")
         return self._answers[request]
 
-    def __setitem__(self, request: str, answer: str) -> None:
+    def __setitem__(self, request: str, answer: Record) -> None:
         raise NoAnswer(f"{self.path} had no answer to the request {request}")
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
+def _lines(path: Path) -> Iterator[tuple[str, Record]]:
     """(request, answer) of every line. A half-written last line, left by a killed process, is cut off."""
     text = path.read_text(encoding="utf-8")
     if text and not text.endswith("\n"):

@@ -47,6 +47,7 @@ class Run:
         """How many GPUs a worker of the stage needs: none where no model of it computes here, or may use one."""
         settings, models = self.recipe.run, self.recipe.models
         here = {role for role, name in self.recipe.cast(node.stage.roles).items() if not models[name].remote}
+        here |= {role for name, role in node.named if not models[name].remote}
         return settings.gpus if here & set(settings.gpu_roles) else 0
 
     def candidates(self) -> Candidates:

@@ -18,8 +18,9 @@ from underpaint.pipeline.recipe.recipe import Recipe, templates_for
 from underpaint.stages.common.roles import Models
 from underpaint.stages.common.seeds import derive_seed
 from underpaint.stages.common.stage import Context, Lot, Outcome
+from underpaint.stages.models.chat_api import Record
 
-Memory = MutableMapping[str, str]  # what remote models answered, by the digest of the request
+Memory = MutableMapping[str, Record]  # what remote models answered, by the digest of the request
 UNCOMPARED = ("trace", "requests")  # of a failed row: they tell of the code that made it
 
 
@@ -81,8 +82,10 @@ def _maker(
     stage, words = node.stage, recipe.words()
     templates = templates_for(stage, recipe.all_templates())
     playing = recipe.cast(stage.roles)
-    loaded = {model: recipe.models[model].load() for model in sorted(set(playing.values()))}
+    asked = {model for model, _ in node.named}
+    loaded = {model: recipe.models[model].load() for model in sorted({*playing.values(), *asked})}
     models = cast(Models, {role: loaded[model] for role, model in playing.items()})
+    named = {model: loaded[model] for model in asked}
     params = recipe.params(stage)
 
     def make(lot: int, memory: Memory) -> Outcome:
@@ -91,7 +94,7 @@ def _maker(
         for model in loaded.values():
             if hasattr(model, "remember"):
                 model.remember(memory)
-        context = Context(name, recipe.seed, Lot(lot, recipe.lot_size), params, words, models, templates)
+        context = Context(name, recipe.seed, Lot(lot, recipe.lot_size), params, words, models, templates, named)
         return stage.run(context, {above: store.table(nodes[above], lot) for above in stage.inputs})
 
     return make

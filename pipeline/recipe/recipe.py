@@ -28,7 +28,7 @@ from underpaint.stages.common.templating import BUILT_IN, Template, TemplateErro
 from underpaint.stages.judgement.panel import JudgeParams
 from underpaint.stages.models.kinds import MODEL_KINDS, PLAYED_BY, AnyModel
 from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
-from underpaint.stages.prompting.tasks import unusable
+from underpaint.stages.prompting.tasks import Finder, unusable
 from underpaint.stages.prompts import STAGE as PROMPTS
 
 Role = Literal["painter", "sketcher", "writer", "judge", "arbiter", "scorer", "renderer"]
@@ -138,7 +138,11 @@ class Recipe(Section):
         return Benchmarks([Path(p) for p in self.decontaminate.lists], self.decontaminate.words, self.words())
 
     def all_templates(self) -> dict[str, list[Template]]:
-        """All templates by task, with the recipe's weights; those of weight 0 are left out.
+        """All templates that are used, by task, with the recipe's weights. Raises as `every_template`."""
+        return {task: [t for t in found if t.weight > 0] for task, found in self.every_template().items()}
+
+    def every_template(self) -> dict[str, list[Template]]:
+        """All templates by task, with the recipe's weights; one of weight 0 is switched off.
 
         Raises TemplateError; ValueError where a weight names no template.
         """
@@ -150,12 +154,9 @@ class Recipe(Section):
         for template in (t for templates in found.values() for t in templates):
             for problem in unusable(template):
                 raise TemplateError(problem)
+        weights = self.template_weights
         return {
-            task: [
-                t.model_copy(update={"weight": weight})
-                for t in templates
-                if (weight := self.template_weights.get(t.id, t.weight)) > 0
-            ]
+            task: [t.model_copy(update={"weight": weights.get(t.id, t.weight)}) for t in templates]
             for task, templates in found.items()
         }
 
@@ -171,6 +172,11 @@ def templates_for(stage: Stage[Any], by_task: Mapping[str, list[Template]]) -> d
                 " template_weights, and the field stages of the templates"
             )
     return mine
+
+
+def named_models(templates: Mapping[str, list[Template]]) -> tuple[tuple[str, str], ...]:
+    """(model, role) for every model that templates name in place of the one that plays their role, sorted."""
+    return tuple(sorted({(t.model, t.role) for found in templates.values() for t in found if t.model}))
 
 
 def load_recipe(path: Path, changes: Sequence[tuple[str, str]] = ()) -> Recipe:
@@ -232,12 +238,8 @@ def _set(raw: dict[str, Any], field: str, value: str) -> None:
 def _check_named(recipe: Recipe, path: Path) -> None:
     """Check that models can play their roles, and that checkpoints, vocabulary, templates and lists can be used."""
     for role, name in recipe.cast(Roles.model_fields).items():
-        if name not in recipe.models:
-            hint = _suggest(name, list(recipe.models))
-            raise UserError(f"{path}: field roles.{role}: there is no model {name!r} in models{hint}")
-        if PLAYED_BY.get(role, role) not in recipe.models[name].serves:
-            can = ", ".join(recipe.models[name].serves)
-            raise UserError(f"{path}: field roles.{role}: model {name!r} can only be {can}")
+        if why := _unfit(recipe, role, name):
+            raise UserError(f"{path}: field roles.{role}: {why}")
         if why := recipe.models[name].missing():
             raise UserError(f"{path}: field models.{name}: {why}")
     if not recipe.roles.renderer and list(recipe.calibration.floor.of(Side.PICTURE)):
@@ -252,7 +254,9 @@ def _check_named(recipe: Recipe, path: Path) -> None:
         raise UserError(f"{path}: field vocabulary: {e}") from None
     _check_categories(recipe, words, path)
     try:
-        recipe.all_templates()
+        for template in (t for templates in recipe.all_templates().values() for t in templates if t.model):
+            _check_model_of(template, recipe)
+        _check_sight(recipe, path)
         recipe.benchmarks()
     except TemplateError as e:
         raise UserError(str(e)) from None
@@ -260,6 +264,30 @@ def _check_named(recipe: Recipe, path: Path) -> None:
         raise UserError(f"{path}: field decontaminate.lists: {e}") from None
     except ValueError as e:
         raise UserError(f"{path}: {e}") from None
+
+
+def _unfit(recipe: Recipe, role: str, name: str) -> str:
+    """Why the model of this name cannot play a role; "" where it can."""
+    if name not in recipe.models:
+        return f"there is no model {name!r} in models{_suggest(name, list(recipe.models))}"
+    serves = recipe.models[name].serves
+    return "" if PLAYED_BY.get(role, role) in serves else f"model {name!r} can only be {', '.join(serves)}"
+
+
+def _check_model_of(template: Template, recipe: Recipe) -> None:
+    """Check that the model which a template names is in the recipe and can play its role. Raises TemplateError."""
+    why = _unfit(recipe, template.role, template.model) or recipe.models[template.model].missing()
+    if why:
+        fix = "name one of the recipe's models that can, or leave model out"
+        raise TemplateError(Finder(template).field("model", f"field model: {why}", fix))
+
+
+def _check_sight(recipe: Recipe, path: Path) -> None:
+    """Check that whoever judges pictures can be shown some. Raises as `Recipe.all_templates`."""
+    for template in (t for ts in recipe.all_templates().values() for t in ts if t.role == "judge" and t.pictures):
+        for name in [template.model] if template.model else recipe.cast(["judge", "arbiter"]).values():
+            if name in recipe.models and (why := recipe.models[name].blind()):
+                raise UserError(f"{path}: field models.{name}: it is shown pictures by {template.id}, but {why}")
 
 
 def _check_categories(recipe: Recipe, words: Vocabulary, path: Path) -> None:

@@ -61,7 +61,8 @@ def _store_rows(run: Run, reference: Reference) -> list[dict[str, Any]]:
         mine = [r for r in rows if subset.whole_trajectory or _led_to(r, reference)]
         rows = [{k: _plain(v) for k, v in r.items()} for r in mine]
         cast = run.recipe.cast(node.stage.roles)
-        models = {role: {"name": name, **run.recipe.models[name].identity()} for role, name in cast.items()}
+        playing = [*cast.items(), *((f"{role} of a template", name) for name, role in node.named)]
+        models = {role: {"name": name, **run.recipe.models[name].identity()} for role, name in playing}
         file = str(run.store.table_file(node, lot))
         found.append({"stage": stage, "file": file, "models": models, "rows": rows})
     return found

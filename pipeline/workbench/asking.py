@@ -1,8 +1,9 @@
-"""Asks a template's model about stored steps as a build would, with the same seeds, majority and parser."""
+"""Asks a template's model about stored steps as a build would, with the same seeds, majority, reader and second ask."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,14 +14,15 @@ from underpaint.pipeline.workbench.subjects import Subject
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages import critique, rollout
-from underpaint.stages.common.asking import request_for
+from underpaint.stages.answers.answer import AnswerError
+from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
 from underpaint.stages.common.ledger import Failure
-from underpaint.stages.common.roles import ModelUnavailable, answer_of, each
+from underpaint.stages.common.roles import AskRequest, ModelUnavailable
 from underpaint.stages.common.seeds import derive_seed
 from underpaint.stages.common.stage import Context, Lot
 from underpaint.stages.common.templating import Template
-from underpaint.stages.judgement.panel import Question, judge
-from underpaint.stages.prompting.tasks import TASKS, parse
+from underpaint.stages.judgement.panel import Question, ask_votes
+from underpaint.stages.prompting.tasks import FORMATS, TASKS
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,15 @@ class Answered:
     """The model's answers about one step; `parsed` is what was read from them, None where nothing could be read."""
 
     subject: Subject
-    request: str
+    request: str  # the system message and the words of the question
     answers: list[str]
     parsed: dict[str, Any] | None
     agreement: float = 1.0
     error: str = ""
     kinds: tuple[str, ...] = field(default=())  # of the findings
+    unread: tuple[str, ...] = ()  # why an answer could not be read, one an answer
+    bends: tuple[str, ...] = ()  # what was bent to read the others, once an answer
+    graded: float | None = None  # the probability of "no conflict", where the model gives any
 
     @property
     def verdict(self) -> str:
@@ -42,8 +47,9 @@ class Answered:
 
 
 def load_model(run: Run, template: Template) -> Any:
-    """Load the model that plays the template's role in the recipe."""
-    return run.recipe.model_for(template.role).load()
+    """Load the model that a template is put to: the one that it names, or the one that plays its role."""
+    recipe = run.recipe
+    return (recipe.models[template.model] if template.model else recipe.model_for(template.role)).load()
 
 
 def ask(
@@ -61,8 +67,37 @@ def ask(
         raise BuildError(f"the {template.role} cannot answer: {e}") from None
 
 
+def summary_lines(answered: Sequence[Answered]) -> list[str]:
+    """What came of all questions: answers read and unread, the latter by reason, what was bent by kind, verdicts."""
+    asked, unread = sum(len(a.answers) for a in answered), Counter(why for a in answered for why in a.unread)
+    bends = Counter(bend for a in answered for bend in a.bends)
+    lost = unread.total()
+    line = f"{len(answered)} steps: {asked} answers, {asked - lost} read, {lost} unread"
+    parts = [line + (f" ({_counted(unread)})" if unread else "")]
+    parts += [f"bent to be read: {_counted(bends)}"] if bends else []
+    if any(a.parsed and "verdict" in a.parsed for a in answered):
+        parts.append(f"verdicts: {_counted(Counter(a.verdict for a in answered))}")
+    graded = [a.graded for a in answered if a.graded is not None]
+    parts += [f"mean probability of no conflict: {sum(graded) / len(graded):.2f}"] if graded else []
+    return ["; ".join(parts)]
+
+
+def _counted(found: Counter[str]) -> str:
+    return ", ".join(f"{n} {what}" for what, n in found.most_common())
+
+
 def _variables(template: Template, subject: Subject) -> dict[str, str]:
     return {k: v for k, v in subject.variables.items() if k in TASKS[template.task].known}
+
+
+def _words(request: AskRequest) -> str:
+    return f"{request.system}\n\n{request.text}".strip()
+
+
+def _unread(said: Sequence[Said[Any]]) -> tuple[str, ...]:
+    """Why each answer that was not read could not be; of those that do not follow from themselves, the words say it."""
+    errors = [s.error for s in said if s.value is None]
+    return tuple(e.reason if isinstance(e, AnswerError) else type(e).__name__ for e in errors)
 
 
 def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject], words: Vocabulary) -> list[Answered]:
@@ -70,7 +105,7 @@ def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
     side = Side(template.task.removeprefix("critique_"))
     context = Context(
         "critique", run.recipe.seed, Lot(0, run.recipe.lot_size), params, words, {"judge": model},
-        {template.task: [template]},
+        {template.task: [template.model_copy(update={"weight": 1.0})]}, {template.model: model},
     )  # fmt: skip
     questions = []
     for subject in subjects:
@@ -78,34 +113,41 @@ def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
         picture, before = shown.get("after"), shown.get("before")
         questions.append(Question(subject.unit, side, _variables(template, subject), picture, before=before))
     found = []
-    for subject, result in zip(subjects, judge(context, questions, params), strict=True):
-        request = template.render(**_variables(template, subject))
+    for subject, votes in zip(subjects, ask_votes(context, questions, params), strict=True):
+        result, said = votes.decide(), votes.said
+        request, why = _words(said[0].requests[0]), _unread(said)
+        bends = tuple(bend for s in said for bend in s.bends)
         if isinstance(result, Failure):
             error = f"{result.error}: {result.message}"
-            found.append(Answered(subject, request, result.response.split("\n"), None, 0.0, error))
+            found.append(Answered(subject, request, votes.texts, None, 0.0, error, unread=why, bends=bends))
             continue
-        said = json.loads(result.critique.to_json())
-        kinds = tuple(f["kind"] for f in said["findings"])
-        found.append(Answered(subject, request, result.answers, said, result.agreement, kinds=kinds))
+        parsed = json.loads(result.critique.to_json())
+        kinds = tuple(f["kind"] for f in parsed["findings"])
+        found.append(
+            Answered(
+                subject, request, votes.texts, parsed, result.agreement, kinds=kinds, unread=why, bends=bends,
+                graded=result.graded,
+            )
+        )  # fmt: skip
     return found
 
 
 def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
     """Ask the writer: for a step with the temperature of `rollout`, for anything else greedily."""
-    requests, steps = [], template.task == "write"
+    jobs, steps = [], template.task == "write"
     temperature = run.recipe.params(rollout.STAGE).temperature if steps else 0.0
+    form = FORMATS[template.output]
+    schema = form.schema(template) if form.schema else None
     for subject in subjects:
         seed = derive_seed(run.recipe.seed, "rollout", *subject.key, "write") if steps else 0
         known, shown = _variables(template, subject), subject.pictures(template)
-        requests.append(request_for(template, known, seed, temperature=temperature, pictures=shown))
+        request = request_for(template, known, seed, temperature=temperature, pictures=shown, schema=schema)
+        jobs.append(Job(model, request, lambda said: form.read(said, template), 0 if template.dialect else REASKS))
     found = []
-    for subject, request, answer in zip(subjects, requests, each(model.ask, requests), strict=True):
-        try:
-            if isinstance(answer, Exception):
-                raise answer
-            words = answer_of(answer).text
-            found.append(Answered(subject, request.text, [words], parse(template, words)))
-        except Exception as e:  # the model failed, or its answer does not parse: show it; a build would quarantine it
-            said = [] if isinstance(answer, Exception) else [answer_of(answer).text]
-            found.append(Answered(subject, request.text, said, None, 0.0, f"{type(e).__name__}: {e}"))
+    for subject, said in zip(subjects, ask_and_read(jobs), strict=True):
+        request, answers = _words(said.requests[0]), [answer.text for answer in said.answers]
+        error = "" if said.error is None else f"{type(said.error).__name__}: {said.error}"
+        agreement = 1.0 if said.value is not None else 0.0
+        bends, why = said.bends, _unread([said])
+        found.append(Answered(subject, request, answers, said.value, agreement, error, unread=why, bends=bends))
     return found

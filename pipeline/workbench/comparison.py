@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.run_folder import Run
-from underpaint.pipeline.workbench.asking import Answered, ask, load_model
+from underpaint.pipeline.workbench.asking import Answered, ask, load_model, summary_lines
 from underpaint.pipeline.workbench.subjects import stored_subjects
 from underpaint.pipeline.workbench.truth import Calibration, Truth, calibration_cases, count_against, known_truths
 from underpaint.schemas.scenes.critique import Side
@@ -32,6 +33,12 @@ class TemplateComparison:
     truths: list[Truth | None]
     tried: tuple[list[Answered], list[Answered]] = ([], [])
     case_truths: Sequence[Truth | None] = ()
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What tells the two apart: their ids or, where these are equal, their dialects or folders too."""
+        a, b = self.templates
+        return (a.id, b.id) if a.id != b.id else (_place(a, b), _place(b, a))
 
     @property
     def shifts(self) -> Counter[tuple[str, str]]:
@@ -68,7 +75,10 @@ class TemplateComparison:
         """The figures as plain JSON values."""
         same, both = self.agreeing
         return {
-            "templates": [{"id": t.id, "digest": t.digest} for t in self.templates],
+            "templates": [
+                {"id": t.id, "name": name, "digest": t.digest}
+                for t, name in zip(self.templates, self.names, strict=True)
+            ],
             "steps": len(self.truths), "agreeing": same, "read_by_both": both,
             "shifts": [{"a": a, "b": b, "steps": n} for (a, b), n in sorted(self.shifts.items())],
             "kinds": [dict(sorted(k.items())) for k in self.kinds],
@@ -85,33 +95,46 @@ def compare_templates(run: Run, a: Template, b: Template, number: int) -> Templa
     if a.task != b.task or TASKS[a.task].role != "judge":
         raise UserError(f"{a.id} is for {a.task}, {b.id} for {b.task}; compare two critiques of one task")
     subjects, model = stored_subjects(run, a, number), load_model(run, a)
+    other = model if a.model == b.model else load_model(run, b)
     side = Side(a.task.removeprefix("critique_"))
-    answers = ask(run, model, a, subjects), ask(run, model, b, subjects)
+    answers = ask(run, model, a, subjects), ask(run, other, b, subjects)
     cases, truths, words = calibration_cases(run, side, number)
-    tried = ask(run, model, a, cases, words), ask(run, model, b, cases, words)
+    tried = ask(run, model, a, cases, words), ask(run, other, b, cases, words)
     return TemplateComparison((a, b), answers, known_truths(run, side, subjects), tried, truths)
 
 
 def comparison_lines(found: TemplateComparison) -> list[str]:
     """The figures of a comparison as text."""
-    a, b = (t.id for t in found.templates)
+    a, b = found.names
     same, both = found.agreeing
     lines = [
         f"{len(found.truths)} steps; of the {both} that both judged readably, they agree on fault or none in {same}"
     ]
-    lines += ["", f"{a} ↓, {b} →".ljust(28) + "".join(v.rjust(12) for v in VERDICTS)]
-    lines += [v.ljust(28) + "".join(str(found.shifts[v, w]).rjust(12) for w in VERDICTS) for v in VERDICTS]
-    for template, kinds in zip(found.templates, found.kinds, strict=True):
+    corner = f"{a} ↓, {b} →"
+    wide = max(28, len(corner))
+    lines += ["", corner.ljust(wide) + "".join(v.rjust(12) for v in VERDICTS)]
+    lines += [v.ljust(wide) + "".join(str(found.shifts[v, w]).rjust(12) for w in VERDICTS) for v in VERDICTS]
+    for name, kinds, answered in zip(found.names, found.kinds, found.answered, strict=True):
         named = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()) or "none"
-        lines += ["", f"{template.id}: findings: {named}"]
+        lines += ["", f"{name}: findings: {named}", *(f"{name}: {line}" for line in summary_lines(answered))]
     known = sum(truth is not None for truth in found.truths)
     lines += ["", f"against known truth ({known} steps; the rest nobody can know)"]
-    lines += _calibrated(found.templates, found.calibrations)
+    lines += _calibrated(found.names, found.calibrations)
     if found.case_truths:
         lines += ["", f"on {len(found.case_truths)} of the run's calibration cases"]
-        lines += _calibrated(found.templates, found.case_calibrations)
+        lines += _calibrated(found.names, found.case_calibrations)
     return lines
 
 
-def _calibrated(templates: Sequence[Template], figures: Sequence[Calibration]) -> list[str]:
-    return [f"  {t.id}: {', '.join(f.lines())}" for t, f in zip(templates, figures, strict=True)]
+def _calibrated(names: Sequence[str], figures: Sequence[Calibration]) -> list[str]:
+    return [f"  {name}: {', '.join(f.lines())}" for name, f in zip(names, figures, strict=True)]
+
+
+def _place(one: Template, other: Template) -> str:
+    """An id with what tells it from the other of the same id: dialect, else folder, else file, else "again"."""
+    mine, theirs = Path(one.file).resolve(), Path(other.file).resolve()
+    if one.dialect != other.dialect:
+        return f"{one.id} ({one.dialect or 'general words'})"
+    if mine.parent != theirs.parent:
+        return f"{one.id} ({mine.parent.name if mine.parent.name != theirs.parent.name else mine.parent})"
+    return f"{one.id} ({mine.name})" if mine != theirs else one.id

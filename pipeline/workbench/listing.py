@@ -29,7 +29,9 @@ def list_templates(by_task: dict[str, list[Template]], corpus: Path | None) -> l
     whole = sum(made.values()) if made is not None else 0
     drawn: dict[str, dict[str, float]] = {}
     for stage in STAGES.values():
-        for templates in templates_for(stage, by_task).values():
+        for templates in templates_for(
+            stage, {task: [t for t in ts if t.weight] for task, ts in by_task.items()}
+        ).values():
             total = sum(t.weight for t in templates)
             for t in templates:
                 drawn.setdefault(t.id, {})[stage.name] = t.weight / total
@@ -55,12 +57,14 @@ def listing_lines(listed: list[Listed]) -> list[str]:
             share = f"; {each.samples} samples"
             share += f", {each.samples / each.corpus:.1%} of those with a critique" if each.corpus else ""
         lines.append(f"{t.id}  version {t.version}, {t.task}, weight {t.weight:g}, {t.digest[:8]}{share}")
-        used = ", ".join(f"{stage} {part:.0%}" for stage, part in each.drawn.items()) or "nowhere"
-        lines.append(f"    used in {used}; {len(t.examples)} examples; {t.file}")
+        used = ", ".join(f"{stage} {part:.0%}" for stage, part in each.drawn.items())
+        used = f"used in {used}" if used else "switched off" if not t.weight else "used nowhere"
+        told = f"; asks the model {t.model}" if t.model else ""
+        told += f"; in the dialect {t.dialect}, which no other model was taught" if t.dialect else ""
+        lines.append(f"    {used}; {len(t.examples)} examples{told}; {t.file}")
     return lines
 
 
 def every_template(recipe: Recipe) -> dict[str, Template]:
     """All templates by id, including those that the recipe's weights switch off."""
-    found = recipe.model_copy(update={"template_weights": {}}).all_templates()
-    return {t.id: t for templates in found.values() for t in templates}
+    return {t.id: t for templates in recipe.every_template().values() for t in templates}

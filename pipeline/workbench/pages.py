@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from underpaint.pipeline.common.atomic import atomic_write
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.report.pages import picture_source, render_page
-from underpaint.pipeline.workbench.asking import Answered
+from underpaint.pipeline.workbench.asking import Answered, summary_lines
 from underpaint.pipeline.workbench.comparison import VERDICTS, TemplateComparison
 from underpaint.pipeline.workbench.subjects import Subject
 from underpaint.stages.common.templating import Template
@@ -19,7 +20,7 @@ from underpaint.stages.common.templating import Template
 def write_preview(run: Run, template: Template, answered: Sequence[Answered]) -> Path:
     """Write ``templates/preview-<id>.html``: each step's request, picture and answer. Returns its path."""
     views = [{"answered": a, "pictures": _pictures(a.subject, template)} for a in answered]
-    values = {"recipe": run.recipe.name, "template": template, "views": views}
+    values = {"recipe": run.recipe.name, "template": template, "views": views, "summary": summary_lines(answered)}
     return _write(run, f"preview-{template.id}", "preview.html.j2", values)
 
 
@@ -28,7 +29,7 @@ def preview_lines(answered: Sequence[Answered]) -> list[str]:
     lines: list[str] = []
     for a in answered:
         lines += [f"== {a.subject.unit}", a.request, *(f"-- {answer}" for answer in a.answers), f"read: {_read(a)}", ""]
-    return lines
+    return lines + summary_lines(answered)
 
 
 def _read(a: Answered) -> str:
@@ -49,7 +50,8 @@ def write_comparison(run: Run, found: TemplateComparison) -> Path:
     ]
     shifts = [(v, [found.shifts[v, w] for w in VERDICTS]) for v in VERDICTS]
     values = {"recipe": run.recipe.name, "found": found, "views": views, "verdicts": VERDICTS, "shifts": shifts}
-    return _write(run, f"compare-{a.id}-{b.id}", "compare.html.j2", values)
+    name = re.sub(r"[^\w.-]+", "_", f"compare-{found.names[0]}-{found.names[1]}")
+    return _write(run, name, "compare.html.j2", values)
 
 
 def _pictures(subject: Subject, *templates: Template) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from underpaint.stages.common.code_digest import PROJECT, code_digest, code_parts, total
 from underpaint.stages.common.recipe_paths import CheckpointPath, is_folder
+from underpaint.stages.models.chat_api import Structured
 from underpaint.stages.models.checkpoint import folder_digest, folder_fault
 
 # Roles that ask for what another role asks for.
@@ -22,6 +23,8 @@ HUB = "hf-hub:"  # how OpenCLIP marks a model of the hub
 Dtype = Literal["float32", "bfloat16", "float16"]
 # What OpenCLIP reads of a model on the hub: configuration, tokenizer, weights.
 OPEN_CLIP_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+# Either says how a model of transformers is shown pictures; a text model has neither.
+PICTURE_READERS = ("processor_config.json", "preprocessor_config.json")
 DEVICE = "as torch names it, e.g. `cuda:0`; auto is a GPU where there is one"
 
 
@@ -64,6 +67,10 @@ class ModelConfig(BaseModel):
 
     def missing(self) -> str:
         """Why the model cannot be loaded; "" where it can. Checked before anything runs."""
+        return ""
+
+    def blind(self) -> str:
+        """Why the model cannot be shown pictures; "" where it can, or where that is not known."""
         return ""
 
     def unready(self) -> str:
@@ -116,7 +123,7 @@ class DiffusersConfig(CheckpointConfig):
 
 
 class TransformersConfig(CheckpointConfig):
-    """A writer or judge: any image-text-to-text model of transformers with a chat template."""
+    """A writer or judge: any model of transformers with a chat template, for texts or for texts and pictures."""
 
     serves: ClassVar[tuple[str, ...]] = ("writer", "judge")
     needs: ClassVar[tuple[str, ...]] = ("config.json",)
@@ -125,6 +132,20 @@ class TransformersConfig(CheckpointConfig):
     kind: Literal["transformers"] = Field(description="a model of transformers")
     dtype: Dtype = Field(default="float32", description="of weights and activations")
     max_new_tokens: int = Field(default=256, ge=1, le=8192, description="an answer is cut after so many")
+    structured: bool = Field(
+        default=True, description="hold answers to the JSON Schema of their task while they are written"
+    )
+    logprobs: bool = Field(default=False, description="keep how probable the model found each token of its answers")
+    chat: dict[str, Any] = Field(
+        default_factory=dict, description="further variables of its chat template, e.g. `{enable_thinking: false}`"
+    )
+
+    def blind(self) -> str:
+        """Why the model cannot be shown pictures; "" where it can, or where only loading it will tell."""
+        folder = Path(self.checkpoint)
+        if not is_folder(self.checkpoint) or any((folder / name).is_file() for name in PICTURE_READERS):
+            return ""
+        return f"it is a text model: the folder {folder} holds no {' or '.join(PICTURE_READERS)}"
 
 
 class OpenClipConfig(CheckpointConfig):
@@ -234,6 +255,14 @@ class OpenAIConfig(ModelConfig):
     max_tokens: int = Field(default=1024, ge=1, le=65536, description="an answer's most, with what a model thinks")
     send_temperature: bool = Field(
         default=True, description="false for models that refuse any temperature but their own, as reasoning ones do"
+    )
+    structured: Structured = Field(
+        default="json_schema",
+        description="how the form of an answer is asked for: by its JSON Schema, as any JSON, or by words alone; a"
+        " server that refuses is asked by words alone",
+    )
+    logprobs: bool = Field(
+        default=False, description="ask for the probabilities of an answer's tokens; some servers refuse that"
     )
     size: int = Field(default=1024, ge=16, le=4096, multiple_of=16, description="side of the pictures, pixels")
     concurrency: int = Field(default=16, ge=1, le=1024, description="requests under way at a time, a worker")
