@@ -85,9 +85,9 @@ def _prompt(path: Path, number: int, entry: Any) -> str:
 
 
 def scene_key(prompt: str, vocabulary: Vocabulary) -> str:
-    """The key of the scene that a prompt asks for, "" where the grammar cannot read it."""
+    """The key of the scene that a prompt asks for, in whatever style; "" where the grammar cannot read it."""
     try:
-        return read_prompt(prompt, vocabulary).key()
+        return read_prompt(prompt, vocabulary).model_copy(update={"style": ""}).key()
     except (GrammarError, ValueError):
         return ""
 
