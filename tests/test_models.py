@@ -151,7 +151,9 @@ def speaker() -> TransformersSpeaker:
 def _questions(temperature: float) -> list[AskRequest]:
     rng = random.Random("test/ask")
     made = [make(rng) for _ in range(3) for make in MAKERS.values()]  # with and without pictures, mixed
-    return [AskRequest(d.task, d.request, i, d.picture, temperature) for i, d in enumerate(made)]
+    return [
+        AskRequest(d.task, d.request, i, (d.picture,) if d.picture else (), temperature) for i, d in enumerate(made)
+    ]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
@@ -173,7 +175,7 @@ def test_speaker_answers_in_the_asked_form(speaker: TransformersSpeaker) -> None
 def test_speaker_looks_at_the_picture(speaker: TransformersSpeaker) -> None:
     d = picture_dialogue(random.Random("test/look"), "")
     other = Image.new("RGB", (64, 64), "white")
-    right, blank = speaker.ask([AskRequest(d.task, d.request, 0, p) for p in (d.picture, other)])
+    right, blank = speaker.ask([AskRequest(d.task, d.request, 0, (p,)) for p in (d.picture, other)])
     assert json.loads(right)["verdict"] == "consistent" and json.loads(blank)["verdict"] == "conflict"
 
 

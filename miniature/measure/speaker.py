@@ -37,7 +37,9 @@ BARS = {
 
 def ask(speaker: TransformersSpeaker, cases: list[Dialogue]) -> list[str]:
     """The greedy answers to the requests of dialogues."""
-    return speaker.ask([AskRequest(c.task, c.request, i, c.picture) for i, c in enumerate(cases)])
+    return speaker.ask(
+        [AskRequest(c.task, c.request, i, (c.picture,) if c.picture else ()) for i, c in enumerate(cases)]
+    )
 
 
 def measure(speaker: TransformersSpeaker, n: int, rates: dict[str, float]) -> Outcomes:
@@ -90,7 +92,7 @@ def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n
     requests = []
     for (c, _), p in zip(cases, pictures, strict=True):
         text = template.render(instruction=c.instruction, description=describe(c.after, vocabulary()))
-        requests.append(AskRequest("critique_picture", text, 0, p))
+        requests.append(AskRequest("critique_picture", text, 0, (p,)))
     found: Outcomes = {}
     for (case, _), (cells, back), answer in zip(cases, read_looks(eye, pictures), speaker.ask(requests), strict=True):
         shown = one_by_one(cells, "").objects

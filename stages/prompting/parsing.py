@@ -13,9 +13,14 @@ from underpaint.schemas.scenes.answer import parse_answer
 from underpaint.schemas.scenes.grammar import GrammarError, describe, read
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
+<<<<<<< HEAD
 from underpaint.schemas.scenes.vocabulary import Vocabulary, folded
+=======
+from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.common.asking import request_for
+>>>>>>> main
 from underpaint.stages.common.ledger import Failure, Unit
-from underpaint.stages.common.roles import AskRequest, each
+from underpaint.stages.common.roles import answer_of, each
 from underpaint.stages.common.stage import Context
 from underpaint.stages.prompting.faithfulness import departures
 from underpaint.stages.prompting.prompt_source import PromptSource
@@ -82,11 +87,12 @@ def check_words(scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
 
 
 def check_against(prompt: str, scene: SceneGraph, vocabulary: Vocabulary, indirect: bool = False) -> SceneGraph:
-    """Return the scene unchanged. Raises SceneError naming where it departs from the prompt, or its bad part.
+    """The scene in the vocabulary's spelling. Raises SceneError naming where it departs from the prompt.
 
     `indirect` as in `departures`. A scene whose own description cannot be read back is refused too: no step of it could
     be checked.
     """
+    scene = spelt(scene, vocabulary)
     for node in scene.objects:
         if PLACE in node.attributes and node.attributes[PLACE] not in PLACES:
             raise SceneError(f"unknown place {node.attributes[PLACE]!r}; there are {', '.join(PLACES)}")
@@ -127,20 +133,19 @@ def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
     requests = []
     for sample, prompt in prompts.items():
         variables = {"prompt": prompt, **known}
-        text = templates[sample].render(**variables)
-        requests.append(AskRequest(PARSE_PROMPT, text, context.seed_for(sample, PARSE_PROMPT), context=variables))
+        requests.append(request_for(templates[sample], variables, context.seed_for(sample, PARSE_PROMPT)))
     answers = each(context.models["writer"].ask, requests) if requests else []
     found: dict[int, Parsed | Failure] = {}
     for (sample, prompt), request, answer in zip(prompts.items(), requests, answers, strict=True):
         try:
             if isinstance(answer, Exception):
                 raise answer
-            scene = check_against(prompt, spelt(parse_scene(answer), context.vocabulary), context.vocabulary)
+            scene = check_against(prompt, parse_scene(answer_of(answer).text), context.vocabulary)
             if not source.open_words:
                 check_words(scene, context.vocabulary)
             found[sample] = Parsed(scene, "writer", templates[sample].digest)
         except Exception as e:
-            said = answer if isinstance(answer, str) else ""
+            said = "" if isinstance(answer, Exception) else answer_of(answer).text
             found[sample] = Failure.of(_unit(sample, prompt), e, request.text, said, asked=[request])
     return found
 
