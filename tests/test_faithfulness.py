@@ -104,7 +104,7 @@ BENT: list[tuple[str, SceneGraph, str]] = [
     ("two cars, one red and one blue", scene("1 car colour=red", "1 car colour=green"), "one blue car"),
     ("a cup under a table", scene("1 cup", "1 table", relations=("0 above 1",)), "opposite"),
     ("a dog chasing a cat", scene("1 dog", "1 cat", relations=("1 chasing 0",)), "opposite"),
-    ("a dog on a mat", scene("1 dog", "1 mat", "1 sofa", relations=("0 on 1",)), "adds a sofa"),
+    ("a dog on a mat", scene("1 dog", "1 mat", "1 sofa", relations=("0 on 1",)), "adds a couch"),
     ("a dog on a mat", scene("1 dog", "1 mat", relations=("0 riding 1",)), "the dog is riding the mat"),
 ]  # fmt: skip
 

@@ -13,12 +13,8 @@ from underpaint.schemas.scenes.answer import parse_answer
 from underpaint.schemas.scenes.grammar import GrammarError, describe, read
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
-<<<<<<< HEAD
 from underpaint.schemas.scenes.vocabulary import Vocabulary, folded
-=======
-from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.common.asking import request_for
->>>>>>> main
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import answer_of, each
 from underpaint.stages.common.stage import Context
