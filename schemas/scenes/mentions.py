@@ -99,8 +99,8 @@ def find_mentions(text: str, vocabulary: Vocabulary) -> Mentions:
         found, within = _noun_phrases(words, vocabulary)
         objects += found
         parts += within
-        for predicate in vocabulary.relations:
-            for stated, sure in _related(words, found, predicate):
+        for predicate, parts_of_it in vocabulary.predicates:
+            for stated, sure in _related(words, found, predicate, parts_of_it):
                 (relations if sure else loose).append(stated)
         backgrounds += [b for b in vocabulary.backgrounds if f" {_plain(b)} background" in f" {' '.join(words)}"]
         for place in vocabulary.attributes.get(PLACE, ()) if found else ():
@@ -123,22 +123,21 @@ def _uses(words: list[str], parts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 def _noun_phrases(words: list[str], vocabulary: Vocabulary) -> tuple[list[Mention], list[Mention]]:
     """(the phrases of a sentence, the nouns in it that are parts of other names)."""
-    spans: list[tuple[int, int, str, str]] = []  # of the nouns alone, longest forms first
+    spans: list[tuple[int, int, str, str]] = []  # of the nouns alone, longest forms first; "" for "made of glass"
     taken: set[int] = set()
     for start, end, form, noun in sorted(_named_at(words, vocabulary), key=lambda s: (-len(s[2]), s[2], s[0])):
         if taken.isdisjoint(range(start, end)):
             taken.update(range(start, end))
             spans.append((start, end, form, noun))
-    spans.sort()
-    starts = {start for start, *_ in spans}
-    # "an orange car": a word that may be noun or attribute ("orange") is no noun where a noun follows it
-    nouns = [s for s in spans if not (vocabulary.kind_of(s[2]) and s[1] in starts)]
+    spans = sorted(s for s in spans if s[3])
+    nouns = [s for s in spans if not (vocabulary.kind_of(s[2]) and _before_noun(s[1], words, spans, vocabulary))]
     found: list[Mention] = []
     parts: list[Mention] = []
     last, denied = 0, False
+    stops = {i for _, parts in vocabulary.predicates for use in _uses(words, parts) for i in range(*use)}
     for start, end, form, noun in nouns:
         plural = folded(noun) != folded(form) == folded(vocabulary.plurals[noun])
-        mention = _phrase(words, last, start, end, noun, plural, vocabulary)
+        mention = _phrase(words, last, start, end, noun, plural, stops, vocabulary)
         denied = _denied(words, mention, last, denied)
         if not denied:
             (parts if _is_part(words, mention, form, vocabulary) else found).append(mention)
@@ -146,11 +145,30 @@ def _noun_phrases(words: list[str], vocabulary: Vocabulary) -> tuple[list[Mentio
     return [m for one in found for m in _told_apart(words, one, vocabulary)], parts
 
 
+def _before_noun(at: int, words: list[str], spans: list[tuple[int, int, str, str]], vocabulary: Vocabulary) -> bool:
+    """Whether a noun follows, at word `at` or after values alone: "orange" in "an orange wooden car"."""
+    starts = {start for start, *_ in spans}
+    while at not in starts:
+        ends = [
+            end
+            for end in range(at + 1, len(words) + 1)
+            if (v := _value_before(words, end, at, vocabulary)) and v[0] == at
+        ]
+        if not ends:
+            return False
+        at = max(ends)
+    return True
+
+
 def _named_at(words: list[str], vocabulary: Vocabulary) -> Iterator[tuple[int, int, str, str]]:
+    """(first, after the last word, form, noun) of every noun and, as no noun, of every value of several words."""
     for start, word in enumerate(words):
         for parts, form, noun in vocabulary.forms_by_first.get(word, ()):
             if words[start : start + len(parts)] == parts:
                 yield start, start + len(parts), form, noun
+        for parts, kind, value in vocabulary.values_by_last.get(word, ()):
+            if len(parts) > 1 and kind != PLACE and words[max(0, start + 1 - len(parts)) : start + 1] == parts:
+                yield start + 1 - len(parts), start + 1, value, ""
 
 
 def _value_before(words: list[str], end: int, last: int, vocabulary: Vocabulary) -> tuple[int, str, str] | None:
@@ -162,8 +180,9 @@ def _value_before(words: list[str], end: int, last: int, vocabulary: Vocabulary)
 
 
 def _phrase(
-    words: list[str], last: int, start: int, end: int, noun: str, plural: bool, vocabulary: Vocabulary
+    words: list[str], last: int, start: int, end: int, noun: str, plural: bool, stops: set[int], vocabulary: Vocabulary
 ) -> Mention:
+    """The phrase of a noun at words `start` to `end`; it begins after `last` and after the words at `stops`."""
     attributes: dict[str, str] = {}
     first = start
     while first > max(last, start - _REACH):
@@ -173,7 +192,9 @@ def _phrase(
         elif kind_of_both := _either(words, first, last, vocabulary):
             attributes.pop(kind_of_both, None)
             first -= 2
-        elif words[first - 1] in _BREAKS and not (first < start and _listed(words, first, last, plural, vocabulary)):
+        elif first - 1 in stops or (
+            words[first - 1] in _BREAKS and not (first < start and _listed(words, first, last, plural, vocabulary))
+        ):
             break
         else:
             first -= 1
@@ -278,12 +299,12 @@ def _told_apart(words: list[str], mention: Mention, vocabulary: Vocabulary) -> l
     return groups if groups and not left else [mention]
 
 
-def _related(words: list[str], found: list[Mention], predicate: str) -> Iterator[tuple[Stated, bool]]:
+def _related(words: list[str], found: list[Mention], predicate: str, parts: list[str]) -> Iterator[tuple[Stated, bool]]:
     """Every use of a predicate in one sentence, with the nearest phrase on either side of it, and whether it is sure.
 
     It is sure where nothing stands between that might be an end itself: "a car near a tree is above a house".
     """
-    for start, end in _uses(words, tokens(predicate)):
+    for start, end in _uses(words, parts):
         left, right = [m for m in found if m.end <= start], [m for m in found if m.start >= end]
         if not (left and right):
             continue

@@ -24,6 +24,15 @@ def tokens(text: str) -> list[str]:
     return re.findall(r"[\w'-]+|[,;]", unmarked(folded(text)))
 
 
+def _single_spaced(given: Any) -> Any:
+    """The same with single spaces within all words."""
+    if isinstance(given, str):
+        return " ".join(given.split())
+    if isinstance(given, dict):
+        return {_single_spaced(k): _single_spaced(v) for k, v in given.items()}
+    return [_single_spaced(v) for v in given] if isinstance(given, list | tuple) else given
+
+
 def unmarked(words: str) -> str:
     """The words without the marks that end sentences."""
     return re.sub(r"[.!?:]", "", words)
@@ -51,6 +60,7 @@ class Vocabulary(BaseModel):
     @classmethod
     def _as_written(cls, given: Any) -> Any:
         """Accept nouns without plurals, "color" for "colour", and "is riding" for "riding"."""
+        given = _single_spaced(given)
         if not isinstance(given, dict):
             return given
         nouns, attributes = given.get("nouns"), given.get("attributes")
@@ -143,6 +153,11 @@ class Vocabulary(BaseModel):
             if words := tokens(value):
                 found.setdefault(words[-1], []).append((words, kind, value))
         return {last: sorted(values, key=lambda v: -len(v[0])) for last, values in found.items()}
+
+    @cached_property
+    def predicates(self) -> list[tuple[str, list[str]]]:
+        """(predicate, its words)."""
+        return [(predicate, tokens(predicate)) for predicate in self.relations]
 
     @cached_property
     def longest_first(self) -> tuple[str, ...]:
