@@ -157,7 +157,7 @@ def _about(inputs: Tables) -> dict[int, PromptColumns]:
             "category": r["category"],
             "prompt": r["prompt"],
             "short": r["short"],
-            "scene": SceneGraph.model_validate_json(r["scene"]).key(),
+            "scene": SceneGraph.model_validate_json(r["scene"]).model_copy(update={"style": ""}).key(),
         }
         for r in rows(inputs["prompts"], PromptRow)
     }

@@ -81,9 +81,9 @@ def read_list(path: Path) -> list[tuple[int, str]]:
 
 
 def scene_key(prompt: str, vocabulary: Vocabulary) -> str:
-    """The key of the scene that a prompt asks for, "" where the grammar cannot read it."""
+    """The key of the scene that a prompt asks for, in whatever style; "" where the grammar cannot read it."""
     try:
-        return read_prompt(prompt, vocabulary).key()
+        return read_prompt(prompt, vocabulary).model_copy(update={"style": ""}).key()
     except (GrammarError, ValueError):
         return ""
 

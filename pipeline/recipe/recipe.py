@@ -19,6 +19,7 @@ from underpaint.pipeline.recipe.corpus_settings import Decontaminate, Quotas, Ro
 from underpaint.pipeline.recipe.strict_yaml import load_yaml
 from underpaint.schemas.corpus.picture import Encoding
 from underpaint.schemas.scenes.critique import Side
+from underpaint.schemas.scenes.survival import refuse_unreadable
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.all_stages import STAGES
 from underpaint.stages.common.recipe_paths import OF_PACKAGE, RecipePath
@@ -250,6 +251,7 @@ def _check_named(recipe: Recipe, path: Path) -> None:
             raise UserError(f"{path}: field stages.{name}.{why}")
     try:
         words = recipe.words()
+        refuse_unreadable(words)
     except (ValueError, OSError) as e:
         raise UserError(f"{path}: field vocabulary: {e}") from None
     _check_categories(recipe, words, path)

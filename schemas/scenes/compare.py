@@ -37,6 +37,7 @@ class FaultKind(StrEnum):
     MISSING_DETAIL = "missing_detail"
 
 
+STYLE = "style"  # what the `attribute` of a difference of styles says; it is of no object
 MISSING = (FaultKind.MISSING_OBJECT, FaultKind.MISSING_DETAIL)
 
 
@@ -93,6 +94,9 @@ def compare(partial: SceneGraph, full: SceneGraph) -> Comparison:
         found.append(Difference(kind=FaultKind.WRONG_BACKGROUND, stated=partial.background, expected=full.background))
     elif full.background and not partial.background:
         found.append(Difference(kind=FaultKind.MISSING_DETAIL, attribute="background", expected=full.background))
+    if full.style and partial.style != full.style:
+        kind = FaultKind.WRONG_ATTRIBUTE if partial.style else FaultKind.MISSING_DETAIL
+        found.append(Difference(kind=kind, attribute=STYLE, stated=partial.style, expected=full.style))
     if any(d.kind not in MISSING for d in found):
         fit = SceneFit.CONTRADICTS
     else:
@@ -149,7 +153,12 @@ def _distance(mine: SceneObject, theirs: SceneObject | None) -> int:
         return 100
     keys = set(mine.attributes) & set(theirs.attributes)
     wrong = sum(mine.attributes[k] != theirs.attributes[k] for k in keys)
-    return 10 * wrong + 5 * (mine.count != theirs.count) + len(set(theirs.attributes) - keys)
+    return 10 * wrong + 5 * (not _as_many(mine, theirs)) + len(set(theirs.attributes) - keys)
+
+
+def _as_many(mine: SceneObject, theirs: SceneObject) -> bool:
+    """Whether a node's number is one that its counterpart asks for, or leaves open what that one states."""
+    return theirs.counts_as(mine.count) or mine.counts_as(theirs.count)
 
 
 def _node_differences(mine: SceneObject, theirs: SceneObject) -> list[Difference]:
@@ -162,11 +171,16 @@ def _node_differences(mine: SceneObject, theirs: SceneObject) -> list[Difference
         found.append(
             Difference(kind=difference, subject=mine, wanted=theirs, attribute=kind, stated=stated, expected=expected)
         )
-    if mine.count != theirs.count:
+    open_still = mine.at_least and not theirs.at_least
+    if open_still or not _as_many(mine, theirs):
+        count = FaultKind.MISSING_DETAIL if _as_many(mine, theirs) else FaultKind.WRONG_COUNT
         stated, expected = str(mine.count), str(theirs.count)
         found.append(
-            Difference(kind=FaultKind.WRONG_COUNT, subject=mine, wanted=theirs, stated=stated, expected=expected)
-        )
+            Difference(
+                kind=count, subject=mine, wanted=theirs, attribute="count" if open_still else "",
+                stated=stated, expected=expected,
+            )
+        )  # fmt: skip
     return found
 
 

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -16,15 +15,17 @@ from underpaint.schemas.scenes.grammar import (
     GrammarError,
     article,
     definite,
-    describe,
+    describe_objects,
     find,
     indefinite,
+    is_verb,
     read,
     read_object,
     split_background,
+    with_style,
 )
 from underpaint.schemas.scenes.scene import PLACE, PLACES, Relation, SceneGraph, SceneObject
-from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.schemas.scenes.vocabulary import Vocabulary, folded
 from underpaint.schemas.scenes.wordings import own_wording, reword
 
 
@@ -70,6 +71,7 @@ def apply(graph: SceneGraph, edit: Edit) -> SceneGraph:
             objects=(*graph.objects, edit.node),
             relations=(*graph.relations, *edit.relations),
             background=graph.background,
+            style=graph.style,
         )
     old = graph.node(edit.target)
     node = edit.node
@@ -86,8 +88,7 @@ def instruct(graph: SceneGraph, edit: Edit, vocabulary: Vocabulary, wording: int
 def _instruct(graph: SceneGraph, edit: Edit, vocabulary: Vocabulary) -> str:
     if edit.op is Op.PAINT:
         assert edit.scene is not None
-        words = describe(edit.scene.model_copy(update={"relations": ()}), vocabulary)
-        return f"Paint {words[0].lower()}{words[1:]}"
+        return f"Paint {describe_objects(edit.scene, vocabulary)}.{with_style(edit.scene.style)}"
     if edit.op is Op.REMOVE:
         return f"Remove {definite(graph.node(edit.target), vocabulary)}."
     assert edit.node is not None
@@ -95,7 +96,8 @@ def _instruct(graph: SceneGraph, edit: Edit, vocabulary: Vocabulary) -> str:
         words = f"Add {indefinite(edit.node, vocabulary)}"
         anchor = next((r for r in edit.relations if r.subject == edit.node.id), None)
         if anchor is not None:
-            words += f", {anchor.predicate} {definite(graph.node(anchor.object), vocabulary)}"
+            how = f"that {anchor.predicate}" if is_verb(anchor.predicate) else anchor.predicate
+            words += f", {how} {definite(graph.node(anchor.object), vocabulary)}"
         return words + "."
     old = graph.node(edit.target)
     if edit.op is Op.MODIFY:
@@ -119,14 +121,25 @@ def read_instruction(text: str, graph: SceneGraph, vocabulary: Vocabulary) -> Ed
         return Edit(op=Op.REMOVE, target=find(graph.objects, words.removeprefix("Remove "), vocabulary).id)
     if words.startswith("Add "):
         return _read_add(words.removeprefix("Add "), graph, vocabulary, fresh)
-    if match := re.fullmatch(r"Replace (.+) with (.+)", words):
-        old = find(graph.objects, match[1], vocabulary)
-        return Edit(op=Op.SWAP, target=old.id, node=read_object(match[2], vocabulary, old.id))
+    if words.startswith("Replace ") and " with " in words:
+        return _read_swap(words.removeprefix("Replace "), graph, vocabulary)
     if words.startswith("Move "):
         return _read_move(words.removeprefix("Move "), graph, vocabulary)
     if words.startswith("Make "):
         return _read_modify(words.removeprefix("Make "), graph, vocabulary)
     raise GrammarError(f"no known instruction in {text!r}")
+
+
+def _read_swap(words: str, graph: SceneGraph, vocabulary: Vocabulary) -> Edit:
+    parts = words.split(" with ")  # "the doll with hat with a cup"
+    wrong: GrammarError | None = None
+    for i in range(len(parts) - 1, 0, -1):
+        try:
+            old = find(graph.objects, " with ".join(parts[:i]), vocabulary)
+            return Edit(op=Op.SWAP, target=old.id, node=read_object(" with ".join(parts[i:]), vocabulary, old.id))
+        except GrammarError as e:
+            wrong = wrong or e
+    raise wrong or GrammarError(f"no known instruction in {words!r}")
 
 
 def _read_add(words: str, graph: SceneGraph, vocabulary: Vocabulary, fresh: str) -> Edit:
@@ -137,21 +150,23 @@ def _read_add(words: str, graph: SceneGraph, vocabulary: Vocabulary, fresh: str)
     node = read_object(object_words, vocabulary, fresh)
     if not anchor_words:
         return Edit(op=Op.ADD, node=node)
-    for predicate in sorted(vocabulary.relations, key=len, reverse=True):
-        if anchor_words.startswith(predicate + " "):
-            anchor = find(graph.objects, anchor_words.removeprefix(predicate), vocabulary)
+    for predicate in vocabulary.longest_first:
+        how = folded(anchor_words).removeprefix("that ")
+        if how.startswith(folded(predicate) + " "):
+            anchor = find(graph.objects, how.removeprefix(folded(predicate)), vocabulary)
             relation = Relation(subject=fresh, predicate=predicate, object=anchor.id)
             return Edit(op=Op.ADD, node=node, relations=(relation,))
     raise GrammarError(f"no known relation in {anchor_words!r}")
 
 
 def _read_modify(words: str, graph: SceneGraph, vocabulary: Vocabulary) -> Edit:
-    subject, _, value = words.rpartition(" ")
-    old = find(graph.objects, subject, vocabulary)
-    kind = vocabulary.kind_of(value)
-    if kind is None:
-        raise GrammarError(f"unknown word {value!r} in {words!r}")
-    return Edit(op=Op.MODIFY, target=old.id, node=old.with_attribute(kind, value))
+    parts = words.split()
+    for first in range(1, len(parts)):  # the longest value first: "light blue" before "blue"
+        known = vocabulary.values.get(folded(" ".join(parts[first:])))
+        if known is not None:
+            old = find(graph.objects, " ".join(parts[:first]), vocabulary)
+            return Edit(op=Op.MODIFY, target=old.id, node=old.with_attribute(*known))
+    raise GrammarError(f"unknown word {parts[-1]!r} in {words!r}")
 
 
 def _towards(place: str) -> str:

@@ -1,16 +1,27 @@
 """The scene graph: what a picture is meant to show (paper, section "scene-graph subsampling").
 
-A graph has object nodes (noun, attributes, count), relation edges and a background. It has one canonical form, so two
-descriptions of the same scene share one key, whatever the order in which they name things.
+A graph has object nodes (noun, attributes, count), relation edges, a background and a style. It has one canonical form,
+so two descriptions of the same scene share one key, whatever the order in which they name things. Fields that came
+later (`at_least`, `style`) are left out of JSON where they say nothing, so that older graphs keep their keys.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 # "A below B" says the same as "B above A"; the canonical form keeps the predicates on the right-hand side only.
 INVERSE = {"to the right of": "to the left of", "below": "above"}
@@ -24,6 +35,8 @@ PLACES: dict[str, tuple[int | None, int | None]] = {
     "at the bottom left": (0, 2), "at the bottom": (None, 2), "at the bottom right": (2, 2),
 }  # fmt: skip
 PLACE = "place"
+ACTION = "action"  # the kind of attribute that is said after the noun: "two dogs chasing each other"
+OPEN_COUNTS = ("some", "several", "a few")  # words for a number that is left open
 CORNERS = tuple(place for place, at in PLACES.items() if None not in at and place != "in the centre")
 
 
@@ -32,23 +45,57 @@ def lies_within(point: tuple[int | None, int | None], area: tuple[int | None, in
     return all(a in (None, p) for p, a in zip(point, area, strict=True))
 
 
+def bare_predicate(words: str) -> str:
+    """A predicate without "is": "is riding" → "riding"."""
+    return re.sub(r"^\s*(?:is|are)\s+(?=\S)", "", words)
+
+
 class SceneObject(BaseModel):
     """One node: `count` equal objects with the same noun and attributes.
 
-    `attributes` maps a kind to a value, e.g. ``{"colour": "red", "place": "at the top left"}``.
-    `count` is stated, not accumulated: "two cars" where three are wanted contradicts.
+    `attributes` maps a kind to a value, e.g. ``{"colour": "red", "place": "at the top left"}``; "color" is "colour".
+    `count` is stated, not accumulated: "two cars" where three are wanted contradicts. With `at_least` more are as good:
+    "some cars" are two at least.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     id: str = Field(min_length=1)
     noun: str = Field(min_length=1)
     attributes: dict[str, str] = Field(default_factory=dict)
-    count: int = Field(default=1, ge=1, le=10)
+    count: int = Field(default=1, ge=1, le=99)
+    at_least: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_written(cls, given: Any) -> Any:
+        """Accept "color" for "colour", and "some", "several" or "a few" as a count."""
+        if not isinstance(given, dict):
+            return given
+        if isinstance(given.get("attributes"), dict) and "color" in given["attributes"]:
+            named = {"colour" if kind == "color" else kind: value for kind, value in given["attributes"].items()}
+            given = {**given, "attributes": named}
+        if given.get("count") in OPEN_COUNTS:
+            given = {**given, "count": 2, "at_least": True}
+        return given
+
+    @model_validator(mode="after")
+    def _several(self) -> SceneObject:
+        if self.at_least and self.count == 1:
+            raise ValueError("at_least speaks of several objects, so count must be 2 or more")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in handler(self).items() if k != "at_least" or v}
 
     @property
     def label(self) -> tuple[str, tuple[tuple[str, str], ...], int]:
-        """(noun, sorted attributes, count): equal for nodes that differ in their id alone."""
-        return self.noun, tuple(sorted(self.attributes.items())), self.count
+        """(noun, sorted attributes, count, negative if more are as good): equal for nodes whose ids alone differ."""
+        return self.noun, tuple(sorted(self.attributes.items())), -self.count if self.at_least else self.count
+
+    def counts_as(self, number: int) -> bool:
+        """Whether so many objects are as many as asked for."""
+        return number == self.count or (self.at_least and number > self.count)
 
     def with_attribute(self, kind: str, value: str) -> SceneObject:
         """A copy with one attribute set."""
@@ -67,6 +114,14 @@ class Relation(BaseModel):
     predicate: str = Field(min_length=1)
     object: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_is(cls, given: Any) -> Any:
+        """Accept "is riding" for "riding"."""
+        if isinstance(given, dict) and isinstance(said := given.get("predicate"), str):
+            return {**given, "predicate": bare_predicate(said)}
+        return given
+
     def canonical(self) -> Relation:
         """The same statement in its canonical direction: "A right of B" becomes "B left of A"."""
         if self.predicate in INVERSE:
@@ -83,7 +138,9 @@ class Relation(BaseModel):
 
 
 class SceneGraph(BaseModel):
-    """Objects, relations and a background ("" where none is asked for).
+    """Objects, relations, a background and a style of the whole ("" where none is asked for).
+
+    `style` is a phrase for what is no object: medium, manner, light or mood ("watercolour, at sunset").
 
     Raises pydantic's ValidationError on duplicate ids and on relations that name no node of the graph.
     """
@@ -92,6 +149,16 @@ class SceneGraph(BaseModel):
     objects: tuple[SceneObject, ...] = ()
     relations: tuple[Relation, ...] = ()
     background: str = ""
+    style: str = ""
+
+    @field_validator("style")
+    @classmethod
+    def _phrase(cls, style: str) -> str:
+        return " ".join(style.split()).rstrip(".")
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in handler(self).items() if k != "style" or v}
 
     @model_validator(mode="after")
     def _closed(self) -> SceneGraph:
@@ -150,6 +217,7 @@ class SceneGraph(BaseModel):
             ),
             relations=tuple(sorted(renamed, key=lambda r: (r.subject, r.predicate, r.object))),
             background=self.background,
+            style=self.style,
         )
 
     def key(self) -> str:

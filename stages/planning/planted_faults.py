@@ -11,6 +11,7 @@ from random import Random
 
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Side
+from underpaint.schemas.scenes.grammar import NUMBERS
 from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.planning.layout import free_corners, placement
@@ -44,12 +45,13 @@ def wrong_attribute(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> S
 def wrong_count(scene: SceneGraph, rng: Random, vocabulary: Vocabulary) -> SceneGraph | None:
     """Make the newest object's count one more or one less.
 
-    An object that stands in a relation is left alone, since relations hold between single objects only.
+    An object that stands in a relation is left alone, since relations hold between single objects only; so is one whose
+    number is left open.
     """
     node = scene.objects[-1]
-    if any(node.id in (r.subject, r.object) for r in scene.relations):
+    if node.at_least or any(node.id in (r.subject, r.object) for r in scene.relations):
         return None
-    count = rng.choice([c for c in (node.count - 1, node.count + 1) if c > 0])
+    count = rng.choice([c for c in (node.count - 1, node.count + 1) if 0 < c < len(NUMBERS)])
     return scene.replace_node(node.without(PLACE).model_copy(update={"count": count}))
 
 

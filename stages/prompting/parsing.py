@@ -9,17 +9,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from underpaint.schemas.markup import check_plain
-from underpaint.schemas.scenes.grammar import GrammarError, enumerate_words
-from underpaint.schemas.scenes.mentions import find_mentions
+from underpaint.schemas.scenes.grammar import GrammarError, describe, read
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
-from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.schemas.scenes.vocabulary import Vocabulary, folded
 from underpaint.stages.answers.answer import AnswerError, Said
 from underpaint.stages.answers.scene import read_scene
 from underpaint.stages.common.asking import request_for
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import answer_of, each
 from underpaint.stages.common.stage import Context
+from underpaint.stages.prompting.faithfulness import departures
 from underpaint.stages.prompting.prompt_source import PromptSource
 
 PARSE_PROMPT = "parse_prompt"
@@ -46,6 +46,27 @@ def parse_scene(answer: str | Said) -> SceneGraph:
     return scene
 
 
+def spelt(scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
+    """The scene in the vocabulary's spelling: "TV" is its "tv", "Red" its "red", two "dogs" are two of its "dog"."""
+    backgrounds = {folded(b): b for b in vocabulary.backgrounds}
+    predicates = {folded(p): p for p in vocabulary.relations}
+    nodes = []
+    for node in scene.objects:
+        noun = vocabulary.forms.get(folded(node.noun), node.noun)
+        if folded(noun) != folded(node.noun) == folded(vocabulary.plural(noun)) and node.count == 1:
+            noun = node.noun  # one "people" is no person
+        known = {kind: vocabulary.values.get(folded(value), (kind, value)) for kind, value in node.attributes.items()}
+        attributes = {kind: value if k == kind else node.attributes[kind] for kind, (k, value) in known.items()}
+        nodes.append(node.model_copy(update={"noun": noun, "attributes": attributes}))
+    relations = [
+        r.model_copy(update={"predicate": predicates.get(folded(r.predicate), r.predicate)}) for r in scene.relations
+    ]
+    background = backgrounds.get(folded(scene.background), scene.background)
+    return scene.model_copy(
+        update={"objects": tuple(nodes), "relations": tuple(relations), "background": background}
+    )  # fmt: skip
+
+
 def check_words(scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
     """Return the scene unchanged. Raises SceneError naming a word that the vocabulary lacks."""
     for node in scene.objects:
@@ -62,15 +83,25 @@ def check_words(scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
     return scene
 
 
-def check_against(prompt: str, scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
-    """Return the scene unchanged. Raises SceneError if it lacks an object that the prompt names, or on a bad place."""
-    for mention in find_mentions(prompt, vocabulary).objects:
-        if not any(mention.fits(node) for node in scene.objects):
-            said = enumerate_words([*(v for _, v in mention.attributes), mention.noun])
-            raise SceneError(f"the prompt names {said}, the scene does not")
+def check_against(prompt: str, scene: SceneGraph, vocabulary: Vocabulary, indirect: bool = False) -> SceneGraph:
+    """The scene in the vocabulary's spelling. Raises SceneError naming where it departs from the prompt.
+
+    `indirect` as in `departures`. A scene whose own description cannot be read back is refused too: no step of it could
+    be checked.
+    """
+    scene = spelt(scene, vocabulary)
     for node in scene.objects:
         if PLACE in node.attributes and node.attributes[PLACE] not in PLACES:
             raise SceneError(f"unknown place {node.attributes[PLACE]!r}; there are {', '.join(PLACES)}")
+    if clauses := departures(prompt, scene, vocabulary, indirect):
+        raise SceneError("; ".join(clauses))
+    words, text = vocabulary.with_words_of(scene), describe(scene, vocabulary)
+    try:
+        known = read(text, words).key() == scene.key()
+    except GrammarError as e:
+        raise SceneError(f"the scene's description {text!r} cannot be read back: {e}") from None
+    if not known:
+        raise SceneError(f"the scene's description {text!r} is read as another scene")
     return scene
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from underpaint.schemas.scenes.compare import Difference, FaultKind, look
+from underpaint.schemas.scenes.compare import STYLE, Difference, FaultKind, look
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
-from underpaint.schemas.scenes.grammar import NUMBERS, definite, indefinite, name
+from underpaint.schemas.scenes.grammar import NUMBERS, definite, indefinite, is_verb, name
 from underpaint.schemas.scenes.inspection.turning import turned
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph, SceneObject, lies_within
 from underpaint.schemas.scenes.vocabulary import Vocabulary
@@ -27,6 +27,8 @@ def correct_picture(faults: list[Difference], instances: list[SceneObject], voca
     subject = fault.subject
     if fault.kind is FaultKind.WRONG_BACKGROUND:
         return f"Change the background to {fault.expected}."
+    if fault.attribute == STYLE:
+        return f"Change the style to {fault.expected}."
     assert subject is not None
     if fault.kind is FaultKind.UNWANTED_OBJECT:
         return f"Remove {definite(subject, vocabulary)}."
@@ -40,7 +42,8 @@ def correct_picture(faults: list[Difference], instances: list[SceneObject], voca
         return _correct_count(fault, seen, missing.subject if missing else None, vocabulary)
     node, other = fault.wanted, fault.other
     assert node and other
-    return f"Move {definite(node, vocabulary)} so that it is {fault.expected} {definite(other, vocabulary)}."
+    how = fault.expected if is_verb(fault.expected) else f"is {fault.expected}"
+    return f"Move {definite(node, vocabulary)} so that it {how} {definite(other, vocabulary)}."
 
 
 def _odd_ones(kinds: dict[FaultKind, Difference], vocabulary: Vocabulary) -> str:

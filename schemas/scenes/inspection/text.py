@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from underpaint.schemas.scenes.compare import Difference, FaultKind, SceneFit, compare, match
+from underpaint.schemas.scenes.compare import STYLE, Difference, FaultKind, SceneFit, compare, match
 from underpaint.schemas.scenes.critique import Critique, Verdict
 from underpaint.schemas.scenes.edit import Edit, Op, apply
 from underpaint.schemas.scenes.grammar import definite, enumerate_words, indefinite
@@ -42,6 +42,8 @@ def inspect_text(
 
 def _to_come(d: Difference, vocabulary: Vocabulary) -> str:
     """What is still to come: an object, or a detail where no object is missing."""
+    if d.attribute == STYLE:
+        return f"the style {d.expected}"
     if d.attribute == "background":
         return f"the {d.expected} background"
     if d.wanted and d.other:

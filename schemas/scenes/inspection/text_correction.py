@@ -95,7 +95,8 @@ def _painted(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabulary) -> S
         wanted = theirs or (left.pop(0) if left else None)
         if wanted:
             nodes.append(like(mine, wanted))
-    whole = SceneGraph(objects=tuple(nodes), background=prompt.background or scene.background)
+    background, style = prompt.background or scene.background, prompt.style or scene.style
+    whole = SceneGraph(objects=tuple(nodes), background=background, style=style)
     if _leads_on(whole, prompt, vocabulary):
         return whole
     singles = [o for o in nodes if o.count == 1]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from underpaint.schemas.scenes.compare import FaultKind, compare, match
-from underpaint.schemas.scenes.grammar import article, definite, indefinite
+from underpaint.schemas.scenes.grammar import article, indefinite, related
 from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
@@ -23,7 +23,7 @@ def seen_items(observed: Iterable[str]) -> list[str]:
 
 def as_asked(node: SceneObject, wanted: SceneObject) -> bool:
     """Whether a node has the count and attributes of its counterpart; attributes it lacks itself count as right."""
-    return node.count == wanted.count and all(node.attributes.get(k, v) == v for k, v in wanted.attributes.items())
+    return wanted.counts_as(node.count) and all(node.attributes.get(k, v) == v for k, v in wanted.attributes.items())
 
 
 def how_asked(wanted: SceneObject | None, right: bool, vocabulary: Vocabulary) -> str:
@@ -56,7 +56,5 @@ def relations_weighed(scene: SceneGraph, prompt: SceneGraph, vocabulary: Vocabul
         kind = verdicts.get((c.subject, c.predicate, c.object))
         if kind is not FaultKind.MISSING_DETAIL:
             subject, object = prompt.node(r.subject), prompt.node(r.object)
-            be = "is" if subject.count == 1 else "are"
-            text = f"{definite(subject, vocabulary)} {be} {r.predicate} {definite(object, vocabulary)}"
-            found.append((text, kind is None))
+            found.append((related(subject, r.predicate, object, vocabulary), kind is None))
     return found
