@@ -48,6 +48,7 @@ def quota_status(run: Run, selection: Selection) -> dict[str, Any]:
     for kind, wanted in by_kind(cells).items():
         counts = {"quota": wanted, "chosen": chosen[kind, ""], "accepted": selection.accepted[kind]}
         found[kind] = {**counts, "candidates": seen[kind], "rejected": dict(selection.rejected.get(kind, {}))}
+        found[kind]["checked_by"] = dict(sorted(Counter(r.checked_by for r in selection.chosen if r.name == kind).items()))
         categories = {c: n for (k, c), n in cells.items() if k == kind and c}
         if categories:
             found[kind]["categories"] = {
@@ -63,6 +64,8 @@ def quota_lines(quotas: dict[str, Any]) -> list[str]:
     for name, q in quotas.items():
         why = ", ".join(f"{n} {reason}" for reason, n in sorted(q["rejected"].items()))
         lines.append(f"{name:<25}{q['quota']:>8}{q['chosen']:>10}{q['accepted']:>10}  {why}")
+        checked = ", ".join(f"{n} by {checker}" for checker, n in q["checked_by"].items())
+        lines += [f"  texts checked: {checked}"] if checked else []
         for category, c in q.get("categories", {}).items():
             lines.append(f"  {category:<23}{c['quota']:>8}{c['chosen']:>10}{c['accepted']:>10}")
     return lines
