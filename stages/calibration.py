@@ -221,5 +221,6 @@ def _own_verdict(answer: str, kinds: Sequence[str]) -> str:
 
 STAGE = Stage(
     "calibration", "cases", ("calibrated",), (), CalibrationRow, CalibrationParams, run,
-    roles=("judge", "arbiter", "renderer"), tasks=("critique_text", "critique_picture", CRITIQUE), asks_like="critique", key=(),
+    roles=("judge", "arbiter", "renderer"), tasks=("critique_text", "critique_picture", CRITIQUE),
+    asks_like="critique", key=(),
 )  # fmt: skip
