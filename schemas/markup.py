@@ -11,6 +11,8 @@ import re
 # Tokenizers map these to control ids wherever they stand, which breaks a training sequence.
 CONTROL_TOKEN = re.compile(r"<\|[^|<>\s]{1,64}\|>")
 TAG = re.compile(r"</?(?:ins|des|refine)>")
+# Half a surrogate pair has no UTF-8, so no file can hold it; NUL and its like end a text early, or upset a terminal.
+UNWRITABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff]")
 DONE = "done"  # what a writer answers instead of a plan when nothing is missing
 BLANK = "a blank canvas"  # what a template's `so_far` says before the first step
 _PLAN = re.compile(r"\s*<ins>(.*?)</ins>\s*<des>(.*?)</des>\s*", re.DOTALL)
@@ -47,10 +49,30 @@ def parse_refine(text: str) -> str:
     return _inner(match[1], "refine")
 
 
+def unwritable(text: str) -> str:
+    """The first character of a text that a file cannot hold, in words; "" where it can hold all of them."""
+    found = UNWRITABLE.search(text)
+    if found is None:
+        return ""
+    if found[0] < "\ud800":
+        return f"the control character {found[0]!a}"
+    return f"{found[0]!a}, which is half a character (of an emoji that was cut, or a byte that is no UTF-8)"
+
+
+def writable(text: str) -> str:
+    """The text with "\ufffd" for every character that a file cannot hold; for what is kept as it was said."""
+    return UNWRITABLE.sub("\ufffd", text)
+
+
 def check_plain(text: str) -> str:
-    """Return the text unchanged. Raises MarkupError where it is blank or holds a tag or a control token."""
+    """Return the text unchanged.
+
+    Raises MarkupError where it is blank or holds a tag, a control token or a character that a file cannot hold.
+    """
     if not text.strip():
         raise MarkupError("is blank")
+    if why := unwritable(text):
+        raise MarkupError(f"holds {why}")
     if found := CONTROL_TOKEN.search(text) or TAG.search(text):
         kind = "control token" if found[0].startswith("<|") else "tag"
         raise MarkupError(f"holds the {kind} {found[0]!r}, which plain text must not; reword or drop it")

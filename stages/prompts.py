@@ -18,8 +18,10 @@ from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tabl
 from underpaint.stages.planning.compose import CATEGORIES, categorise, compose
 from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.prompting.enriching import ENRICH_PROMPT, Departs, Enriched, Enrichment, enrich_prompts
+from underpaint.stages.prompting.own_scenes import take_scenes
 from underpaint.stages.prompting.parsing import PARSE_PROMPT, SceneError, parse_prompts
-from underpaint.stages.prompting.prompt_source import PromptSource, SourceError, open_prompts, read_stream
+from underpaint.stages.prompting.prompt_files import SourceError
+from underpaint.stages.prompting.prompt_source import OwnPrompt, PromptSource, open_prompts, read_stream
 
 # Mostly compositions: the paper's samples have 3.51 pictures on average, and one object is seldom worth four steps.
 SHARES = {**dict.fromkeys(CATEGORIES, 1.0), "composition": 9.0}
@@ -32,8 +34,9 @@ class PromptRow(SampleRow):
     prompt: str
     scene: str
     short: str  # the prompt before it was enriched
-    origin: str  # of the scene: composed, or read by the grammar or the writer
+    origin: str  # of the scene: composed, read by the grammar or the writer, or the user's own
     templates: list[str]  # digests of those that the writer was asked with
+    indirect: bool  # whether it takes knowledge to hold the prompt against the scene
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,14 @@ class NewPrompt:
     scene: SceneGraph
     origin: str
     templates: tuple[str, ...] = ()
+    indirect: bool = False
 
     def row(self) -> PromptRow:
         """Its row of the stage's table."""
         return {
             "sample": self.sample, "category": self.category, "prompt": self.prompt,
             "scene": self.scene.model_dump_json(), "short": self.short, "origin": self.origin,
-            "templates": [*self.templates],
+            "templates": [*self.templates], "indirect": self.indirect,
         }  # fmt: skip
 
 
@@ -94,7 +98,7 @@ class PromptParams(Params):
 
     def unused_tasks(self) -> frozenset[str]:
         """Parsing and enriching prompts, where the parameters do not ask for it."""
-        parses = self.source is not None and self.source.reader == "writer"
+        parses = self.source is not None and self.source.reader == "writer" and not self.source.scene
         return frozenset([*([] if parses else [PARSE_PROMPT]), *([] if self.enrich else [ENRICH_PROMPT])])
 
     def length(self) -> int | None:
@@ -131,21 +135,25 @@ def _composed(context: Context[PromptParams], ledger: Ledger) -> list[NewPrompt]
 
 def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -> list[NewPrompt]:
     """The lot's slice of the user's list; empty where the list has ended."""
-    texts: dict[int, str] = {}
-    for sample, text in enumerate(read_stream(source, context.lot.start, context.lot.size), context.lot.start):
+    given: dict[int, OwnPrompt] = {}
+    for sample, one in enumerate(read_stream(source, context.lot.start, context.lot.size), context.lot.start):
         ledger.enter()
-        if isinstance(text, str):
-            texts[sample] = text
+        if isinstance(one, OwnPrompt):
+            given[sample] = one
         else:
-            ledger.fail(Failure.of(Unit(sample, detail=f"a bad row of {source.path}"), text))
+            ledger.fail(Failure.of(Unit(sample, detail=f"a bad row of {source.path}"), one))
+    texts = {sample: one.text for sample, one in given.items() if one.scene is None}
+    parsed = parse_prompts(context, source, texts) | take_scenes(context, source, given)
     found = []
-    for sample, parsed in sorted(parse_prompts(context, source, texts).items()):
-        if isinstance(parsed, Failure):
-            ledger.fail(parsed)
+    for sample, made in sorted(parsed.items()):
+        if isinstance(made, Failure):
+            ledger.fail(made)
             continue
-        text, scene = texts[sample], parsed.scene
-        templates = (parsed.template,) if parsed.template else ()
-        found.append(NewPrompt(sample, categorise(scene), text, text, scene, parsed.origin, templates))
+        scene, templates = made.scene, (made.template,) if made.template else ()
+        text = given[sample].text or describe(scene, context.vocabulary)
+        found.append(
+            NewPrompt(sample, categorise(scene), text, text, scene, made.origin, templates, indirect=source.indirect)
+        )
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,8 @@ from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.engine.worker import stage_worker
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.stages.common.ledger import balances
-from underpaint.stages.prompting.prompt_source import STRIDE, PromptSource, open_prompts, read_stream
+from underpaint.stages.prompting.prompt_files import STRIDE
+from underpaint.stages.prompting.prompt_source import OwnPrompt, PromptSource, open_prompts, read_stream
 
 Write = Callable[[dict[str, Any]], Path]
 PROMPTS = [f"A red car number {i}." for i in range(2 * STRIDE + 7)]
@@ -42,13 +44,34 @@ def as_parquet(folder: Path) -> Path:
     return folder / "parts"
 
 
+def as_table(folder: Path) -> Path:
+    with (folder / "p.csv").open("w", newline="", encoding="utf-8-sig") as f:
+        table = csv.writer(f)
+        table.writerows([["n", "Prompt"], *([i, p.replace(" number", "\nnumber")] for i, p in enumerate(PROMPTS))])
+    return folder / "p.csv"
+
+
+def as_tabs(folder: Path) -> Path:
+    (folder / "p.TSV").write_text("n\tcaption\n" + "".join(f"{i}\t{p}\r\n" for i, p in enumerate(PROMPTS)))
+    return folder / "p.TSV"
+
+
+def as_json(folder: Path) -> Path:
+    (folder / "p.json").write_text(json.dumps({f"{i}.png": {"prompts": p} for i, p in enumerate(PROMPTS)}))
+    return folder / "p.json"
+
+
+def said(read: list[Any]) -> list[str]:
+    return [one.text if isinstance(one, OwnPrompt) else str(one) for one in read]
+
+
 def as_dataset(folder: Path) -> Path:
     datasets = pytest.importorskip("datasets")
     datasets.Dataset.from_dict({"prompt": PROMPTS}).save_to_disk(folder / "saved", num_shards=3)
     return folder / "saved"
 
 
-@pytest.mark.parametrize("write", [as_text, as_jsonl, as_parquet, as_dataset])
+@pytest.mark.parametrize("write", [as_text, as_jsonl, as_json, as_tabs, as_table, as_parquet, as_dataset])
 def test_prompt_i_is_the_ith_of_the_list(write: Callable[[Path], Path], tmp_path: Path) -> None:
     source = PromptSource(path=str(write(tmp_path)))
     prompts = open_prompts(source)
@@ -60,14 +83,14 @@ def test_prompt_i_is_the_ith_of_the_list(write: Callable[[Path], Path], tmp_path
         (len(PROMPTS) - 2, len(PROMPTS) + 9),
         (9999, 10000),
     ):
-        assert prompts.read(start, stop) == PROMPTS[start:stop]
+        assert said(prompts.read(start, stop)) == PROMPTS[start:stop]
 
 
 def test_a_list_is_gone_through_as_often_as_asked(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("a\nb\nc\n")
     source = PromptSource(path=str(tmp_path / "p.txt"), repeat=3)
-    assert read_stream(source, 2, 5) == ["c", "a", "b", "c", "a"]
-    assert read_stream(source, 8, 5) == ["c"]
+    assert said(read_stream(source, 2, 5)) == ["c", "a", "b", "c", "a"]
+    assert said(read_stream(source, 8, 5)) == ["c"]
     assert read_stream(source, 9, 5) == []
 
 
@@ -79,14 +102,19 @@ def test_a_parquet_file_is_read_by_row_group(tmp_path: Path, monkeypatch: pytest
         pq.ParquetFile, "read_row_group", lambda self, i, **kw: (read.append(i), original(self, i, **kw))[1]
     )
     assert len(open_prompts(source).read(110, 190)) == 80
-    assert read == [1]
+    assert read == [0, 1]  # the first row is looked at when the list is opened
 
 
 def test_bad_rows_are_told_apart_from_bad_files(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text('{"prompt": "a car"}\nno json\n{"text": "a"}\n{"prompt": 3}\n{"prompt": " "}\n')
     good, *bad = open_prompts(PromptSource(path=str(tmp_path / "p.jsonl"))).read(0, 9)
-    assert good == "a car"
-    assert all(isinstance(b, ValueError) for b in bad) and len(bad) == 4
+    assert said([good]) == ["a car"]
+    assert [str(b) for b in bad] == [
+        "line 2: no valid JSON: Expecting value at column 1",
+        "line 3: the 'prompt' is missing or blank",
+        "line 4: the 'prompt' is no text, but 3",
+        "line 5: the 'prompt' is missing or blank",
+    ]
 
 
 def saved_splits(folder: Path) -> Path:
@@ -100,9 +128,9 @@ def numbers(folder: Path) -> Path:
     return folder / "n.parquet"
 
 
-def table(folder: Path) -> Path:
-    (folder / "p.csv").write_text("prompt\n")
-    return folder / "p.csv"
+def workbook(folder: Path) -> Path:
+    (folder / "p.xlsx").write_text("prompt\n")
+    return folder / "p.xlsx"
 
 
 def nothing(folder: Path) -> Path:
@@ -114,7 +142,7 @@ def nothing(folder: Path) -> Path:
     ("write", "more", "said"),
     [
         (lambda f: f / "none.txt", {}, "field stages.prompts.source.path: {} does not exist"),
-        (table, {}, "field stages.prompts.source.path: {}: prompts are read from .txt, .jsonl, .parquet"),
+        (workbook, {}, "stages.prompts.source.path: {}: prompts are read from .txt, .jsonl, .ndjson, .json, .tsv"),
         (nothing, {}, "field stages.prompts.source.path: {} holds no prompt"),
         (saved_splits, {}, "several splits (train, test); name one of them"),
         (
@@ -122,7 +150,7 @@ def nothing(folder: Path) -> Path:
             {"column": "text"},
             "field stages.prompts.source.column: {} has no column 'text'; there are n, prompt",
         ),
-        (numbers, {}, "field stages.prompts.source.column: {}: the column 'prompt' holds int64, not text"),
+        (numbers, {}, "field stages.prompts.source.column: {}: the column 'prompt' holds int, not text"),
         (as_text, {"colum": "x"}, "unknown field stages.prompts.source.colum; did you mean 'column'?"),
     ],
 )

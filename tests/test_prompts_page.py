@@ -43,6 +43,19 @@ def test_the_worked_example_gives_its_result(
     ]
 
 
+def test_the_worked_scenes_are_taken(
+    recipe: dict[str, Any], write_recipe: Callable[[dict[str, Any]], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "scenes.jsonl").write_text(BLOCKS["scenes.jsonl"])
+    loaded = load_recipe(write_recipe(recipe | yaml.safe_load(BLOCKS["scenes.yaml"])))
+    node, store = build_graph(loaded)["prompts"], Store(tmp_path / "run")
+    stage_worker(loaded, "prompts", str(tmp_path / "run"), node.fingerprint)(0)
+    assert [(row["origin"], row["prompt"]) for row in store.table(node, 0).to_pylist()] == [
+        ("user", "the animal on Australia's coat of arms that hops"),
+        ("user", "A red car and two trees. The red car is below the trees."),
+    ]
+
+
 def test_the_recipes_fields_are_there() -> None:
     for block in re.findall(r"^```yaml.*?\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE):
         PromptParams.model_validate(yaml.safe_load(block)["stages"]["prompts"])

@@ -96,7 +96,7 @@ def test_the_page_says_it_all(run: Run, tmp_path: Path) -> None:
     assert (
         set(took["stages"]) == set(run.nodes) - {"calibration"} and sum(took["stages"].values()) <= took["seconds"] + 1
     )
-    assert "among the 3 that the recipe" in page and "0.200" in page
+    assert "(3 benchmark prompts to compare with: " in page and "0.200" in page
     with pytest.raises(UserError, match="no corpus in"):
         corpus_of(tmp_path)
 

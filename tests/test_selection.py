@@ -402,7 +402,7 @@ class Made:
 LOTS = {"calibrated": 0, "painted": 2, "sampled": 3}
 
 
-def told(recipe: Recipe | None, store: Made, lots: dict[str, int] | None = None) -> dict[str, Any]:
+def told(recipe: Recipe, store: Made, lots: dict[str, int] | None = None) -> dict[str, Any]:
     nodes = {name: SimpleNamespace(stage=stage) for name, stage in STAGES.items()}
     state = {"lots": lots} if lots else {}
     run: Any = SimpleNamespace(nodes=nodes, store=store, recipe=recipe, root=Path("run"), state=lambda: state)
@@ -449,8 +449,8 @@ def test_lots_that_were_taken_over_are_told(recipe: dict[str, Any], write_recipe
     assert line.split(": ")[1] == ", ".join(f"2 of {stage}" for stage in BRANCHES["painted"])
 
 
-def test_a_ledger_out_of_balance_is_told() -> None:
-    found = told(None, Made(1, entered=4, kept=3), LOTS)
+def test_a_ledger_out_of_balance_is_told(recipe: dict[str, Any], write_recipe: Write) -> None:
+    found = told(load_recipe(write_recipe(recipe)), Made(1, entered=4, kept=3), LOTS)
     assert not found["balanced"] and not any(s["balanced"] for s in found["stages"] if s["lots"])
     assert sum("DOES NOT BALANCE" in line for line in funnel_lines(found)) == sum(
         bool(s["lots"]) for s in found["stages"]

@@ -32,7 +32,7 @@ def prompts(n: int) -> Outcome:
     ledger.enter(n)
     ledger.keep(n)
     whole = {"category": "c", "prompt": "p", "scene": "{}", "short": "p", "origin": "composed", "templates": []}
-    rows = [{"sample": i, **whole} for i in range(n)]
+    rows = [{"sample": i, **whole, "indirect": False} for i in range(n)]
     return outcome(PromptRow, rows, ledger)
 
 

@@ -40,8 +40,9 @@ def plan(recipe: RecipeFile, out: Out = None, json: AsJson = False) -> None:
     """
     from underpaint.pipeline.engine.what_changed import explain_plan, plan_lines
 
-    stages = explain_plan(opened(recipe, out))
-    show(stages, json, plan_lines(stages))
+    run = opened(recipe, out)
+    stages, summary = explain_plan(run), run.recipe.benchmarks().summary()
+    show(stages, json, [*plan_lines(stages), *(["", summary] if summary else [])])
 
 
 @app.command()

@@ -50,9 +50,7 @@ def select(
     else:
         _apply(run, selection, lots, ship_anyway)
     if benchmarks.lines:
-        removed, readable = len(selection.contaminated), benchmarks.readable
-        lines += ["", f"{removed} prompts removed that are among the benchmarks' {len(benchmarks.lines)}"]
-        lines[-1] += f" ({readable} compared as scenes, the others by {benchmarks.words} words in a row)"
+        lines += ["", f"{len(selection.contaminated)} prompts removed; {benchmarks.summary()}"]
     contaminated = {prompt: asdict(hit) for prompt, hit in selection.contaminated.items()}
     whole = {"lots": lots, "quotas": quotas, "yields": [asdict(y) for y in found], "contaminated": contaminated}
     show(whole, json, lines)

@@ -132,9 +132,10 @@ class Select(Section):
 
 
 class Decontaminate(Section):
-    """Prompt lists of benchmarks (GenEval's JSON lines, WISE's JSON, plain text) with which no prompt may be shared.
+    """Prompt lists of benchmarks with which no prompt may be shared, in any format that prompts are read from.
 
-    A line that the grammar reads is compared as a scene, any other by words in a row.
+    A line that the grammar reads is compared as a scene, any other by words in a row; one that is too short to tell
+    ("wood") only with whole prompts.
     """
 
     lists: tuple[RecipePath, ...] = Field(default=(), description="files, relative to the recipe")

@@ -16,7 +16,10 @@ from underpaint.stages.common.ledger import balances
 
 
 def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
-    """Ledgers summed by stage, quotas and how far they are met, and the folder of the quarantine ("" if not needed)."""
+    """Ledgers summed by stage, quotas and how far they are met, and how benchmark prompts are compared.
+
+    Also the folder of the quarantine, "" where nothing is in it.
+    """
     lots = run.state().get("lots") or dict.fromkeys(BRANCHES, 0)
     stages = []
     for name, number in stage_lots(lots).items():
@@ -29,11 +32,14 @@ def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
         lots_known = {"lots": len(ledgers), "of": number, "balanced": balances(summed) and all(map(balances, ledgers))}
         adopted = sum("adopted" in m for m in manifests)
         stages.append({"stage": name, "unit": node.stage.unit, **lots_known, "adopted": adopted, **summed})
-    found = {}
+    found, benchmarks = {}, run.recipe.benchmarks()
     if all(s["lots"] == s["of"] for s in stages):
-        found = quota_status(run, selection or select(run.recipe, run.nodes, run.store, lots))
+        found = quota_status(run, selection or select(run.recipe, run.nodes, run.store, lots, benchmarks=benchmarks))
     quarantine = str(run.root / "quarantine") if any(s["failed"] for s in stages) else ""
-    return {"stages": stages, "balanced": all(s["balanced"] for s in stages), "quotas": found, "quarantine": quarantine}
+    return {
+        "stages": stages, "balanced": all(s["balanced"] for s in stages), "quotas": found, "quarantine": quarantine,
+        "benchmarks": benchmarks.summary(),
+    }  # fmt: skip
 
 
 def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -85,6 +91,8 @@ def funnel_lines(found: dict[str, Any]) -> list[str]:
     lines += category_lines(found["stages"])
     if found["quotas"]:
         lines += ["", *quota_lines(found["quotas"])]
+    if found["benchmarks"]:
+        lines += ["", found["benchmarks"]]
     if found["quarantine"]:
         lines += ["", f"quarantine (request, answer and traceback of every failed row): {found['quarantine']}"]
     return lines

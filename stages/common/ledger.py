@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypedDict
 
+from underpaint.schemas.markup import writable
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -57,9 +59,11 @@ class Failure:
     ) -> Failure:  # fmt: skip
         """The failure of a unit, with the requests that were `asked` for it."""
         trace = "".join(traceback.format_exception(error))
+        # What failed may be the very characters that no file can hold; they must not block the quarantine as well.
+        detail, message, request, response, trace = map(writable, (unit.detail, str(error), request, response, trace))
         return cls(
-            unit.sample, unit.rollout, unit.step, side, unit.detail, type(error).__name__, str(error), request,
-            response, trace, [r.digest for r in asked],
+            unit.sample, unit.rollout, unit.step, side, detail, type(error).__name__, message, request, response, trace,
+            [r.digest for r in asked],
         )  # fmt: skip
 
 

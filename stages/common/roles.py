@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypedDict, TypeVar
 
@@ -16,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from underpaint.schemas.corpus.picture import picture_sha256
+from underpaint.schemas.markup import writable
 from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
@@ -95,9 +97,21 @@ class Answer:
     logprobs: tuple[tuple[str, float], ...] = ()  # (token's text, ln of its probability), where the model gives them
 
 
+# Half a surrogate pair as JSON escapes it: a high one that no low one follows, or a low one after no high one.
+_HALF = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
 def answer_of(said: Answer | str) -> Answer:
-    """The answer of a model that may have given its words alone."""
-    return said if isinstance(said, Answer) else Answer(said)
+    """The answer of a model that may have given its words alone, without what no file can hold.
+
+    Half a surrogate pair, as a cut emoji leaves it, becomes "\\ufffd", be it a character or an escape in JSON: as an
+    answer is kept in tables, it would else block its whole lot, at every build again.
+    """
+    answer = said if isinstance(said, Answer) else Answer(said)
+    return replace(answer, text=_HALF.sub(r"\\ufffd", writable(answer.text)), refused=writable(answer.refused))
 
 
 def _shown(picture: Image.Image | None) -> str:

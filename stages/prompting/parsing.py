@@ -30,10 +30,10 @@ class SceneError(ValueError):
 
 @dataclass(frozen=True)
 class Parsed:
-    """The scene graph of a prompt, and who read it."""
+    """The scene graph of a prompt, and who read it or gave it."""
 
     scene: SceneGraph
-    origin: str  # "grammar" or "writer"
+    origin: str  # "grammar", "writer" or "user"
     template: str = ""  # its digest, where the writer was asked
 
 
