@@ -6,10 +6,12 @@ from underpaint.miniature.dialogues import Dialogue
 from underpaint.miniature.world import NoRoom, cell_layout, vocabulary
 from underpaint.schemas.markup import BLANK, DONE
 from underpaint.schemas.scenes.compare import SceneFit, compare
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Verdict, parse_critique
+from underpaint.schemas.scenes.critique import Critique, Verdict
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import seen_items
 from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages.answers.answer import CritiqueError
+from underpaint.stages.answers.critique import parse_critique
 
 
 def grade(cases: list[Dialogue], answers: list[str]) -> dict[str, list[float]]:

@@ -17,13 +17,15 @@ from pydantic import Field
 from underpaint.schemas.corpus.picture import encode_picture
 from underpaint.schemas.markup import BLANK
 from underpaint.schemas.scenes.compare import FaultKind
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Side, parse_critique
+from underpaint.schemas.scenes.critique import Critique, Side
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.schemas.scenes.wordings import WORDINGS
+from underpaint.stages.answers.answer import CritiqueError
+from underpaint.stages.answers.critique import parse_critique
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import Renderer
 from underpaint.stages.common.rows import SampleRow

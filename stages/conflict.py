@@ -49,6 +49,8 @@ def unfit_positive(step: RolloutRow, prompt: SceneGraph, vocabulary: Vocabulary)
 
 def unfit_correction(step: RolloutRow, correction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> str:
     """Why a correction should not be learnt; "" where it may be."""
+    if not correction:
+        return "the judge gave no correction"
     if correction.strip() == step["instruction"].strip():
         return "the correction repeats the instruction"
     if correction == DEAD_END:

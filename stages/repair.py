@@ -84,8 +84,9 @@ class Flawed:
         return Unit(*self.key, detail=f"repair {len(self.tries) + 1}")
 
     def can(self, method: str) -> bool:
-        """Whether a method ("sibling", "edit" or "repaint") can be tried on this draft."""
-        return method == "edit" or (self.mends_all and (method != "sibling" or bool(self.siblings)))
+        """Whether a method ("sibling", "edit" or "repaint") can be tried; none without a correction to learn from."""
+        can = method == "edit" or (self.mends_all and (method != "sibling" or bool(self.siblings)))
+        return can and bool(self.correction)
 
     @property
     def repaired(self) -> bool:

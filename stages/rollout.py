@@ -11,12 +11,12 @@ from typing import TypedDict
 from pydantic import Field
 
 from underpaint.schemas.corpus.picture import decode_picture
-from underpaint.schemas.markup import BLANK, DONE, MarkupError, parse_plan
-from underpaint.stages.answers.reading import AnswerError, Read
+from underpaint.schemas.markup import BLANK
+from underpaint.stages.answers.plan import read_plan
 from underpaint.stages.common.asking import REASKS, Job, ask_and_read, request_for
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.painting import paint_all
-from underpaint.stages.common.roles import Answer, PaintRequest
+from underpaint.stages.common.roles import PaintRequest
 from underpaint.stages.common.rows import Int16, PictureColumns, RolloutStepRow, rows
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, outcome
 from underpaint.stages.prompts import PromptRow
@@ -114,7 +114,7 @@ def _write(
         pictures = {"before": decode_picture(r.steps[-1]["picture"]) if template.pictures and r.steps else None}
         seed = context.seed_for(r.sample, r.number, step, "write")
         request = request_for(template, variables, seed, temperature=context.params.temperature, pictures=pictures)
-        jobs.append(Job(context.speaker(template), request, read_step, 0 if template.dialect else REASKS))
+        jobs.append(Job(context.speaker(template), request, read_plan, 0 if template.dialect else REASKS))
     written: list[tuple[Rollout, Written]] = []
     for r, said in zip(going, ask_and_read(jobs), strict=True):
         first = said.requests[0]
@@ -130,16 +130,6 @@ def _write(
             }  # fmt: skip
             written.append((r, row))
     return written
-
-
-def read_step(answer: Answer) -> Read[tuple[str, str] | None]:
-    """(instruction, description) of an answer; None where the writer says that nothing is missing."""
-    if answer.text.strip().rstrip(".").lower() == DONE:
-        return Read(None)
-    try:
-        return Read(parse_plan(answer.text))
-    except MarkupError as e:
-        raise AnswerError(str(e)) from None
 
 
 def _paint(

@@ -24,11 +24,12 @@ from underpaint.miniature.trainers.speaker import item_ends
 from underpaint.miniature.weighed_items import weighed_items
 from underpaint.miniature.world import cell_labels, cell_layout, render, vocabulary
 from underpaint.schemas.scenes.compare import SceneFit, compare
-from underpaint.schemas.scenes.critique import Verdict, parse_critique
+from underpaint.schemas.scenes.critique import Verdict
 from underpaint.schemas.scenes.edit import read_instruction
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import AS_ASKED, NOT_SO, NOT_THERE, TO_COME
 from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages.answers.critique import parse_critique
 
 N = 150
 

@@ -220,7 +220,9 @@ def test_a_build_judged_by_an_endpoint_then_retried(
         context = yaml.safe_load(words.split("<<", 1)[1].split(">>", 1)[0])
         if any(word in context["description"] for word in down):
             return 503, {"error": {"message": "overloaded"}}
-        task, picture = ("critique_text", None) if isinstance(content, str) else ("critique_picture", _picture(content[0]))
+        task, picture = (
+            ("critique_text", None) if isinstance(content, str) else ("critique_picture", _picture(content[0]))
+        )
         return 200, said(judge.ask([AskRequest(task, "", 1, (picture,) if picture else (), 0.0, context)])[0])
 
     templates = tmp_path / "templates"

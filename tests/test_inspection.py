@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from underpaint.miniature.edits import other_object
 from underpaint.miniature.scenes import random_scene
 from underpaint.miniature.world import read_picture, render, vocabulary
-from underpaint.schemas.scenes.critique import Critique, Verdict, parse_critique
+from underpaint.schemas.scenes.critique import Critique, Verdict
 from underpaint.schemas.scenes.edit import Edit, Op, apply, read_instruction
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import DEAD_END, inspect_picture, inspect_text, observed_scene
 from underpaint.schemas.scenes.inspection.text_correction import correct_text
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
+from underpaint.stages.answers.critique import parse_critique
 from underpaint.stages.judgement.step_consistency import disagreement, takes_away
 
 WORDS = vocabulary()

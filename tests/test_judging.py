@@ -14,8 +14,9 @@ from underpaint.pipeline.corpus.assemble import Assembler
 from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.selection.select import select
-from underpaint.schemas.scenes.critique import CritiqueError, Side
+from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.answers.answer import CritiqueError
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.common.stage import Context, Lot

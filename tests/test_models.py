@@ -16,7 +16,8 @@ from underpaint.miniature.edits import random_edit
 from underpaint.miniature.minimal_edits import EDIT_KINDS, held_out
 from underpaint.miniature.train import CHECKPOINTS
 from underpaint.miniature.world import render, vocabulary
-from underpaint.schemas.scenes.critique import Side, Verdict, parse_critique
+from underpaint.schemas.scenes.critique import Side, Verdict
+from underpaint.stages.answers.critique import parse_critique
 from underpaint.stages.common.roles import AskRequest, PaintRequest
 from underpaint.stages.judgement.entailment import weigh_observations
 from underpaint.stages.models.painter import DiffusersPainter

@@ -17,11 +17,12 @@ from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.selection.select import select
 from underpaint.schemas.scenes.compare import FaultKind
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Finding, Side, Verdict
+from underpaint.schemas.scenes.critique import Critique, Finding, Side, Verdict
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import why_stuck
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.all_stages import STAGES
+from underpaint.stages.answers.answer import CritiqueError
 from underpaint.stages.common.ledger import Ledger, balances
 from underpaint.stages.common.roles import ModelUnavailable, each
 from underpaint.stages.common.stage import outcome

@@ -15,10 +15,12 @@ from underpaint.miniature.scenes import HeldOut
 from underpaint.miniature.world import vocabulary
 from underpaint.schemas.markup import BLANK, DONE
 from underpaint.schemas.scenes.compare import SceneFit, compare
-from underpaint.schemas.scenes.critique import CritiqueError, Verdict, parse_critique
+from underpaint.schemas.scenes.critique import Verdict
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.inspection import inspect_picture
 from underpaint.schemas.scenes.scene import PLACE
+from underpaint.stages.answers.answer import CritiqueError
+from underpaint.stages.answers.critique import parse_critique
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.models.painter import DiffusersPainter
 from underpaint.stages.models.speaker import TransformersSpeaker

@@ -14,9 +14,10 @@ from pathlib import Path
 import jsonschema
 from jinja2 import nodes
 
+from underpaint.pipeline.workbench.told import told, untold
 from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import Template, TemplateError, TemplateProblem, load_template
-from underpaint.stages.prompting.tasks import FORMATS, TASKS, Finder, Task, parse, unusable
+from underpaint.stages.prompting.tasks import FORMATS, SHOWN, TASKS, Finder, Task, parse, unusable
 
 CLAUSE = "What is not painted yet is not a fault."
 NEGATED = re.compile(r"\b(not|no|never|nothing|without)\b|n't\b", re.IGNORECASE)
@@ -48,6 +49,7 @@ def lint_file(path: Path, stages: Mapping[str, tuple[str, ...]]) -> list[Templat
         task = TASKS[template.task]
         problems += [
             *_stages(found, stages), *_words(found, task), *_clause(found, task), *_examples(found, task),
+            *untold(found),
         ]  # fmt: skip
     return sorted(problems, key=lambda p: p.line)
 
@@ -61,11 +63,10 @@ def _stages(found: Finder, stages: Mapping[str, tuple[str, ...]]) -> Iterator[Te
 
 
 def _words(found: Finder, task: Task) -> Iterator[TemplateProblem]:
-    """Problems of the body: unused variables, names set and never used, and parts of the answer never asked for."""
-    used = {name for name, _ in found.names()}
+    """Problems of the words: unused variables, and names set and never used."""
     end = found.template.body.count("\n") + 1
     for name in task.variables:
-        if name not in used:
+        if name not in found.template.names:
             why = f"unused variable {name!r}: the {task.role} is never shown it"
             yield found.body(end, why, f"put {{{{ {name} }}}} where it belongs")
     assigned = {n.name: n.lineno for n in found.tree.find_all(nodes.Name) if n.ctx == "store"}
@@ -73,13 +74,6 @@ def _words(found: Finder, task: Task) -> Iterator[TemplateProblem]:
     for name, line in assigned.items():
         if name not in loaded:
             yield found.body(line, f"unused variable {name!r}: it is set and never used", "use it, or drop it")
-    names = [n for n in FORMATS[task.output].named if n not in found.template.body]
-    if names:
-        why = f"the parser of {task.output} reads {', '.join(names)}, which the words never name"
-        yield found.body(end, why, "say in the words how to answer, naming every part")
-    for kind in found.template.kinds:
-        if kind not in found.template.body:
-            yield found.body(end, f"the words never name the kind {kind!r}", "say when it is to be used, or drop it")
 
 
 def _clause(found: Finder, task: Task) -> Iterator[TemplateProblem]:
@@ -92,7 +86,7 @@ def _clause(found: Finder, task: Task) -> Iterator[TemplateProblem]:
     if not sentence:
         fix = f"say it in the words, e.g. {CLAUSE!r}, and repeat that sentence as incomplete: in the front matter"
         yield found.field("incomplete", "no clause says that incomplete is not wrong", fix)
-    elif " ".join(sentence.split()) not in " ".join(found.template.body.split()):
+    elif " ".join(sentence.split()) not in " ".join(told(found.template).split()):
         yield found.field("incomplete", f"the words do not hold the clause {sentence!r}", "repeat it word by word")
     elif not NEGATED.search(sentence):
         yield found.field("incomplete", f"the clause {sentence!r} denies nothing", f"say e.g. {CLAUSE!r}")
@@ -110,7 +104,7 @@ def _examples(found: Finder, task: Task) -> Iterator[TemplateProblem]:
                 yield found.field(
                     f"{here}.variables.{name}", f"no {template.task} variable {name!r}", did_you_mean(name, task.known)
                 )
-        for name in {n for n, _ in found.names()} & set(task.known) - set(example.variables):
+        for name in sorted({n for n, _ in found.names()} & {*task.known} - {*example.variables, SHOWN}):
             yield found.field(f"{here}.variables", f"the variable {name!r} is missing", f"add {name}: …")
         try:
             parse(template, example.answer)
@@ -127,10 +121,17 @@ def _examples(found: Finder, task: Task) -> Iterator[TemplateProblem]:
 
 
 def _against_schema(template: Template, answer: str) -> str:
-    """Why the JSON Schema refuses an answer that parses; "" where it does not."""
-    schema = FORMATS[TASKS[template.task].output].schema
-    text = answer.strip().strip("`").removeprefix("json")
-    if schema is None:
+    """Why the JSON Schema refuses the values read from an answer, as its reader writes them; "" where it does not.
+
+    Only answers in the very form that is asked for are held to it: those of which nothing was bent.
+    """
+    form = FORMATS[template.output]
+    schema = form.schema(template) if form.schema else None
+    if schema is None or form.read(answer, template).bends:
         return ""
-    errors = jsonschema.Draft202012Validator(schema(template.kinds)).iter_errors(json.loads(text))
+    try:
+        values = json.loads(answer)
+    except ValueError:
+        return ""
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(values)
     return next((e.message for e in errors), "")

@@ -15,14 +15,20 @@ from typing import Any, Literal
 
 import jinja2
 import yaml
+from jinja2 import meta
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from underpaint.schemas.corpus.picture import PictureError, decode_picture
+from underpaint.schemas.scenes.critique import Verdict
+from underpaint.stages.common.finding_kinds import OF_PICTURES, OF_TEXTS, as_list
 from underpaint.stages.common.roles import Turn
 
 BUILT_IN = Path(__file__).parents[1] / "templates"
 ENVIRONMENT = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=False)
+# What every template may use and nobody gives: explanations that all critiques share.
+SHARED = {"picture_kinds": as_list(OF_PICTURES), "text_kinds": as_list(OF_TEXTS)}
+ENVIRONMENT.globals.update(SHARED)
 
 Shown = Literal["before", "after"]  # a step's picture: the one that it begins with, or the one that it makes
 
@@ -95,10 +101,14 @@ class Template(BaseModel):
     pictures: tuple[Shown, ...] = ()  # what the model is shown of the step, in this order
     shots: tuple[Shot, ...] = ()  # worked examples that the model is shown before the question
     fields: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further fields of the answer, a JSON Schema each
+    labels: dict[str, Verdict] = Field(
+        default_factory=dict
+    )  # label/1: the words that end an answer, and their verdicts
+    yes_means: Verdict | None = None  # the verdict that a yes to the words' question means; without it a yes is refused
     model: str = ""  # the recipe's model that is asked; the role's unless given
     dialect: str = ""  # whose words these are, if they were taught to one model; no other would know what is asked
     kinds: tuple[str, ...] = ()  # kinds of finding that this template adds to schemas.scenes.compare.FaultKind
-    weight: float = Field(default=1.0, gt=0)  # how often it is drawn, relative to the others of its task
+    weight: float = Field(default=1.0, ge=0)  # how often it is drawn, relative to the others of its task; 0 is off
     stages: tuple[str, ...] = ()  # the stages that use it; if empty, all that render its task
     incomplete: str = ""  # the sentence of the body that says "not painted yet is not wrong"
     examples: tuple[TemplateExample, ...] = ()
@@ -111,7 +121,14 @@ class Template(BaseModel):
         """SHA-256 of all fields that can change an answer or how it is read."""
         named = self.model_dump(mode="json", exclude=set(NOT_IDENTITY))
         named["shots"] = [{**shot, "pictures": _contents(self, i)} for i, shot in enumerate(named["shots"])]
+        named["shared"] = {name: SHARED[name] for name in sorted(self.names & SHARED.keys())}
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """All names that the words and the system message use without setting them."""
+        trees = (ENVIRONMENT.parse(words) for words in (self.system, self.body))
+        return frozenset(name for tree in trees for name in meta.find_undeclared_variables(tree))
 
     def render(self, *, shown: Sequence[str] = (), **variables: str) -> str:
         """The request's text. `shown` names the pictures that go with it, as a step may have none before it.
@@ -122,7 +139,7 @@ class Template(BaseModel):
 
     def render_system(self, **variables: str) -> str:
         """The system message, "" where there is none. Raises as `render`."""
-        return _compiled(self.system).render(**variables) if self.system else ""
+        return _compiled(self.system).render(**variables).strip() if self.system else ""
 
     def turns(self) -> tuple[Turn, ...]:
         """The worked examples as a conversation: each a question with its pictures, and the answer."""
@@ -180,7 +197,9 @@ def _parsed(file: str, raw: str) -> Template:
     blank = parts[2][: len(parts[2]) - len(parts[2].lstrip())].count("\n")
     begin = parts[1].count("\n") + 3 + blank
     try:
-        template = Template(**{**front, "body": body, "file": file, "body_line": begin})
+        template = Template(
+            **{**{str(name): value for name, value in front.items()}, "body": body, "file": file, "body_line": begin}
+        )
     except ValidationError as e:
         first = e.errors()[0]
         field = ".".join(map(str, first["loc"])) or "examples"
@@ -190,10 +209,11 @@ def _parsed(file: str, raw: str) -> Template:
             known = [name for name in Template.model_fields if name not in ("body", "file", "body_line")]
             message, fix = "there is no such field", f"there are {', '.join(known)}"
         raise error(line_of(lines, field), f"field {field!r}: {message}", fix) from None
-    try:
-        ENVIRONMENT.parse(body)
-    except jinja2.TemplateSyntaxError as e:
-        raise error(begin - 1 + e.lineno, f"{e.message}", "Jinja writes variables as {{ name }}") from None
+    for words, first_line in ((template.system, lines.get("system", 1) + 1), (body, begin)):
+        try:
+            ENVIRONMENT.parse(words)
+        except jinja2.TemplateSyntaxError as e:
+            raise error(first_line - 1 + e.lineno, f"{e.message}", "Jinja writes variables as {{ name }}") from None
     for i, shot in enumerate(template.shots):
         for name, picture in shot.pictures.items():
             try:

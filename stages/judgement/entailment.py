@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from underpaint.schemas.markup import BLANK
 from underpaint.schemas.scenes.compare import MISSING, compare
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Side, Verdict
+from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.schemas.scenes.edit import apply, read_instruction
 from underpaint.schemas.scenes.grammar import GrammarError, read, read_object
 from underpaint.schemas.scenes.inspection import (
@@ -25,6 +25,7 @@ from underpaint.schemas.scenes.inspection import (
 from underpaint.schemas.scenes.mentions import find_mentions
 from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.answers.answer import CritiqueError
 
 
 def read_scene(text: str, vocabulary: Vocabulary) -> SceneGraph:

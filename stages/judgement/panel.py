@@ -13,16 +13,19 @@ from typing import Any, Literal, TypedDict, cast
 from PIL import Image
 from pydantic import Field
 
-from underpaint.schemas.scenes.critique import Critique, CritiqueError, Side, Verdict, critique_schema
+from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.critique_answer import read_critique
+from underpaint.stages.answers.answer import CritiqueError, Read
 from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
+from underpaint.stages.common.critique_formats import QUESTIONS, answer_schema, read_as_critique
 from underpaint.stages.common.ledger import Failure, Unit
-from underpaint.stages.common.roles import AskRequest, Speaker
+from underpaint.stages.common.roles import Answer, AskRequest, Speaker
 from underpaint.stages.common.rows import Float32, Int16
 from underpaint.stages.common.stage import Context, Params
 from underpaint.stages.common.templating import Template
 from underpaint.stages.judgement.entailment import refuse_unpainted, weigh_observations
+from underpaint.stages.judgement.grading import grade
+from underpaint.stages.judgement.yes_no import questions_about
 
 
 class JudgedColumns(TypedDict):
@@ -153,18 +156,13 @@ class Votes:
         return Judged(
             critique, self.agreement(conflict), self.template, self.texts,
             unread=sum(s.value is None for s in self.said), bends=tuple(b for s in self.said for b in s.bends),
-            graded=grade(self.said, self.template), decided_by=by,
+            graded=grade(self.said, self.template.output), decided_by=by,
         )  # fmt: skip
 
     def _failure(self, error: Exception) -> Failure:
         asked = [request for s in self.said for request in s.requests]
         words, side = "\n".join(self.texts), self.question.side.value
         return Failure.of(self.question.unit, error, self.said[0].requests[0].text, words, side=side, asked=asked)
-
-
-def grade(said: Sequence[Said[Critique]], template: Template) -> float | None:
-    """The mean probability that the answers gave to "no conflict"; None where none came with probabilities."""
-    return None
 
 
 class JudgeParams(Params):
@@ -189,7 +187,7 @@ class JudgeParams(Params):
 
 def judge(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
     """Ask all questions in one batch and let the majority decide, or the arbiter where the agreement is too low."""
-    votes = _votes(context, questions, params)
+    votes = ask_votes(context, questions, params)
     found = [v.decide() for v in votes]
     if "arbiter" not in context.models:
         return found
@@ -205,24 +203,33 @@ def judge(context: Context[Any], questions: Sequence[Question], params: JudgePar
 
 
 def _job(speaker: Speaker, request: AskRequest, template: Template) -> Job[Critique]:
-    return Job(speaker, request, partial(read_critique, kinds=template.kinds), 0 if template.dialect else REASKS)
+    def read(answer: Answer) -> Read[Critique]:
+        return read_as_critique(template, answer, request.context)
+
+    return Job(speaker, request, read, 0 if template.dialect else REASKS)
 
 
-def _votes(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
+def ask_votes(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
+    """The judge's answers to all questions, asked in one batch; nothing is decided yet."""
     answers, temperature = params.answers, params.temperature if params.answers > 1 else 0.0
     jobs, templates = [], []
     for q in questions:
         template = context.pick_template(f"critique_{q.side.value}", q.unit, q.template)
         templates.append(template)
-        form = critique_schema(template.kinds)
-        first = request_for(template, q.variables, 0, temperature=temperature, pictures=q.pictures, schema=form)
+        variables = dict(q.variables)
+        if QUESTIONS in template.names:
+            variables[QUESTIONS] = questions_about(q.variables["description"], context.vocabulary)
+        form = answer_schema(template, variables)
+        first = request_for(template, variables, 0, temperature=temperature, pictures=q.pictures, schema=form)
         for k in range(answers):
             request = replace(first, seed=context.seed_for(str(q.unit), q.side.value, k))
             jobs.append(_job(context.speaker(template), request, template))
     said = ask_and_read(jobs)
     found = []
     for i, (q, template) in enumerate(zip(questions, templates, strict=True)):
-        how = "ignore" if template.kinds else params.observations  # scene graphs do not know a template's own kinds
+        # Scene graphs know no kind of a template's own, and only this format says what was observed item by item.
+        ignored = template.kinds or template.output != "critique/1"
+        how = "ignore" if ignored else params.observations
         weigh = partial(weigh_observations, how, q.side, q.variables, context.vocabulary)
         found.append(count_votes(q, template, said[i * answers : (i + 1) * answers], weigh))
     return found

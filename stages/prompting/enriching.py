@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from underpaint.schemas.markup import check_plain
 from underpaint.schemas.scenes.grammar import GrammarError, describe
 from underpaint.schemas.scenes.mentions import disagreements
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.answers.text import read_text
 from underpaint.stages.common.asking import request_for
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import answer_of, each
@@ -93,7 +93,7 @@ def _ask(
         try:
             if isinstance(answer, Exception):
                 raise answer
-            text = long_text(answer_of(answer).text)
+            text = read_text(answer_of(answer)).value
         except Exception as e:
             said = "" if isinstance(answer, Exception) else answer_of(answer).text
             found[sample] = Failure.of(Unit(sample, detail="long prompt"), e, request.text, said, asked=[request])
@@ -101,11 +101,3 @@ def _ask(
         reason = departure(text, scene, context.vocabulary)
         found[sample] = Departs(reason) if reason else Enriched(text, templates[sample].digest)
     return found
-
-
-def long_text(answer: str) -> str:
-    """The text of a writer's answer, on one line, without quotation marks around it.
-
-    Raises ValueError where it is blank or holds a tag or a control token.
-    """
-    return check_plain(" ".join(answer.strip().strip('"“”').split()))

@@ -9,12 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from underpaint.schemas.markup import check_plain
-from underpaint.schemas.scenes.answer import parse_answer
 from underpaint.schemas.scenes.grammar import GrammarError, enumerate_words
 from underpaint.schemas.scenes.mentions import find_mentions
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.stages.answers.answer import AnswerError, Said
+from underpaint.stages.answers.scene import read_scene
 from underpaint.stages.common.asking import request_for
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import answer_of, each
@@ -24,7 +25,7 @@ from underpaint.stages.prompting.prompt_source import PromptSource
 PARSE_PROMPT = "parse_prompt"
 
 
-class SceneError(ValueError):
+class SceneError(AnswerError):
     """A scene graph that cannot be used; the message says which part is wrong."""
 
 
@@ -37,9 +38,9 @@ class Parsed:
     template: str = ""  # its digest, where the writer was asked
 
 
-def parse_scene(answer: str) -> SceneGraph:
-    """The scene graph in a writer's answer: one JSON object, bare or inside a ``` fence. Raises SceneError."""
-    scene = parse_answer(answer, SceneGraph, SceneError)
+def parse_scene(answer: str | Said) -> SceneGraph:
+    """The scene graph in a writer's answer, which has an object at least. Raises AnswerError."""
+    scene = read_scene(answer).value
     if not scene.objects:
         raise SceneError("objects: there is none; a prompt that shows nothing countable has no steps")
     return scene
@@ -105,7 +106,7 @@ def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
         try:
             if isinstance(answer, Exception):
                 raise answer
-            scene = check_against(prompt, parse_scene(answer_of(answer).text), context.vocabulary)
+            scene = check_against(prompt, parse_scene(answer_of(answer)), context.vocabulary)
             if not source.open_words:
                 check_words(scene, context.vocabulary)
             found[sample] = Parsed(scene, "writer", templates[sample].digest)

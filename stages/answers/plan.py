@@ -1,0 +1,100 @@
+"""Reads a writer's answer as the next step, or as the word that nothing is missing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from underpaint.schemas.markup import DONE, TAG, MarkupError, parse_plan, plan_text
+from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, refuses, words_of
+from underpaint.stages.answers.objects import find_object
+
+Step = tuple[str, str]  # (instruction, description)
+
+_TAGGED = re.compile(r"<ins>(?P<ins>.*?)</ins>(?P<between>[^<]*)<des>(?P<des>.*?)</des>", re.DOTALL | re.IGNORECASE)
+_LABELLED = re.compile(
+    r"[*_#\s]*instruction[*_]*\s*:[*_]*\s*(?P<ins>\S[^\n]*)\s*\n[*_#\s]*description[*_]*\s*:[*_]*\s*(?P<des>\S[^\n]*)",
+    re.IGNORECASE,
+)
+_STEP = re.compile(r"(?:the )?(?:next )?step(?: \d+)?\W*", re.IGNORECASE)
+_REST = (
+    r"(?:nothing (?:else |more )?(?:is |remains )?(?:missing|left|to (?:add|do|paint))"
+    r"|no (?:further|more) steps?(?: \w+)*"
+    r"|(?:the |all )?(?:\w+ ){0,3}(?:is|are) (?:now )?(?:complete|finished|done|present|there|painted|in place))"
+)
+_DONE = re.compile(rf"\W*(?:{DONE}|{_REST})(?:\W+{_REST})*\W*", re.IGNORECASE)
+_SAYS_DONE = re.compile(rf"\b(?:{_REST})\b|^\W*{DONE}\b|\b{DONE}\W*$", re.IGNORECASE)
+_NAMES = {n: n for n in ("instruction", "description", DONE)} | {"ins": "instruction", "des": "description"}
+
+
+def read_plan(answer: str | Said) -> Read[Step | None]:
+    """The (instruction, description) of the next step; None where the answer says that nothing is missing.
+
+    Raises AnswerError where the answer is neither or both, gives several steps, or breaks a rule of `plan_text`.
+    """
+    words, bends = words_of(answer)
+    if words.rstrip(".").lower() == DONE:
+        return Read.of(None, bends)
+    if "```" in words:
+        words = re.sub(r"```[ \t]*\w*", "", words).strip()
+        bends.add("fence")
+    if not TAG.search(words.lower()):
+        if _DONE.fullmatch(words):
+            return Read.of(None, {*bends, "done in other words"})
+        if "{" in words:
+            return _from_object(words, bends)
+    tagged = [*_TAGGED.finditer(words)]
+    found = tagged or [*_LABELLED.finditer(words)]
+    if len({(m["ins"].strip(), m["des"].strip()) for m in found}) > 1:
+        raise AnswerError("the answer gives several steps; give the next one alone", "several steps")
+    if not found:
+        raise _no_step(words)
+    step, around = found[0], (words[: found[0].start()], words[found[-1].end() :])
+    rest = " ".join([*around, step["between"] if tagged else ""]).strip()
+    if TAG.search(rest.lower()):
+        raise AnswerError(f"not <ins>…</ins><des>…</des>: {quote(words)}", "no step")
+    if any(map(_SAYS_DONE.search, around)) or DONE in {
+        step["ins"].strip(" .").lower(),
+        step["des"].strip(" .").lower(),
+    }:
+        raise AnswerError("the answer gives a step and says that nothing is missing", "contradicts itself")
+    bends.add("" if tagged else "labels in place of tags")
+    bends.add("" if not rest else "label" if _STEP.fullmatch(rest) else "prose")
+    return Read.of(_checked(step["ins"], step["des"]), bends)
+
+
+def _from_object(words: str, bends: set[str]) -> Read[Step | None]:
+    key = "instruction" if re.search(r"""["'“](?:instruction|ins)["'”]""", words, re.IGNORECASE) else DONE
+    found, _, loose = find_object(words, key, _NAMES)
+    bends |= {*loose, "object in place of tags"}
+    done = found.get(DONE)
+    if done not in (True, False, None):
+        raise AnswerError(f"done: {quote(str(done))} is neither true nor false", "field of another type")
+    parts = [_part(found, name) for name in ("instruction", "description")]
+    if done and any(parts):
+        raise AnswerError("the answer gives a step and says that nothing is missing", "contradicts itself")
+    if done:
+        return Read.of(None, bends)
+    return Read.of(_checked(*parts), bends)
+
+
+def _part(found: dict[str, Any], name: str) -> str:
+    value = found.get(name)
+    if value is not None and not isinstance(value, str):
+        raise AnswerError(f"{name}: {quote(str(value))} is no text", "field of another type")
+    return value or ""
+
+
+def _checked(instruction: str, description: str) -> Step:
+    try:
+        return parse_plan(plan_text(instruction, description))
+    except MarkupError as e:
+        raise AnswerError(str(e), "tag or control token" if "holds" in str(e) else "field missing") from None
+
+
+def _no_step(words: str) -> AnswerError:
+    if refuses(words):
+        return AnswerError(f"the answer refuses: {quote(words)}", "refusal")
+    if re.search(r"<(?:ins|des)>(?!.*</des>)", words, re.DOTALL | re.IGNORECASE) and not words.endswith("</ins>"):
+        return AnswerError(f"not <ins>…</ins><des>…</des>, it ends too early: {quote(words)}", "cut at the limit")
+    return AnswerError(f"not <ins>…</ins><des>…</des>: {quote(words)}", "no step")
