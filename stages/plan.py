@@ -1,14 +1,16 @@
 """plan: turns a scene into a chain of steps with instruction and description; some chains take a detour.
 
 Each step has the scene that its picture should show. The number of pictures is drawn. The first picture may hold only
-the background, or several objects at once; every further one adds one object, or belongs to a detour.
+the background, or several objects at once; every further one adds one object, or belongs to a detour. The recipe may
+have the writer write the plan, or word its steps anew in the long prompt's terms; both are held to the scene graph.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
@@ -24,6 +26,10 @@ from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tabl
 from underpaint.stages.planning.detour import PICTURES, DetourKind, PlannedStep, take
 from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.planning.order import NoOrder, first_groups, paint_order, part, told_from
+from underpaint.stages.prompting.attempts import Written, failure_of
+from underpaint.stages.prompting.fidelity import Departure
+from underpaint.stages.prompting.plan_writing import WRITE_PLAN, Wanted, write_plans
+from underpaint.stages.prompting.rewording import REWORD_STEPS, GraphStep, Rewording, reword_steps
 from underpaint.stages.prompts import PromptRow
 
 Pictures = Annotated[int, Field(ge=1, le=5)]  # the number of pictures of a trajectory, as in the paper
@@ -40,7 +46,9 @@ class PlanRow(StepRow):
     instruction: str
     description: str
     scene: str
-    checked_by: str  # who checked that the step says what its scene shows: the grammar, where it wrote the step
+    author: str  # of its words: grammar or writer
+    checked_by: str  # who saw that they say what the scene shows: grammar, or nobody where it lacks words of the scene
+    templates: list[str]  # digests of those that the writer was asked with
 
 
 class PlanParams(Params):
@@ -60,6 +68,20 @@ class PlanParams(Params):
     reworded: float = Field(
         default=0.6, ge=0, le=1, description="share of instructions in another wording than the grammar's own"
     )
+    author: Literal["grammar", "writer"] = Field(
+        default="grammar", description="who writes the plans; the writer's take no detour"
+    )
+    temperature: float = Field(default=0.7, ge=0, le=2, description="of the writer that writes plans")
+    fallback: bool = Field(
+        default=False, description="the grammar's own plan where the writer gives none; otherwise it goes to quarantine"
+    )
+    reword: Rewording | None = Field(
+        default=None, description="has the writer word the steps anew in the terms of the long prompt"
+    )
+
+    def unused_tasks(self) -> frozenset[str]:
+        """Writing and rewording plans, where the parameters do not ask for it."""
+        return frozenset([*([] if self.author == "writer" else [WRITE_PLAN]), *([] if self.reword else [REWORD_STEPS])])
 
 
 class NoPlan(ValueError):
@@ -138,13 +160,35 @@ def words_of(step: PlannedStep, rng: random.Random, vocabulary: Vocabulary, rewo
     return reword(own, rng.randrange(1, forms)) if forms > 1 and rng.random() < reworded else own
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A sample's plan on its way to becoming rows."""
+
+    row: PromptRow
+    steps: Sequence[GraphStep]
+    detours: Sequence[str]
+    author: str = "grammar"
+    templates: tuple[str, ...] = ()
+    words: Sequence[tuple[str, str]] = field(default=())  # new ones: instruction and description of every step
+
+
 def run(context: Context[PlanParams], inputs: Tables) -> Outcome:
     """A plan for every prompt of the lot, in stream order, since each depends on the shares of those before it."""
-    ledger, made = Ledger(), Counter[str | int]()
-    planned: list[PlanRow] = []
+    ledger = Ledger()
+    prompts = rows(inputs["prompts"], PromptRow)
+    ledger.enter(len(prompts))
+    drafts = _written(context, prompts, ledger) if context.params.author == "writer" else _own(context, prompts, ledger)
+    if context.params.reword is not None:
+        drafts = _reworded(context, context.params.reword, drafts, ledger)
+    ledger.keep(len(drafts))
+    return outcome(PlanRow, [row for draft in drafts for row in _rows(draft, context.vocabulary)], ledger)
+
+
+def _own(context: Context[PlanParams], prompts: Sequence[PromptRow], ledger: Ledger) -> list[Draft]:
+    """The grammar's plans."""
+    made, found = Counter[str | int](), []
     params, vocabulary = context.params, context.vocabulary
-    for row in rows(inputs["prompts"], PromptRow):
-        ledger.enter()
+    for row in prompts:
         sample = row["sample"]
         try:
             scene = SceneGraph.model_validate_json(row["scene"])
@@ -152,22 +196,84 @@ def run(context: Context[PlanParams], inputs: Tables) -> Outcome:
         except NoPlan as e:
             ledger.reject(str(e))
             continue
-        ledger.keep()
-        planned += [
-            {
-                "sample": sample,
-                "step": i,
-                "steps": len(steps),
-                "op": step.edit.op.value,
-                "detour": step.detour,
-                "instruction": words_of(step, context.random_for(sample, i, "wording"), vocabulary, params.reworded),
-                "description": describe(step.scene, vocabulary),
-                "scene": step.scene.model_dump_json(),
-                "checked_by": "grammar",
-            }
+        worded = [
+            words_of(step, context.random_for(sample, i, "wording"), vocabulary, params.reworded)
             for i, step in enumerate(steps, 1)
         ]
-    return outcome(PlanRow, planned, ledger)
+        graphs = [
+            GraphStep(step.edit, step.before, step.scene, words, describe(step.scene, vocabulary))
+            for step, words in zip(steps, worded, strict=True)
+        ]
+        found.append(Draft(row, graphs, [step.detour for step in steps]))
+    return found
 
 
-STAGE = Stage("plan", "prompts", ("painted",), ("prompts",), PlanRow, PlanParams, run, key=("sample",))
+def _written(context: Context[PlanParams], prompts: Sequence[PromptRow], ledger: Ledger) -> list[Draft]:
+    """The writer's plans; those it fails to give go to quarantine, or come from the grammar with `fallback`."""
+    params, wanted = context.params, dict[int, Wanted]()
+    for row in prompts:
+        try:
+            scene = SceneGraph.model_validate_json(row["scene"])
+            goal = lay_out(scene, context.random_for(row["sample"]), context.vocabulary)
+        except NoLayout as e:
+            ledger.reject(str(e))
+            continue
+        wanted[row["sample"]] = Wanted(row["prompt"], goal)
+    most = max(number for number, weight in params.pictures.items() if weight)
+    said = write_plans(context, wanted, most, params.temperature)
+    found, lost = list[Draft](), list[PromptRow]()
+    for row in (row for row in prompts if row["sample"] in wanted):
+        written = said[row["sample"]]
+        if isinstance(written, Written):
+            steps = written.value
+            found.append(Draft(row, steps, [""] * len(steps), "writer", (written.template.digest,)))
+        elif params.fallback:
+            lost.append(row)
+        else:
+            ledger.fail(failure_of(row["sample"], "plan", written))
+    return sorted([*found, *_own(context, lost, ledger)], key=lambda draft: draft.row["sample"])
+
+
+def _reworded(
+    context: Context[PlanParams], settings: Rewording, drafts: Sequence[Draft], ledger: Ledger
+) -> list[Draft]:
+    """The plans in the writer's words. Those that it cannot word truly are rejected, and counted with the reason."""
+    said = reword_steps(context, settings, {d.row["sample"]: (d.row["prompt"], d.steps) for d in drafts})
+    kept = []
+    for draft in drafts:
+        made = said[draft.row["sample"]]
+        if isinstance(made, Written):
+            words = [(step.instruction, step.description) for step in made.value]
+            templates = (*draft.templates, made.template.digest)
+            kept.append(replace(draft, words=words, author="writer", templates=templates))
+        elif isinstance(made.error, Departure):
+            ledger.reject(f"a reworded step {made.error.reason}")
+        else:
+            ledger.fail(failure_of(draft.row["sample"], "reworded steps", made))
+    return kept
+
+
+def _rows(draft: Draft, vocabulary: Vocabulary) -> Iterator[PlanRow]:
+    """The rows of a plan. The first step of a prompt that takes knowledge says what was understood."""
+    words = draft.words or [(step.instruction, step.description) for step in draft.steps]
+    knows = draft.author == "grammar" or vocabulary.with_words_of(draft.steps[-1].scene) == vocabulary
+    for i, (step, (instruction, description)) in enumerate(zip(draft.steps, words, strict=True), 1):
+        yield {
+            "sample": draft.row["sample"],
+            "step": i,
+            "steps": len(draft.steps),
+            "op": step.edit.op.value,
+            "detour": draft.detours[i - 1],
+            "instruction": f"{draft.row['understood']} {instruction}".strip() if i == 1 else instruction,
+            "description": description,
+            "scene": step.scene.model_dump_json(),
+            "author": draft.author,
+            "checked_by": "grammar" if knows else "nobody",
+            "templates": [*draft.templates],
+        }
+
+
+STAGE = Stage(
+    "plan", "prompts", ("painted",), ("prompts",), PlanRow, PlanParams, run,
+    roles=("writer",), tasks=(WRITE_PLAN, REWORD_STEPS), key=("sample",),
+)  # fmt: skip

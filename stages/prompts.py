@@ -17,11 +17,14 @@ from underpaint.stages.common.rows import SampleRow
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, Weights, outcome
 from underpaint.stages.planning.compose import CATEGORIES, categorise, compose
 from underpaint.stages.planning.layout import NoLayout, lay_out
-from underpaint.stages.prompting.enriching import ENRICH_PROMPT, Departs, Enriched, Enrichment, enrich_prompts
+from underpaint.stages.prompting.attempts import Written, failure_of
+from underpaint.stages.prompting.enriching import ENRICH_PROMPT, Enrichment, Short, enrich_prompts
+from underpaint.stages.prompting.fidelity import Departure
 from underpaint.stages.prompting.own_scenes import take_scenes
 from underpaint.stages.prompting.parsing import PARSE_PROMPT, SceneError, parse_prompts
 from underpaint.stages.prompting.prompt_files import SourceError
 from underpaint.stages.prompting.prompt_source import OwnPrompt, PromptSource, open_prompts, read_stream
+from underpaint.stages.prompting.understanding import understanding
 
 # Mostly compositions: the paper's samples have 3.51 pictures on average, and one object is seldom worth four steps.
 SHARES = {**dict.fromkeys(CATEGORIES, 1.0), "composition": 9.0}
@@ -37,6 +40,7 @@ class PromptRow(SampleRow):
     origin: str  # of the scene: composed, read by the grammar or the writer, or the user's own
     templates: list[str]  # digests of those that the writer was asked with
     indirect: bool  # whether it takes knowledge to hold the prompt against the scene
+    understood: str  # what it was understood to ask for, where it is indirect: a sentence
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class NewPrompt:
     origin: str
     templates: tuple[str, ...] = ()
     indirect: bool = False
+    understood: str = ""
 
     def row(self) -> PromptRow:
         """Its row of the stage's table."""
@@ -58,6 +63,7 @@ class NewPrompt:
             "sample": self.sample, "category": self.category, "prompt": self.prompt,
             "scene": self.scene.model_dump_json(), "short": self.short, "origin": self.origin,
             "templates": [*self.templates], "indirect": self.indirect,
+            "understood": self.understood,
         }  # fmt: skip
 
 
@@ -151,9 +157,11 @@ def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -
             continue
         scene, templates = made.scene, (made.template,) if made.template else ()
         text = given[sample].text or describe(scene, context.vocabulary)
-        found.append(
-            NewPrompt(sample, categorise(scene), text, text, scene, made.origin, templates, indirect=source.indirect)
-        )
+        new = NewPrompt(sample, categorise(scene), text, text, scene, made.origin, templates)
+        if source.indirect:
+            understood = made.understood or understanding(scene, context.vocabulary)
+            new = replace(new, indirect=True, understood=understood)
+        found.append(new)
     return found
 
 
@@ -183,16 +191,16 @@ def _laid_out(scene: SceneGraph, rng: random.Random, vocabulary: Vocabulary) -> 
 def _enriched(
     context: Context[PromptParams], settings: Enrichment, short: list[NewPrompt], ledger: Ledger
 ) -> list[NewPrompt]:
-    found = enrich_prompts(context, settings, {one.sample: (one.prompt, one.scene) for one in short})
-    kept = []
+    asked = {one.sample: Short(one.short, one.scene, one.indirect) for one in short}
+    found, kept = enrich_prompts(context, settings, asked), []
     for one in short:
         made = found[one.sample]
-        if isinstance(made, Enriched):
-            kept.append(replace(one, prompt=made.text, templates=(*one.templates, made.template)))
-        elif isinstance(made, Departs):
-            ledger.reject(made.reason)
+        if isinstance(made, Written):
+            kept.append(replace(one, prompt=made.value, templates=(*one.templates, made.template.digest)))
+        elif isinstance(made.error, Departure):
+            ledger.reject(f"the long prompt {made.error.reason}")
         else:
-            ledger.fail(made)
+            ledger.fail(failure_of(one.sample, "long prompt", made))
     return kept
 
 

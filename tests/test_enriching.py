@@ -21,7 +21,7 @@ from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 from underpaint.stages.models.storyteller import prompt_scene, tell
-from underpaint.stages.prompting.enriching import ADDS, CONTRADICTS, DROPS, departure
+from underpaint.stages.prompting.fidelity import ADDS, CONTRADICTS, DROPS, departures, hold, kind_of
 
 Write = Callable[[dict[str, Any]], Path]
 WORDS = vocabulary()
@@ -32,17 +32,17 @@ def test_the_symbolic_writer_enriches_truly(seed: int, words: int) -> None:
     rng = random.Random(seed)
     scene = random_scene(rng).without(PLACE)
     text = tell(describe(scene, WORDS), words, rng, WORDS)
-    assert departure(text, scene, WORDS) == ""
+    assert hold(text, scene, WORDS, "") == text
     assert words <= len(text.split()) < words + 40 or len(scene.objects) == 1
     assert prompt_scene(text, WORDS).key() == scene.key()
 
 
 def test_a_text_of_another_scene_departs() -> None:
     scene = prompt_scene("A red car and a cup.", WORDS)
-    assert departure("A red car and a blue cup.", scene, WORDS) == CONTRADICTS
-    assert departure("Slowly, a red car.", scene, WORDS) == DROPS
-    assert departure("Slowly, a red car and a cup, and a star.", scene, WORDS) == ADDS
-    assert departure("Slowly, a blue car and a cup.", scene, WORDS) == CONTRADICTS
+    assert kind_of(departures("A red car and a blue cup.", scene, WORDS)) == CONTRADICTS
+    assert kind_of(departures("Slowly, a red car.", scene, WORDS)) == DROPS
+    assert kind_of(departures("Slowly, a red car and a cup, and a star.", scene, WORDS)) == ADDS
+    assert kind_of(departures("Slowly, a blue car and a cup.", scene, WORDS)) == CONTRADICTS
 
 
 def make(write: Write, recipe: dict[str, Any], root: Path, stages: tuple[str, ...]) -> tuple[dict[str, Any], Store]:
@@ -61,7 +61,7 @@ def test_a_lot_of_long_prompts_from_end_to_end(recipe: dict[str, Any], write_rec
     assert len(rows) == 16 and mean(len(r["prompt"].split()) for r in rows) > 80
     for row in rows:
         scene = SceneGraph.model_validate_json(row["scene"])
-        assert row["short"] == describe(scene, WORDS) and departure(row["prompt"], scene, WORDS) == ""
+        assert row["short"] == describe(scene, WORDS) and hold(row["prompt"], scene, WORDS, "")
     assert all(store.manifest(nodes[name], 0)["ledger"]["failed"] == {} for name in stages)
     assert store.table(nodes["conflict"], 0).num_rows > 0
 
@@ -74,5 +74,5 @@ def test_long_prompts_that_depart_are_counted_with_their_reason(
     recipe |= {"lot_size": 32, "stages": {"prompts": {"enrich": {"attempts": 2}}}}
     nodes, store = make(write_recipe, recipe, tmp_path / "run", ("prompts",))
     ledger = store.manifest(nodes["prompts"], 0)["ledger"]
-    assert ledger["rejected"].keys() == {DROPS, ADDS}
+    assert ledger["rejected"].keys() == {f"the long prompt {DROPS}", f"the long prompt {ADDS}"}
     assert ledger["kept"] == 0 and store.table(nodes["prompts"], 0).num_rows == 0

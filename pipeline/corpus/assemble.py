@@ -150,7 +150,9 @@ class Assembler:
         segments, pictures = [first], []
         for number, (step, draft) in enumerate(zip(plan, drafts, strict=True)):
             text = plan_text(step["instruction"], step["description"])
-            segments.append(text_segment("plan", step["step"], text, loss=1, op=op_name(step["op"]), model=GRAMMAR))
+            model, revision = self.names[step["author"]]
+            op = op_name(step["op"])
+            segments.append(text_segment("plan", step["step"], text, loss=1, op=op, model=model, revision=revision))
             origin = "edit" if number else "t2i"
             segments.append(self._sketch(number, draft, origin))
             scores = self._scored("score_drafts", reference, step["step"], ("picture_text", "neighbour"))
@@ -158,6 +160,8 @@ class Assembler:
         detour = next((s["detour"] for s in plan if s["detour"]), "")
         said = [words for check in checks.values() for words in check["checks"]]
         extra = {"scene": json.loads(prompt["scene"]), "detour": detour, **({"checks": said} if said else {})}
+        if plan[0]["templates"]:
+            extra["plan_templates"] = plan[0]["templates"]
         return self._build(reference, True, segments, pictures, None, extra)
 
     def _history(self, reference: Reference) -> tuple[list[RolloutRow], list[Segment], list[NewPicture]]:

@@ -13,11 +13,11 @@ from typing import Any
 
 from PIL import Image
 
-from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.common.roles import PaintRequest
 from underpaint.stages.common.seeds import derive_random
+from underpaint.stages.models.storyteller import described_scene
 from underpaint.stages.planning import planted_faults as faults
 
 
@@ -49,11 +49,11 @@ class DrawnPainter:
         return seen
 
     def paint(self, requests: Sequence[PaintRequest]) -> list[Image.Image]:
-        """One RGB picture per request, in order. Raises GrammarError where the grammar cannot read a description."""
+        """One RGB picture per request, in order. Raises GrammarError where a description names nothing."""
         return [self._paint(r) for r in requests]
 
     def _paint(self, request: PaintRequest) -> Image.Image:
-        scene = read(request.description, self.vocabulary)
+        scene = described_scene(request.description, self.vocabulary)
         rng = derive_random("drawn", request.seed)
         if scene.objects and rng.random() < self.fault_rate:
             scene = plant_fault(scene, rng, self.vocabulary)

@@ -26,13 +26,16 @@ from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.common.seeds import derive_random
 from underpaint.stages.judgement.entailment import read_scene
 from underpaint.stages.models.drawn import plant_fault
-from underpaint.stages.models.storyteller import prompt_scene, tell
+from underpaint.stages.models.storyteller import described_scene, plan_whole, prompt_scene, retell, tell
 from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.planning.order import told_from
 
 
 class SymbolicWriter:
-    """Plans a step, reads a prompt, makes one long. `world` is a module with ``vocabulary()``."""
+    """Plans a step or all steps, reads a prompt, makes prompts and steps long.
+
+    `world` is a module with ``vocabulary()``.
+    """
 
     def __init__(self, world: Any, fault_rate: float) -> None:
         self.world, self.fault_rate = world, fault_rate
@@ -45,6 +48,10 @@ class SymbolicWriter:
             return prompt_scene(said["prompt"], words).model_dump_json()
         if request.task == "enrich_prompt":
             return tell(said["facts"], int(said["words"]), derive_random("symbolic", request.seed), words)
+        if request.task == "reword_steps":
+            return retell(said["prompt"], said["steps"], words)
+        if request.task == "write_plan":
+            return plan_whole(said["facts"], int(said["most"]), derive_random("symbolic", request.seed), words)
         return self._write(request, words)
 
     def _write(self, request: AskRequest, words: Vocabulary) -> str:
@@ -84,7 +91,7 @@ class SymbolicJudge:
             raise GrammarError(f"{request.task}: the symbolic judge, too, reads the grammar's texts alone")
         if request.task == "critique_picture":
             instances, background = self.world.read_picture(request.picture)
-            return inspect_picture(instances, background, read(said["description"], words), words).to_json()
+            return inspect_picture(instances, background, described_scene(said["description"], words), words).to_json()
         before = read_scene(said["so_far"], words)
         edit = read_instruction(said["instruction"], before, words)
         described = read(said["description"], words)
@@ -104,7 +111,7 @@ class SymbolicScorer:
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors (N, D) of descriptions, in the space of the pictures. Raises GrammarError."""
-        return self._embed([_contents(read(t, self.world.vocabulary())) for t in texts])
+        return self._embed([_contents(described_scene(t, self.world.vocabulary())) for t in texts])
 
     def _embed(self, scenes: list[dict[str, float]]) -> np.ndarray:
         words: Vocabulary = self.world.vocabulary()

@@ -21,6 +21,7 @@ from underpaint.stages.common.roles import answer_of, each
 from underpaint.stages.common.stage import Context
 from underpaint.stages.prompting.faithfulness import departures
 from underpaint.stages.prompting.prompt_source import PromptSource
+from underpaint.stages.prompting.understanding import understood_in
 
 PARSE_PROMPT = "parse_prompt"
 
@@ -36,6 +37,7 @@ class Parsed:
     scene: SceneGraph
     origin: str  # "grammar", "writer" or "user"
     template: str = ""  # its digest, where the writer was asked
+    understood: str = ""  # the writer's sentence, where the list is indirect
 
 
 def parse_scene(answer: str | Said) -> SceneGraph:
@@ -140,7 +142,9 @@ def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
             scene = check_against(prompt, parse_scene(answer_of(answer)), context.vocabulary)
             if not source.open_words:
                 check_words(scene, context.vocabulary)
-            found[sample] = Parsed(scene, "writer", templates[sample].digest)
+            known = context.vocabulary
+            understood = understood_in(answer_of(answer), scene, known) if source.indirect else ""
+            found[sample] = Parsed(scene, "writer", templates[sample].digest, understood)
         except Exception as e:
             said = "" if isinstance(answer, Exception) else answer_of(answer).text
             found[sample] = Failure.of(_unit(sample, prompt), e, request.text, said, asked=[request])

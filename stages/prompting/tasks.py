@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.answers.answer import Read, Said
 from underpaint.stages.answers.check_answer import check_schema, read_check
 from underpaint.stages.answers.plan import read_plan
+from underpaint.stages.answers.steps import read_steps, steps_schema
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.common.critique_formats import CRITIQUE_FORMATS, QUESTIONS, answer_schema, read_as_critique
 from underpaint.stages.common.suggest import did_you_mean
@@ -93,6 +94,11 @@ def _text(answer: str | Said, template: Template) -> Read[dict[str, Any]]:
     return Read({"text": read.value}, read.bends)
 
 
+def _steps(answer: str | Said, template: Template) -> Read[dict[str, Any]]:
+    read = read_steps(answer)
+    return Read({"steps": [asdict(step) for step in read.value]}, read.bends)
+
+
 SHOWN = "shown"
 
 FORMATS: dict[str, Format] = {
@@ -102,13 +108,16 @@ FORMATS: dict[str, Format] = {
         lambda answer, _: Read(parse_scene(answer).model_dump(mode="json")), lambda _: SceneGraph.model_json_schema()
     ),
     "check/1": Format(_check, lambda _: check_schema()),
+    "steps/1": Format(_steps, lambda _: steps_schema()),
     "text/1": Format(_text, None),
 }
 
 STEP = ("prompt", "so_far", "instruction", "description")
 TASKS: dict[str, Task] = {
     "parse_prompt": Task("writer", "scene/1", ("prompt", "nouns"), ("attributes", "relations", "backgrounds")),
-    "enrich_prompt": Task("writer", "text/1", ("prompt", "facts"), ("words",)),
+    "enrich_prompt": Task("writer", "text/1", ("prompt", "facts"), ("words", "indirect")),
+    "write_plan": Task("writer", "steps/1", ("prompt", "facts"), ("most",)),
+    "reword_steps": Task("writer", "steps/1", ("prompt", "steps"), ("number",)),
     "write": Task("writer", "plan/1", ("prompt", "so_far"), shown=("before",)),
     "critique_text": Task(
         "judge", "critique/1", ("prompt", "so_far", "instruction", "description"), judges_parts=True,
