@@ -16,7 +16,8 @@ from underpaint.schemas.scenes.critique import Side
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.rows import RolloutStepRow, key_of, rows, step_of
 from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
-from underpaint.stages.judgement.panel import JudgedColumns, JudgeParams, Question, judge
+from underpaint.stages.judgement.canaries import WatchedParams, judge_watched
+from underpaint.stages.judgement.panel import JudgedColumns, Question
 from underpaint.stages.judgement.step_consistency import disagreement
 from underpaint.stages.prompts import PromptRow
 from underpaint.stages.rollout import RolloutRow
@@ -30,7 +31,7 @@ class CritiqueRow(RolloutStepRow, JudgedColumns):
     side: str
 
 
-class CritiqueParams(JudgeParams):
+class CritiqueParams(WatchedParams):
     """How the judge is asked about each step and side."""
 
     answers: int = Field(
@@ -72,7 +73,8 @@ def run(context: Context[CritiqueParams], inputs: Tables) -> Outcome:
                     continue
                 asked.append((row, side))
                 questions.append(question)
-        for (row, side), result in zip(asked, judge(context, questions, context.params), strict=True):
+        found = judge_watched(context, questions, context.params, ledger, context.params.canaries)
+        for (row, side), result in zip(asked, found, strict=True):
             key = row["sample"], row["rollout"], side
             if isinstance(result, Failure):
                 ledger.fail(result)

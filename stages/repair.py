@@ -21,7 +21,8 @@ from underpaint.stages.common.rows import Float32, Int16, Key, RolloutStepRow, k
 from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
 from underpaint.stages.critique import CritiqueRow
 from underpaint.stages.judgement.entailment import mends_all
-from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge, settled_agreement
+from underpaint.stages.judgement.canaries import judge_watched
+from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, settled_agreement
 from underpaint.stages.prompts import PromptRow
 from underpaint.stages.rollout import RolloutRow
 
@@ -179,7 +180,8 @@ def _judge(
             "prompt": f.prompt, "instruction": f.step["instruction"], "description": f.step["description"],
         }  # fmt: skip
         questions.append(Question(f.unit, Side.PICTURE, variables, decode_picture(painted["picture"]), f.template))
-    for (f, painted), verdict in zip(asked, judge(context, questions, context.params), strict=True):
+    verdicts = judge_watched(context, questions, context.params, ledger)
+    for (f, painted), verdict in zip(asked, verdicts, strict=True):
         said = verdict if isinstance(verdict, Judged) else None  # without an answer that counts, nothing is accepted
         f.unjudged = None if isinstance(verdict, Judged) else verdict
         f.tries.append(

@@ -107,16 +107,18 @@ def _write(
     finished: list[tuple[Rollout, bool]],
 ) -> list[tuple[Rollout, Written]]:
     """Ask the writer for the next step of every rollout; those for which it answers "done" are finished."""
-    jobs = []
+    jobs, templates = [], []
     for r in going:
         template = context.pick_template("write", r.unit())
+        templates.append(template)
         variables = {"prompt": r.prompt, "so_far": r.steps[-1]["description"] if r.steps else BLANK}
         pictures = {"before": decode_picture(r.steps[-1]["picture"]) if template.pictures and r.steps else None}
         seed = context.seed_for(r.sample, r.number, step, "write")
         request = request_for(template, variables, seed, temperature=context.params.temperature, pictures=pictures)
         jobs.append(Job(context.speaker(template), request, read_step, 0 if template.dialect else REASKS))
     written: list[tuple[Rollout, Written]] = []
-    for r, said in zip(going, ask_and_read(jobs), strict=True):
+    for r, template, said in zip(going, templates, ask_and_read(jobs), strict=True):
+        ledger.heard[template.id].hear([said])
         first = said.requests[0]
         if said.error is not None:
             ledger.fail(Failure.of(r.unit(step), said.error, first.text, said.text, asked=said.requests))

@@ -189,10 +189,17 @@ class JudgeParams(Params):
 
 def judge(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
     """Ask all questions in one batch and let the majority decide, or the arbiter where the agreement is too low."""
+    return judge_by_votes(context, questions, params)[1]
+
+
+def judge_by_votes(
+    context: Context[Any], questions: Sequence[Question], params: JudgeParams
+) -> tuple[list[Votes], list[Judged | Failure]]:
+    """As `judge`, with the answers that each decision was made from."""
     votes = _votes(context, questions, params)
     found = [v.decide() for v in votes]
     if "arbiter" not in context.models:
-        return found
+        return votes, found
     open_ones = [i for i, f in enumerate(found) if _agreement(f) < params.arbitrate_below]
     jobs = []
     for i in open_ones:
@@ -201,7 +208,7 @@ def judge(context: Context[Any], questions: Sequence[Question], params: JudgePar
         jobs.append(_job(context.models["arbiter"], request, votes[i].template))
     for i, said in zip(open_ones, ask_and_read(jobs), strict=True):
         found[i] = _arbitrated(votes[i], found[i], said, context.vocabulary)
-    return found
+    return votes, found
 
 
 def _job(speaker: Speaker, request: AskRequest, template: Template) -> Job[Critique]:
