@@ -9,10 +9,11 @@ before: a server that begins to answer for the wrong picture is far from any flo
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from scipy.special import bdtr
 
 from underpaint.pipeline.common.errors import BuildError
 from underpaint.pipeline.engine.graph import Node, descendants
@@ -39,18 +40,7 @@ class Bad:
 
 def improbable(found: Share, least: float) -> bool:
     """Whether so few hits come up less often than CHANCE where each case is a hit with the probability `least`."""
-    if least <= 0 or found.hits >= least * found.n:
-        return False
-    if least >= 1:
-        return True
-    n, k, odds = found.n, found.hits, (1 - least) / least
-    log = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-    term = math.exp(log + k * math.log(least) + (n - k) * math.log(1 - least))
-    tail = term
-    while k and term > tail * 1e-9:  # the binomial distribution from k down; below its mean the terms fall fast
-        term *= k / (n - k + 1) * odds
-        tail, k = tail + term, k - 1
-    return tail < CHANCE
+    return bool(bdtr(found.hits, found.n, least) < CHANCE)
 
 
 def too_low(lots: Sequence[int], shares: Sequence[Share], least: float, drift: bool = False) -> Bad | None:
