@@ -159,11 +159,12 @@ def _things(text: str, vocabulary: Vocabulary) -> set[str]:
 def _edited(question: Question, others: Sequence[Question], rng: Random, vocabulary: Vocabulary) -> Made | None:
     """The step with one word of its instruction and description changed, so that picture or prompt contradict it."""
     said, prompt = question.variables, question.variables["prompt"]
-    used = f"{prompt} {said['instruction']} {said['description']} {said.get('so_far', '')}".lower()
+    before = said.get("so_far", "")
+    used = f"{prompt} {said['instruction']} {said['description']} {before}"
     options: dict[str, list[tuple[str, str]]] = {}
     for kind, old, new in _changes(said["description"], vocabulary):
-        if question.side is Side.TEXT and not _has(prompt, old):
-            continue  # what the prompt leaves open contradicts nothing
+        if question.side is Side.TEXT and (_has(before, old) or not _has(prompt, old)):
+            continue  # what is there already is not this step's; what the prompt leaves open contradicts nothing
         if not _has(used, new) and (old[0] in "aeiou") == (new[0] in "aeiou"):  # "a" and "an" stay as they are
             options.setdefault(kind, []).append((old, new))
     if not options:
@@ -193,13 +194,14 @@ def _changes(text: str, vocabulary: Vocabulary) -> Iterator[tuple[str, str, str]
 
 
 def _has(text: str, words: str) -> bool:
-    return _replaced(text.lower(), words, "") != text.lower()
+    return _replaced(text, words, "") != text
 
 
 def _replaced(text: str, old: str, new: str) -> str:
-    """The text with words replaced; "at the top" is no part of "at the top left"."""
+    """The text with words replaced, capitals kept; "at the top" is no part of "at the top left"."""
     longer = "|".join(re.escape(p.removeprefix(old)) for p in PLACES if p.startswith(f"{old} "))
-    return re.sub(rf"\b{re.escape(old)}\b" + (rf"(?!{longer})" if longer else ""), new, text)
+    words = re.compile(rf"\b{re.escape(old)}\b" + (rf"(?!{longer})" if longer else ""), re.IGNORECASE)
+    return words.sub(lambda m: new.capitalize() if m[0][:1].isupper() else new, text)
 
 
 def _count(ledger: Ledger, votes: Votes, result: Judged | Failure, sampled: bool) -> None:
