@@ -24,6 +24,7 @@ from underpaint.pipeline.engine.run_folder import Run, claim
 from underpaint.pipeline.engine.worker import stage_worker
 from underpaint.pipeline.recipe.quotas import lots_wanted, of_kinds
 from underpaint.pipeline.selection.judge_gate import SideFigures, check_floor, read_calibration
+from underpaint.pipeline.selection.judge_watch import Watch
 from underpaint.pipeline.selection.select import Selection, select, short_of
 from underpaint.schemas.scenes.critique import Side
 from underpaint.stages.common.ledger import balances
@@ -44,15 +45,16 @@ def build(run: Run, console: Console, workers: int | None = None, ship_anyway: b
     """Build the corpus. What is already in the store is not made again.
 
     Raises UserError (impossible quotas, no room, another build at work in the folder), and BuildError, also where the
-    judge is worse than the recipe's floor, unless `ship_anyway`.
+    judge is worse than the recipe's floor or goes bad on the way, unless `ship_anyway`.
     """
     _check_ready(run)
     counts, number, start = Counts(), workers or run.recipe.run.workers, time.monotonic()
+    watch = _watch(run, ship_anyway)
     try:
         with claim(run), pool(number, run.recipe.run.cpus, console.print) as actors:
-            _run_stages(run, console, _calibration_lots(run), actors, counts)
+            _run_stages(run, console, _calibration_lots(run), actors, counts, watch)
             check_floor(run.recipe, run.nodes, run.store, ship_anyway)  # before any picture is painted
-            lots, selection = _rounds(run, console, actors, counts)
+            lots, selection = _rounds(run, console, actors, counts, watch)
             console.print(f"  lots: {counts.made} made, {counts.reused} reused", highlight=False)
             _check_ledgers(run, lots)
             write_shards(run, selection, console, actors)
@@ -88,15 +90,19 @@ def calibrate(run: Run, console: Console, workers: int | None = None) -> dict[Si
     _check_ready(run)
     settings = run.recipe.run
     with claim(run, building=False), pool(workers or settings.workers, settings.cpus, console.print) as actors:
-        _run_stages(run, console, _calibration_lots(run), actors, Counts())
+        _run_stages(run, console, _calibration_lots(run), actors, Counts(), _watch(run))
     return read_calibration(run.recipe, run.nodes, run.store)
+
+
+def _watch(run: Run, off: bool = False) -> Watch:
+    return Watch(run.recipe, run.nodes, run.store, off or run.recipe.calibration.ship_anyway)
 
 
 def _calibration_lots(run: Run) -> dict[str, int]:
     return {"calibrated": run.recipe.calibration.lots(run.recipe.lot_size)}
 
 
-def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[dict[str, int], Selection]:
+def _rounds(run: Run, console: Console, actors: Pool, counts: Counts, watch: Watch) -> tuple[dict[str, int], Selection]:
     """Run rounds, each with as many lots as the yields so far call for, until every quota is met."""
     quota, limits = run.recipe.quotas.cells(), run.recipe.rounds
     candidates, benchmarks = run.candidates(), run.recipe.benchmarks()
@@ -117,7 +123,7 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
         console.print(f"round {round}: " + ", ".join(f"{wanted[b]} lots {b}" for b in YIELDS), highlight=False)
         lots = wanted
         _note(run, lots=lots, rounds=round)
-        _run_stages(run, console, lots, actors, counts)
+        _run_stages(run, console, lots, actors, counts, watch)
         selection = select(run.recipe, run.nodes, run.store, lots, candidates, benchmarks)
     if not selection.met(quota):
         if listed is not None and max(lots[b] for b in YIELDS) == listed:
@@ -136,24 +142,35 @@ def _rounds(run: Run, console: Console, actors: Pool, counts: Counts) -> tuple[d
     return lots, selection
 
 
-def _run_stages(run: Run, console: Console, lots: Mapping[str, int], actors: Pool, counts: Counts) -> None:
+def _run_stages(
+    run: Run, console: Console, lots: Mapping[str, int], actors: Pool, counts: Counts, watch: Watch
+) -> None:
     for stage, number in stage_lots(lots).items():
         node = run.nodes[stage]
         todo = [i for i in range(number) if not run.store.is_done(node, i)]
         counts.reused += number - counts.seen[stage] - len(todo)
         counts.made += len(todo)
         counts.seen[stage] = number
+        for lot in sorted(set(range(number)) - set(todo)):
+            watch.lot(node, lot)
         if todo:
             start = time.monotonic()
-            _run_stage(run, console, node, todo, number - len(todo), actors)
+            _run_stage(run, console, node, todo, number - len(todo), actors, watch)
             counts.seconds[stage] += time.monotonic() - start
 
 
-def _run_stage(run: Run, console: Console, node: Node, todo: list[int], reused: int, actors: Pool) -> None:
+def _run_stage(
+    run: Run, console: Console, node: Node, todo: list[int], reused: int, actors: Pool, watch: Watch
+) -> None:
     with stage_bar(console, node.name, len(todo), reused) as advance:
         arguments = run.recipe, node.name, str(run.root.resolve()), node.fingerprint
+
+        def done(lot: int, manifest: Any) -> None:
+            advance()
+            watch.lot(node, lot)  # at once: other lots of the stage may still be waiting
+
         try:
-            report = actors.run(stage_worker, arguments, todo, gpus=run.gpus(node), on_done=advance)
+            report = actors.run(stage_worker, arguments, todo, gpus=run.gpus(node), on_done=done)
         except StartError as e:
             raise BuildError(f"{node.name}: {e}") from e
     if report.redone:

@@ -30,7 +30,8 @@ from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import Renderer
 from underpaint.stages.common.rows import SampleRow
 from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
-from underpaint.stages.judgement.panel import Judged, JudgedColumns, JudgeParams, Question, judge
+from underpaint.stages.judgement.canaries import judge_watched
+from underpaint.stages.judgement.panel import Judged, JudgedColumns, JudgeParams, Question
 from underpaint.stages.judgement.text_checks import CRITIQUE
 from underpaint.stages.plan import NoPlan, PlanParams, plan
 from underpaint.stages.planning import planted_faults as faults
@@ -73,6 +74,7 @@ class Case:
     truth: Critique
     variables: dict[str, str]
     picture: Image.Image | None = None
+    before: Image.Image | None = None  # of the scene that the step begins with; None is the blank canvas
 
 
 def run(context: Context[CalibrationParams], inputs: Tables) -> Outcome:
@@ -92,8 +94,9 @@ def run(context: Context[CalibrationParams], inputs: Tables) -> Outcome:
                 ledger.reject(f"no scene with room for a {fault.value if fault else 'step'} ({side.value} side)")
                 continue
             asked.append((sample, case))
-            questions.append(Question(Unit(sample), side, case.variables, case.picture))
-        for (sample, case), found in zip(asked, judge(own, questions, context.params), strict=True):
+            questions.append(Question(Unit(sample), side, case.variables, case.picture, before=case.before))
+        answers = judge_watched(own, questions, context.params, ledger)
+        for (sample, case), found in zip(asked, answers, strict=True):
             if isinstance(found, Failure):
                 ledger.fail(found)
                 continue
@@ -167,7 +170,7 @@ def _text_case(step: PlannedStep, told: SceneGraph, prompt: SceneGraph, wording:
     truth = inspect_text(prompt, step.before, edit, told, words)
     asked = {
         "prompt": describe(prompt, words),
-        "so_far": describe(step.before, words) if step.before != SceneGraph() else BLANK,
+        "so_far": _told(step.before, words),
         "instruction": instruct(step.before, edit, words, wording),
         "description": describe(told, words),
     }
@@ -180,16 +183,22 @@ def _picture_case(
     """A case with the step's texts and a picture of the scene `shown`; None where the scene fits in no picture."""
     try:
         picture = renderer.render(shown)
+        before = renderer.render(step.before) if step.before != SceneGraph() else None
     except ValueError:
         return None
     seen, background = renderer.read(picture)
     truth = inspect_picture(seen, background, step.scene, words)
     asked = {
         "prompt": describe(prompt, words),
+        "so_far": _told(step.before, words),
         "instruction": instruct(step.before, step.edit, words, wording),
         "description": describe(step.scene, words),
     }
-    return Case(Side.PICTURE, None, _unfinished(step, prompt), truth, asked, picture)
+    return Case(Side.PICTURE, None, _unfinished(step, prompt), truth, asked, picture, before)
+
+
+def _told(before: SceneGraph, words: Vocabulary) -> str:
+    return describe(before, words) if before != SceneGraph() else BLANK
 
 
 def _unfinished(step: PlannedStep, prompt: SceneGraph) -> bool:
@@ -205,7 +214,7 @@ def _row(sample: int, case: Case, found: Judged) -> CalibrationRow:
         "incomplete": case.incomplete,
         "truth": case.truth.to_json(),
         "prompt": said["prompt"],
-        "so_far": said.get("so_far", ""),
+        "so_far": said["so_far"],
         "instruction": said["instruction"],
         "description": said["description"],
         "picture": encode_picture(case.picture) if case.picture else b"",

@@ -12,7 +12,8 @@ from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.rows import StepRow, rows
 from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
 from underpaint.stages.draft import DraftRow
-from underpaint.stages.judgement.panel import JudgedColumns, JudgeParams, Question, judge, shows
+from underpaint.stages.judgement.canaries import WatchedParams, judge_watched
+from underpaint.stages.judgement.panel import JudgedColumns, Question, shows
 from underpaint.stages.judgement.text_checks import CRITIQUE, wanted_scene
 from underpaint.stages.plan import PlanRow
 from underpaint.stages.prompts import PromptRow
@@ -22,7 +23,7 @@ class CheckRow(StepRow, JudgedColumns):
     """What the judge said of the picture of one step of a plan."""
 
 
-class CheckParams(JudgeParams):
+class CheckParams(WatchedParams):
     """How the judge is asked about each picture."""
 
 
@@ -51,7 +52,8 @@ def run(context: Context[CheckParams], inputs: Tables) -> Outcome:
         }
         scene = wanted_scene(prompt["scene"])
         questions.append(Question(unit, Side.PICTURE, variables, picture, before=before, scene=scene))
-    for step, result in zip(asked, judge(context, questions, context.params), strict=True):
+    found = judge_watched(context, questions, context.params, ledger, context.params.canaries)
+    for step, result in zip(asked, found, strict=True):
         if isinstance(result, Failure):
             ledger.fail(result)
             continue

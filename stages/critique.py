@@ -19,8 +19,9 @@ from underpaint.schemas.scenes.critique import Side
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.rows import Key, RolloutStepRow, key_of, rows, step_of
 from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
+from underpaint.stages.judgement.canaries import WatchedParams, judge_watched
 from underpaint.stages.judgement.entailment import words_for
-from underpaint.stages.judgement.panel import JudgedColumns, JudgeParams, Question, also_checked, judge, shows
+from underpaint.stages.judgement.panel import JudgedColumns, Question, also_checked, shows
 from underpaint.stages.judgement.text_checks import (
     AGREEMENT,
     CRITIQUE,
@@ -42,7 +43,7 @@ class CritiqueRow(RolloutStepRow, JudgedColumns):
     side: str
 
 
-class CritiqueParams(JudgeParams):
+class CritiqueParams(WatchedParams):
     """How the judge is asked about each step and side."""
 
     answers: int = Field(
@@ -108,7 +109,8 @@ def _judge_steps(context: Context[CritiqueParams], at: Judging, group: Sequence[
             continue
         asked.append((row, side, checked))
         questions.append(question)
-    for (row, side, checked), result in zip(asked, judge(context, questions, context.params), strict=True):
+    found = judge_watched(context, questions, context.params, at.ledger, context.params.canaries)
+    for (row, side, checked), result in zip(asked, found, strict=True):
         if isinstance(result, Failure):
             at.fail(row, side, result)
             continue

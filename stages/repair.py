@@ -22,8 +22,9 @@ from underpaint.stages.common.roles import PaintRequest
 from underpaint.stages.common.rows import Float32, Int16, Key, RolloutStepRow, key_of, rows, step_of
 from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
 from underpaint.stages.critique import CritiqueRow
+from underpaint.stages.judgement.canaries import judge_watched
 from underpaint.stages.judgement.entailment import mends_all, words_for
-from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge, settled_agreement, shows
+from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, settled_agreement, shows
 from underpaint.stages.judgement.text_checks import CRITIQUE, MENDING, Check, Checked, settle, wanted_scene
 from underpaint.stages.prompts import PromptRow
 from underpaint.stages.rollout import RolloutRow
@@ -218,7 +219,8 @@ def _judge(
         before = decode_picture(f.before) if f.before and shows(context, "before") else None
         picture = decode_picture(painted["picture"])
         questions.append(Question(f.unit, Side.PICTURE, variables, picture, f.template, before, f.scene))
-    for (f, painted), verdict in zip(asked, judge(context, questions, context.params), strict=True):
+    verdicts = judge_watched(context, questions, context.params, ledger)
+    for (f, painted), verdict in zip(asked, verdicts, strict=True):
         said = verdict if isinstance(verdict, Judged) else None  # without an answer that counts, nothing is accepted
         f.unjudged = None if isinstance(verdict, Judged) else verdict
         checks = [said.checked] if said else []

@@ -118,6 +118,7 @@ def _write(
         jobs.append(Job(context.speaker(template), request, read_plan, 0 if template.dialect else REASKS))
     written: list[tuple[Rollout, Written]] = []
     for r, template, said in zip(going, templates, ask_and_read(jobs), strict=True):
+        ledger.heard[template.id].hear([said])
         first = said.requests[0]
         if said.error is not None:
             ledger.fail(Failure.of(r.unit(step), said.error, first.text, said.text, asked=said.requests))

@@ -6,12 +6,15 @@ import io
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from underpaint.schemas.scenes.critique import Critique, Finding, Verdict
-from underpaint.stages.common.roles import AskRequest, PaintRequest
+from underpaint.stages.common.roles import Answer, AskRequest, PaintRequest
+from underpaint.stages.judgement.canaries import PLAIN
 from underpaint.stages.models.drawn import DrawnPainter
 from underpaint.stages.models.symbolic import Symbolic
 
@@ -151,3 +154,49 @@ class Severe(Symbolic):
         critique = Critique.model_validate_json(answer)
         severity = self.worst if critique.findings else 0
         return critique.to_json() if self.worst is None else f'{answer[:-1]},"severity":{severity}}}'
+
+
+class Stranger(Symbolic):
+    """A judge for free language, who also knows plain colours and a prompt repeated; `fault` begins after some calls.
+
+    "prose" is no form at all, "refused" and "cut" end so, and "previous" answers for the picture before the one asked.
+    """
+
+    grammar_only = False
+
+    def __init__(self, fault: str = "", after: int = 0) -> None:
+        super().__init__(WORLD, fault_rate=0.25)
+        self.fault, self.left = fault, after
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[Any]:
+        if not requests[0].task.startswith("critique"):
+            return super().ask(requests)
+        self.left -= 1
+        if self.left >= 0 or not self.fault:
+            return [self._judged(r) for r in requests]
+        if self.fault == "previous":
+            shown = [r.pictures for r in requests]
+            return [self._judged(replace(r, pictures=p)) for r, p in zip(requests, [shown[-1], *shown], strict=False)]
+        words = {
+            "prose": Answer("The picture shows what it should, I think; well done!"),
+            "refused": Answer("", refused="I cannot help with that."),
+            "cut": Answer('{"observed": ["a red', cut=True),
+        }
+        return [words[self.fault]] * len(requests)
+
+    def _judged(self, request: AskRequest) -> str:
+        said = request.context
+        if request.task == "critique_text" and said["description"] == said["prompt"]:
+            return Critique(
+                observed=(), findings=(), verdict=Verdict.CONSISTENT, analysis="So.", correction=""
+            ).to_json()
+        plain, corner = said["description"].startswith("A plain "), request.picture and request.picture.getpixel((0, 0))
+        if plain and corner == PLAIN[said["description"].split()[2]]:
+            return Critique(
+                observed=(), findings=(), verdict=Verdict.CONSISTENT, analysis="So.", correction=""
+            ).to_json()
+        if plain:
+            finding = Finding(kind="wrong_background", detail="another colour")
+            words = {"analysis": "It is another colour.", "correction": "Paint it plain."}
+            return Critique(observed=(), findings=(finding,), verdict=Verdict.CONFLICT, **words).to_json()
+        return super().ask([request])[0]

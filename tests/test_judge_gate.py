@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ from underpaint.pipeline.selection.judge_gate import (
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.critique import Critique, Finding, Side, Verdict
 from underpaint.stages import calibration
+from underpaint.stages.common.figures import Heard
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -61,11 +63,14 @@ class Made:
     def table(self, node: Any, lot: int, columns: list[str]) -> pa.Table:
         return filled(calibration.STAGE.schema, self.lots[lot] or []).select(columns)
 
+    def manifest(self, node: Any, lot: int) -> dict[str, Any]:
+        return {"heard": {"critique_text": Heard(questions=9, answers=9, decided=9, conflicts=4).to_dict()}}
+
     def failures(self, node: Any, lot: int) -> list[dict[str, Any]]:
         return [{"sample": 0, "side": side} for side in self.failed]
 
 
-NODES: Any = {"calibration": None}
+NODES: Any = {"calibration": SimpleNamespace(name="calibration")}
 
 
 def calibrated(write: Write, recipe: dict[str, Any], cases: int = 16, **settings: Any) -> Recipe:
@@ -126,14 +131,21 @@ def test_the_floor_is_reached_where_it_is_met_exactly(recipe: dict[str, Any], wr
     assert "is no cases, the recipe asks" in none
 
 
+def test_where_nothing_could_be_read_that_is_said(recipe: dict[str, Any], write_recipe: Write) -> None:
+    made = calibrated(write_recipe, recipe, floor={"text": {"precision": 0.5, "recall": 0.5}})
+    (short,) = shortfalls(made, {Side.TEXT: side_figures([], unanswered=16)})
+    assert short == "conflict: none of the 16 cases on the text side got an answer that counts"
+
+
 def test_under_the_floor_nothing_ships_unless_told(recipe: dict[str, Any], write_recipe: Write) -> None:
     floor = {"text": {"recall": 0.5}}
     made = calibrated(write_recipe, recipe, floor=floor)
     good: Any = Made([case("text", "wrong_count", "wrong_count")])
     bad: Any = Made([case("text", "wrong_count", "")])
     check_floor(made, NODES, good)
-    with pytest.raises(BuildError, match=r"recall on the text side is 0\.00"):
+    with pytest.raises(BuildError, match=r"recall on the text side is 0\.00") as stopped:
         check_floor(made, NODES, bad)
+    assert "calibration, critique_text" in str(stopped.value)  # which template it was, and its figures
     check_floor(made, NODES, bad, ship_anyway=True)
     check_floor(calibrated(write_recipe, recipe, floor=floor, ship_anyway=True), NODES, bad)
 

@@ -65,6 +65,7 @@ class Store:
             "rows": outcome.table.num_rows,
             "sha256": self.digest_of(data),
             "ledger": outcome.ledger.summary(),
+            **outcome.ledger.answered(),
             "categories": dict(categories or {}),
             "inputs": self.inputs(node, lot),
             **_identity(node),

@@ -32,7 +32,22 @@ class SideFloor(Section):
 
 
 class Floor(Section):
-    """The least that the judge must reach, by what it is shown."""
+    """What the judge must reach. The first three hold for a whole build, calibrated or not, and stop it as soon as they
+    are broken beyond chance (`pipeline.selection.judge_watch`)."""
+
+    unread: float = Field(
+        default=0.2, ge=0, lt=1,
+        description="the greatest share of answers to one template that cannot be read, of judge or writer",
+    )  # fmt: skip
+    canaries: float = Field(
+        default=0.7, ge=0, le=1,
+        description="the least share of right answers to unmistakable questions of known truth, asked during the build:"
+        " of each kind, plain and swapped pictures, swapped prompts and steps that are as asked",
+    )  # fmt: skip
+    edits: float = Field(
+        default=0.0, ge=0, le=1,
+        description="the least recall of the judge where one word of an accepted step was changed, on each side",
+    )  # fmt: skip
 
     text: SideFloor = Field(default=SideFloor(), description="the step's texts: what the conflict subset rests on")
     picture: SideFloor = Field(

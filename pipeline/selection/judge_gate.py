@@ -10,11 +10,14 @@ from underpaint.pipeline.common.errors import BuildError
 from underpaint.pipeline.engine.graph import Node
 from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.recipe.recipe import Recipe
+from underpaint.pipeline.selection.judge_figures import figure_lines, template_figures
+from underpaint.pipeline.selection.judge_watch import examples
 from underpaint.schemas.corpus.subsets import SUBSETS, kinds_of
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.stages.calibration import CalibrationRow
+from underpaint.stages.common.figures import total
 from underpaint.stages.common.rows import rows
 
 FIGURES = {
@@ -139,6 +142,10 @@ def shortfalls(recipe: Recipe, found: Mapping[Side, SideFigures]) -> list[str]:
         subsets = [s.name for s in asked if s.judged == side.value]
         for name, least in recipe.calibration.floor.of(side) if subsets else ():
             share: Share = getattr(found[side], name) if side in found else Share(0, 0)
+            if side in found and not found[side].answered.hits:
+                mute = f"none of the {found[side].unanswered} cases on the {side.value} side got an answer that counts"
+                short.append(f"{' and '.join(subsets)}: {mute}")
+                break  # one sentence for all figures of the side
             if not share.value >= least:  # nan (no cases) counts as below the floor
                 field, spoken = f"calibration.floor.{side.value}.{name}", SPOKEN.get(name, name.replace("_", " "))
                 short.append(
@@ -155,9 +162,19 @@ def check_floor(recipe: Recipe, nodes: Mapping[str, Node], store: Store, ship_an
         raise BuildError(
             "the judge is not as good as the recipe asks:\n  "
             + "\n  ".join(short)
+            + "\n".join(_by_template(recipe, nodes["calibration"], store))
             + "\nname another judge or template, lower the floor, set the subset's quotas to 0,"
             " or ship it all the same: --ship-anyway, or calibration.ship_anyway in the recipe"
         )
+
+
+def _by_template(recipe: Recipe, node: Node, store: Store) -> list[str]:
+    """How the answers to each template were understood, and up to three that were not."""
+    lots = [n for n in range(recipe.calibration.lots(recipe.lot_size)) if store.is_done(node, n)]
+    manifests = [store.manifest(node, lot) for lot in lots]
+    rows = template_figures({node.name: manifests})
+    unread = total([heard for m in manifests for heard in m["heard"].values()])
+    return [*figure_lines({"templates": rows, "canaries": [], "people": {}}), *examples(unread)]
 
 
 def calibration_lines(found: Mapping[Side, SideFigures]) -> list[str]:

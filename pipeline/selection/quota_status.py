@@ -10,21 +10,24 @@ from underpaint.pipeline.engine.category_yields import category_lines
 from underpaint.pipeline.engine.graph import stage_lots
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.recipe.quotas import by_kind
+from underpaint.pipeline.selection.decisions import load_decisions
+from underpaint.pipeline.selection.judge_figures import canary_figures, figure_lines, people_figures, template_figures
 from underpaint.pipeline.selection.select import Selection, select
 from underpaint.stages.all_stages import BRANCHES
 from underpaint.stages.common.ledger import balances
 
 
 def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
-    """Ledgers summed by stage, quotas and how far they are met, and how benchmark prompts are compared.
+    """Ledgers summed by stage, quotas and how far they are met, the judge's figures, how benchmark prompts are compared.
 
     Also the folder of the quarantine, "" where nothing is in it.
     """
     lots = run.state().get("lots") or dict.fromkeys(BRANCHES, 0)
-    stages = []
+    stages, by_stage = [], {}
     for name, number in stage_lots(lots).items():
         node = run.nodes[name]
         manifests = [run.store.manifest(node, i) for i in range(number) if run.store.is_done(node, i)]
+        by_stage[name] = manifests
         ledgers = [m["ledger"] for m in manifests]
         summed: dict[str, Any] = {part: sum(x[part] for x in ledgers) for part in ("entered", "kept")}
         summed |= {part: _summed(x[part] for x in ledgers) for part in ("rejected", "failed")}
@@ -36,9 +39,15 @@ def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
     if all(s["lots"] == s["of"] for s in stages):
         found = quota_status(run, selection or select(run.recipe, run.nodes, run.store, lots, benchmarks=benchmarks))
     quarantine = str(run.root / "quarantine") if any(s["failed"] for s in stages) else ""
+    decisions = load_decisions(run.root)
+    known = run.candidates().table(run.lots_done()).select(["kind", "content"]).to_pylist() if decisions else []
+    judge = {
+        "templates": template_figures(by_stage), "canaries": canary_figures(by_stage),
+        "people": people_figures(decisions, known),
+    }  # fmt: skip
     return {
-        "stages": stages, "balanced": all(s["balanced"] for s in stages), "quotas": found, "quarantine": quarantine,
-        "benchmarks": benchmarks.summary(),
+        "stages": stages, "balanced": all(s["balanced"] for s in stages), "quotas": found, "judge": judge,
+        "quarantine": quarantine, "benchmarks": benchmarks.summary(),
     }  # fmt: skip
 
 
@@ -96,6 +105,7 @@ def funnel_lines(found: dict[str, Any]) -> list[str]:
     if taken := ", ".join(f"{s['adopted']} of {s['stage']}" for s in found["stages"] if s["adopted"]):
         lines += ["", f"lots taken over from before an upgrade (`underpaint adopt`): {taken}"]
     lines += category_lines(found["stages"])
+    lines += figure_lines(found["judge"])
     if found["quotas"]:
         lines += ["", *quota_lines(found["quotas"])]
     if found["benchmarks"]:

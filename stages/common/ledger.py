@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from underpaint.schemas.markup import writable
+from underpaint.stages.common.figures import Heard
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class Ledger:
         self.kept = 0
         self.rejected: Counter[str] = Counter()
         self.failures: list[Failure] = []
+        self.heard: defaultdict[str, Heard] = defaultdict(Heard)  # by template
+        self.canaries: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by kind
 
     def enter(self, units: int = 1) -> None:
         """Work begins on so many units."""
@@ -109,6 +112,17 @@ class Ledger:
             "kept": self.kept,
             "rejected": dict(sorted(self.rejected.items())),
             "failed": dict(sorted(failed.items())),
+        }
+
+    def answered(self) -> dict[str, Any]:
+        """What became of the questions to models, in a stable order.
+
+        `heard` is by template; `canaries` (`stages.judgement.canaries`) by kind: how many were asked, answered
+        rightly, and named rightly.
+        """
+        return {
+            "heard": {template: heard.to_dict() for template, heard in sorted(self.heard.items())},
+            "canaries": {kind: dict(sorted(found.items())) for kind, found in sorted(self.canaries.items())},
         }
 
 

@@ -214,10 +214,17 @@ def shows(context: Context[Any], name: str) -> bool:
 
 def judge(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
     """Ask all questions in one batch and let the majority decide, or the arbiter where the agreement is too low."""
+    return judge_by_votes(context, questions, params)[1]
+
+
+def judge_by_votes(
+    context: Context[Any], questions: Sequence[Question], params: JudgeParams
+) -> tuple[list[Votes], list[Judged | Failure]]:
+    """As `judge`, with the answers that each decision was made from."""
     votes = ask_votes(context, questions, params)
     found = [v.decide() for v in votes]
     if "arbiter" not in context.models:
-        return found
+        return votes, found
     open_ones = [i for i, f in enumerate(found) if _agreement(f) < params.arbitrate_below]
     jobs = []
     for i in open_ones:
@@ -233,7 +240,7 @@ def judge(context: Context[Any], questions: Sequence[Question], params: JudgePar
     counted = iter(weigh(context, heard, params.second_check))
     for i, one in zip(open_ones, said, strict=True):
         found[i] = _arbitrated(votes[i], found[i], one, next(counted) if one.value else one.error)
-    return found
+    return votes, found
 
 
 def _job(speaker: Speaker, request: AskRequest, template: Template) -> Job[Critique]:

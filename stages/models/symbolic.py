@@ -129,6 +129,7 @@ class Asked:
 
     writer: Any
     judge: Any
+    grammar_only = True  # it answers no question in other words than the grammar's
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
         """One answer per request, in order. Raises GrammarError where the grammar cannot read a text."""

@@ -1,0 +1,77 @@
+"""Counts what became of the questions put to models, template by template; a lot's manifest keeps the counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from underpaint.stages.common.roles import Answer
+
+EXAMPLES = 3  # unread answers that are kept to be shown
+SHOWN = 400  # characters of each
+
+
+class Said(Protocol):
+    """What came of a question; see `stages.common.asking.Said`."""
+
+    error: Exception | None
+    bends: tuple[str, ...]
+    answers: list[Answer]
+
+
+@dataclass
+class Heard:
+    """Of the questions put with one template: how they were answered, and what was decided.
+
+    An answer counts once, in its last form. `unread` are those without a value, by reason: the AnswerError's, or the
+    class of the model's own error. `unsound` were read, but do not count, since they do not follow from what was
+    observed. The rest is of judges alone. `votes` has the questions by "answers for conflict:answers against", the
+    arbiter's included; `agreed` are the answers on the side of the decision. `repeated` questions were put more than
+    once at a temperature above 0; `equal` are those of them whose answers are all equal byte by byte.
+    """
+
+    questions: int = 0
+    answers: int = 0
+    unread: Counter[str] = field(default_factory=Counter)
+    unsound: int = 0
+    bends: Counter[str] = field(default_factory=Counter)
+    decided: int = 0
+    conflicts: int = 0
+    agreed: int = 0
+    of_decided: int = 0  # answers to the questions that are decided
+    votes: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+    equal: int = 0
+    examples: list[tuple[str, str]] = field(default_factory=list)  # (why it was not read, its words)
+
+    def hear(self, said: Sequence[Said]) -> None:
+        """Count the answers to one question."""
+        self.questions += 1
+        for one in said:
+            self.answers += 1
+            self.bends.update(one.bends)
+            if one.error is not None:
+                self.unread[str(getattr(one.error, "reason", type(one.error).__name__))] += 1
+                words = one.answers[-1].text or one.answers[-1].refused if one.answers else ""
+                if len(self.examples) < EXAMPLES:
+                    self.examples.append((str(one.error)[:SHOWN], words[:SHOWN]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, counts in a stable order."""
+        return {k: dict(sorted(v.items())) if isinstance(v, Counter) else v for k, v in vars(self).items()}
+
+
+def total(found: Sequence[Mapping[str, Any]]) -> Heard:
+    """The sum of several `Heard.to_dict`, as manifests have them."""
+    whole = Heard()
+    for one in found:
+        for name, value in one.items():
+            if isinstance(value, dict):
+                getattr(whole, name).update(value)
+            elif isinstance(value, list):
+                whole.examples = [*whole.examples, *map(tuple, value)][:EXAMPLES]
+            else:
+                setattr(whole, name, getattr(whole, name) + value)
+    return whole
