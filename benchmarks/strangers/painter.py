@@ -83,4 +83,5 @@ class WordScorer:
         for row, text in zip(found, texts, strict=True):
             for word in re.findall(r"[a-z]+", text.lower()):
                 row[random.Random(word).randrange(512)] += 1
-        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6)
+        unit: np.ndarray = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6)
+        return unit

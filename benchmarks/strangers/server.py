@@ -136,5 +136,5 @@ def _parts(content: str | list[dict[str, Any]]) -> tuple[str, Pictures]:
     if isinstance(content, str):
         return content, []
     urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
-    pictures = [Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))) for url in urls]
+    pictures: Pictures = [Image.open(io.BytesIO(base64.b64decode(url.split(",", 1)[1]))) for url in urls]
     return "".join(part["text"] for part in content if part["type"] == "text"), pictures

@@ -191,7 +191,7 @@ def _finding(said: Any, kinds: Sequence[str], bends: set[str]) -> Iterator[Findi
     if not parts.keys() & {*_PARTS}:
         if len(said) != 1:
             raise CritiqueError(f"findings: {quote(str(said))} has no kind and no detail", "field missing")
-        parts = dict(zip(("kind", "detail"), next(iter(said.items())), strict=True))  # {"wrong_count": "…"}
+        parts = dict(zip(("kind", "detail"), *said.items(), strict=True))  # {"wrong_count": "…"}
     if parts.keys() != said.keys():
         bends.add("name of a field")
     if parts.keys() - {*_PARTS}:

@@ -121,9 +121,9 @@ def _value(words: str, start: int) -> tuple[Any, int, str]:
             return value, end, bend
         except json.JSONDecodeError:
             continue
-    if (end := _close(words, start)) is None:
+    if (closed := _close(words, start)) is None:
         return None, start + 1, ""
-    return _repaired(words[start:end]), end, "repaired JSON"
+    return _repaired(words[start:closed]), closed, "repaired JSON"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

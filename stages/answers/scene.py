@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from underpaint.schemas.markup import MarkupError, check_plain
 from underpaint.schemas.scenes.grammar import NUMBERS
-from underpaint.schemas.scenes.scene import Relation, SceneGraph, SceneObject
+from underpaint.schemas.scenes.scene import OPEN_COUNTS, Relation, SceneGraph, SceneObject
 from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, words_of
 from underpaint.stages.answers.objects import field_name, find_object, renamed_fields
 
@@ -21,7 +21,10 @@ def _names(**fields: str) -> dict[str, str]:
     return {name: field for field, names in fields.items() for name in (field, *names.split())}
 
 
-_SCENE = _names(objects="nodes entities", relations="relationships edges", background="backdrop")
+_SCENE = _names(
+    objects="nodes entities", relations="relationships edges", background="backdrop", style="mood medium",
+    understood="",
+)  # fmt: skip
 _OBJECT = _names(
     id="node_id key", noun="name object label class category", attributes="attribute adjectives properties",
     count="number quantity amount",
@@ -54,8 +57,9 @@ def read_scene(answer: str | Said) -> Read[SceneGraph]:
     relations = _relations(found.get("relations"), objects, bends)
     try:
         scene = SceneGraph(
-            objects=objects, relations=relations, background=_background(found.get("background", ""), bends)
-        )
+            objects=objects, relations=relations, background=_phrase("background", found.get("background", ""), bends),
+            style=_phrase("style", found.get("style", ""), bends),
+        )  # fmt: skip
         if scene.objects or scene.background:
             check_plain(scene.model_dump_json())
     except ValidationError as e:
@@ -65,6 +69,24 @@ def read_scene(answer: str | Said) -> Read[SceneGraph]:
     except MarkupError as e:
         raise AnswerError(f"the scene {e}", "tag or control token") from None
     return Read.of(scene, bends)
+
+
+def scene_schema() -> dict[str, Any]:
+    """JSON Schema of such an answer, with an end to every list and text."""
+
+    def closed(optional: tuple[str, ...] = (), **parts: Any) -> dict[str, Any]:
+        needed = [name for name in parts if name not in optional]
+        return {"type": "object", "properties": parts, "required": needed, "additionalProperties": False}
+
+    word, sentence = {"type": "string", "maxLength": 80}, {"type": "string", "maxLength": 300}
+    attributes = {"type": "object", "additionalProperties": word, "maxProperties": 8}
+    count = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 99}, {"enum": ["several"]}]}
+    thing = closed(id=word, noun=word, attributes=attributes, count=count)
+    relation = closed(subject=word, predicate=word, object=word)
+    return closed(
+        ("understood", "style"), objects={"type": "array", "items": thing, "maxItems": 16},
+        relations={"type": "array", "items": relation, "maxItems": 24}, background=word, style=word, understood=sentence,
+    )  # fmt: skip
 
 
 def _objects(said: Any, bends: set[str]) -> tuple[SceneObject, ...]:
@@ -105,9 +127,11 @@ def _object(i: int, one: Mapping[str, Any], fresh: Iterator[str], bends: set[str
             attributes.setdefault(name, value)
         else:
             bends.add("extra field")
-    count = _count(one.get("count", 1), f"{where}.count", bends)
+    several = str(one.get("count")).strip().lower() in OPEN_COUNTS
+    count = 2 if several else _count(one.get("count", 1), f"{where}.count", bends)
+    name = next(fresh) if id is None else str(id)
     try:
-        return SceneObject(id=next(fresh) if id is None else str(id), noun=noun, attributes=attributes, count=count)
+        return SceneObject(id=name, noun=noun, attributes=attributes, count=count, at_least=several)
     except ValidationError as e:
         first = e.errors()[0]
         raise AnswerError(
@@ -205,10 +229,10 @@ def _end(said: Any, where: str, objects: tuple[SceneObject, ...], bends: set[str
     raise AnswerError(f"{where}: {why}; write the id of one", "unknown object")
 
 
-def _background(said: Any, bends: set[str]) -> str:
+def _phrase(name: str, said: Any, bends: set[str]) -> str:
     if isinstance(said, str) and not (said and _NONE.fullmatch(said)):
         return said
     if said is None or isinstance(said, str):
         bends.add("null field")
         return ""
-    raise AnswerError(f"background: {quote(str(said))} is no word", "field of another type")
+    raise AnswerError(f"{name}: {quote(str(said))} is no word", "field of another type")

@@ -128,9 +128,9 @@ def _babble(text: str) -> str:
     words = re.findall(r"\w+", text.lower())
     if any(len(w) > 40 for w in words):
         return "a word has more than 40 letters"
-    fours = Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
+    fours = Counter(tuple(words[i : i + 4]) for i in range(len(words) - 3))
     if fours and (most := max(fours.values())) > 3 and 4 * most > 0.2 * len(words):
-        return f"it says {' '.join(max(fours, key=lambda k: fours[k]))!r} {most} times"
+        return f"it says {' '.join(max(fours, key=fours.__getitem__))!r} {most} times"
     if len(fours) > 16 and len(fours) < 0.4 * (len(words) - 3):
         return "it repeats itself"
     return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,11 +14,11 @@ from underpaint.schemas.scenes.grammar import GrammarError, describe, read
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary, folded
-from underpaint.stages.answers.answer import AnswerError, Said
-from underpaint.stages.answers.scene import read_scene
-from underpaint.stages.common.asking import request_for
+from underpaint.stages.answers.answer import AnswerError, Read, Said
+from underpaint.stages.answers.scene import read_scene, scene_schema
+from underpaint.stages.common.asking import REASKS, Job, ask_and_read, request_for
 from underpaint.stages.common.ledger import Failure, Unit
-from underpaint.stages.common.roles import answer_of, each
+from underpaint.stages.common.roles import Answer
 from underpaint.stages.common.stage import Context
 from underpaint.stages.prompting.faithfulness import departures
 from underpaint.stages.prompting.prompt_source import PromptSource
@@ -127,28 +128,32 @@ def parse_prompts(
 
 
 def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
-    known = known_words(context.vocabulary)
-    templates = {s: context.pick_template(PARSE_PROMPT, Unit(s)) for s in prompts}
-    requests = []
+    """Ask the writer; one whose graph departs from the prompt is told so, and asked once more."""
+    jobs, templates = [], {s: context.pick_template(PARSE_PROMPT, Unit(s)) for s in prompts}
     for sample, prompt in prompts.items():
-        variables = {"prompt": prompt, **known}
-        requests.append(request_for(templates[sample], variables, context.seed_for(sample, PARSE_PROMPT)))
-    answers = each(context.models["writer"].ask, requests) if requests else []
+        template, variables = templates[sample], {"prompt": prompt, **known_words(context.vocabulary)}
+        seed = context.seed_for(sample, PARSE_PROMPT)
+        request = request_for(template, variables, seed, schema=scene_schema())
+        read = partial(_read, prompt, context.vocabulary, source)
+        jobs.append(Job(context.speaker(template), request, read, 0 if template.dialect else REASKS))
     found: dict[int, Parsed | Failure] = {}
-    for (sample, prompt), request, answer in zip(prompts.items(), requests, answers, strict=True):
-        try:
-            if isinstance(answer, Exception):
-                raise answer
-            scene = check_against(prompt, parse_scene(answer_of(answer)), context.vocabulary)
-            if not source.open_words:
-                check_words(scene, context.vocabulary)
-            known = context.vocabulary
-            understood = understood_in(answer_of(answer), scene, known) if source.indirect else ""
+    for (sample, prompt), said in zip(prompts.items(), ask_and_read(jobs), strict=True):
+        if said.value is None:
+            error = said.error or SceneError("no answer")
+            asked, words = said.requests, said.text if said.answers else ""
+            found[sample] = Failure.of(_unit(sample, prompt), error, asked[0].text, words, asked=asked)
+        else:
+            scene, understood = said.value
             found[sample] = Parsed(scene, "writer", templates[sample].digest, understood)
-        except Exception as e:
-            said = "" if isinstance(answer, Exception) else answer_of(answer).text
-            found[sample] = Failure.of(_unit(sample, prompt), e, request.text, said, asked=[request])
     return found
+
+
+def _read(prompt: str, vocabulary: Vocabulary, source: PromptSource, answer: Answer) -> Read[tuple[SceneGraph, str]]:
+    """(scene graph, what was understood) of an answer. Raises AnswerError."""
+    scene = check_against(prompt, parse_scene(answer), vocabulary, source.indirect)
+    if not source.open_words:
+        check_words(scene, vocabulary)
+    return Read((scene, understood_in(answer, scene, vocabulary) if source.indirect else ""))
 
 
 def _unit(sample: int, prompt: str) -> Unit:

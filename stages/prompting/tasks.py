@@ -18,10 +18,10 @@ from jinja2 import meta, nodes
 
 from underpaint.schemas.markup import DONE
 from underpaint.schemas.scenes.compare import FaultKind
-from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.answers.answer import Read, Said
 from underpaint.stages.answers.check_answer import check_schema, read_check
 from underpaint.stages.answers.plan import read_plan
+from underpaint.stages.answers.scene import scene_schema
 from underpaint.stages.answers.steps import read_steps, steps_schema
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.common.critique_formats import CRITIQUE_FORMATS, QUESTIONS, answer_schema, read_as_critique
@@ -104,9 +104,7 @@ SHOWN = "shown"
 FORMATS: dict[str, Format] = {
     **{name: Format(_critique, answer_schema) for name in CRITIQUE_FORMATS},
     "plan/1": Format(_plan, None, ("<ins>", "<des>", DONE)),
-    "scene/1": Format(
-        lambda answer, _: Read(parse_scene(answer).model_dump(mode="json")), lambda _: SceneGraph.model_json_schema()
-    ),
+    "scene/1": Format(lambda answer, _: Read(parse_scene(answer).model_dump(mode="json")), lambda _: scene_schema()),
     "check/1": Format(_check, lambda _: check_schema()),
     "steps/1": Format(_steps, lambda _: steps_schema()),
     "text/1": Format(_text, None),
