@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 from answer_forms import FORMS
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from underpaint.schemas.scenes.compare import FaultKind
@@ -51,12 +51,13 @@ PIECES = [
     "\\", "<think>", "</think>", "```json\n", "```", "<ins>", "</ins>", "<des>", "</des>", "done", "Correct",
     '"objects": [', '{"noun": "car"}', "“", "”", "//", "/*", "#", "null", "None", "-1e999", "NaN", "\ud83d", "\x00",
     "Incorrect.",
-    "I'm sorry", "Sure:", "- a", "Option 1", "a red car", ".", '"findings": [', '"count": ', "<|im_end|>",
+    "I'm sorry", "Sure", ":", "- a", "Option 1", "a red car", ".", '"findings": [', '"count": ', "<|im_end|>",
     "<|channel|>",
 ]  # fmt: skip
 soup = st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=24).map("".join)
 
 
+@settings(max_examples=500)
 @given(st.text() | soup)
 def test_reading_raises_nothing_but_answer_errors(text: str) -> None:
     readers = (

@@ -204,14 +204,11 @@ def _finding(said: Any, kinds: Sequence[str], bends: set[str]) -> Iterator[Findi
         return
     if not isinstance(detail, str) or not detail.strip():
         raise CritiqueError("findings: detail: this field is missing; say in a clause what is wrong", "field missing")
-    if kind is None:
-        kind = read_sentence(detail, kinds)[0]
-        bends.add("finding as a sentence")
-    if not isinstance(kind, str):
+    if kind is not None and not isinstance(kind, str):
         raise unknown_kind(kind, kinds)
-    kind, bend = read_kind(kind, kinds)
+    named, bend = read_kind(kind, kinds) if kind else (read_sentence(detail, kinds)[0], "finding as a sentence")
     bends.add(bend)
-    yield Finding(kind=kind, detail=detail)
+    yield Finding(kind=named, detail=detail)
 
 
 def _part_of(key: str) -> str:

@@ -105,8 +105,9 @@ def _without_chat(text: str, bends: set[str]) -> str:
         text = "\n\n".join(paragraphs)
         bends.add("offer of more")
     plain = text.strip().replace("’", "'")
-    if re.match(_CHAT, plain.lstrip("\"'*_ "), re.IGNORECASE) or (more := _MORE.search(plain)):
-        said = plain[:60] if re.match(_CHAT, plain, re.IGNORECASE) or not more else plain[more.start() :][:60]
+    opening, more = re.match(_CHAT, plain.lstrip("\"'*_ "), re.IGNORECASE), _MORE.search(plain)
+    if opening or more:
+        said = plain[more.start() if more and not opening else 0 :][:60]
         raise AnswerError(
             f"there is chat in the text: {quote(said)}; write the paragraph alone", "chat around the text"
         )
@@ -130,7 +131,7 @@ def _babble(text: str) -> str:
         return "a word has more than 40 letters"
     fours = Counter(tuple(words[i : i + 4]) for i in range(len(words) - 3))
     if fours and (most := max(fours.values())) > 3 and 4 * most > 0.2 * len(words):
-        return f"it says {' '.join(max(fours, key=fours.__getitem__))!r} {most} times"
+        return f"it says {' '.join(fours.most_common(1)[0][0])!r} {most} times"
     if len(fours) > 16 and len(fours) < 0.4 * (len(words) - 3):
         return "it repeats itself"
     return ""
