@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 
 from PIL import Image
 
@@ -24,7 +25,7 @@ from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text, observed_scene
 from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.wordings import reword
-from underpaint.stages.common.templating import BUILT_IN, Template, load_templates
+from underpaint.stages.common.templating import Template, load_templates
 
 TEXT_FAULTS = ("colour", "noun", "count", "place", "again", "background")
 PICTURE_FAULTS = ("colour", "noun", "missing", "extra", "moved", "exchanged", "undone", "background")
@@ -47,8 +48,8 @@ class Dialogue:
 
 @lru_cache
 def templates() -> dict[str, list[Template]]:
-    """The built-in templates, by task."""
-    return load_templates([BUILT_IN])
+    """The words that the miniatures are taught, by task."""
+    return load_templates([Path(__file__).parent / "templates"])
 
 
 # ---- the writer ---------------------------------------------------------------------------------------

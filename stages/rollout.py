@@ -11,10 +11,12 @@ from typing import TypedDict
 from pydantic import Field
 
 from underpaint.schemas.corpus.picture import decode_picture
-from underpaint.schemas.markup import BLANK, DONE, MarkupError, parse_plan
+from underpaint.schemas.markup import BLANK
+from underpaint.stages.answers.plan import read_plan
+from underpaint.stages.common.asking import REASKS, Job, ask_and_read, request_for
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.painting import paint_all
-from underpaint.stages.common.roles import AskRequest, PaintRequest, each
+from underpaint.stages.common.roles import PaintRequest
 from underpaint.stages.common.rows import Int16, PictureColumns, RolloutStepRow, rows
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, outcome
 from underpaint.stages.prompts import PromptRow
@@ -105,33 +107,28 @@ def _write(
     finished: list[tuple[Rollout, bool]],
 ) -> list[tuple[Rollout, Written]]:
     """Ask the writer for the next step of every rollout; those for which it answers "done" are finished."""
-    requests = []
+    jobs = []
     for r in going:
         template = context.pick_template("write", r.unit())
         variables = {"prompt": r.prompt, "so_far": r.steps[-1]["description"] if r.steps else BLANK}
-        picture = decode_picture(r.steps[-1]["picture"]) if template.picture and r.steps else None
+        pictures = {"before": decode_picture(r.steps[-1]["picture"]) if template.pictures and r.steps else None}
         seed = context.seed_for(r.sample, r.number, step, "write")
-        text = template.render(**variables)
-        requests.append(AskRequest("write", text, seed, picture, context.params.temperature, variables))
+        request = request_for(template, variables, seed, temperature=context.params.temperature, pictures=pictures)
+        jobs.append(Job(context.speaker(template), request, read_plan, 0 if template.dialect else REASKS))
     written: list[tuple[Rollout, Written]] = []
-    for r, request, answer in zip(going, requests, each(context.models["writer"].ask, requests), strict=True):
-        if isinstance(answer, Exception):
-            ledger.fail(Failure.of(r.unit(step), answer, request.text, asked=[request]))
-            continue
-        if answer.strip().rstrip(".").lower() == DONE:
+    for r, said in zip(going, ask_and_read(jobs), strict=True):
+        first = said.requests[0]
+        if said.error is not None:
+            ledger.fail(Failure.of(r.unit(step), said.error, first.text, said.text, asked=said.requests))
+        elif said.value is None:
             finished.append((r, True))
-            continue
-        try:
-            instruction, description = parse_plan(answer)
-        except MarkupError as e:
-            ledger.fail(Failure.of(r.unit(step), e, request.text, answer, asked=[request]))
-            continue
-        so_far = str(request.context["so_far"])
-        row: Written = {
-            "step": step, "so_far": so_far, "instruction": instruction, "description": description,
-            "writer_seed": request.seed,
-        }  # fmt: skip
-        written.append((r, row))
+        else:
+            instruction, description = said.value
+            row: Written = {
+                "step": step, "so_far": str(first.context["so_far"]), "instruction": instruction,
+                "description": description, "writer_seed": first.seed,
+            }  # fmt: skip
+            written.append((r, row))
     return written
 
 

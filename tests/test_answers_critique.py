@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Critique, Finding, Verdict
-from underpaint.stages.answers.answer import AnswerError, CritiqueError, words_of
-from underpaint.stages.answers.critique import critique_schema, parse_critique, read_critique, without_lengths
+from underpaint.stages.answers.critique_answer import critique_schema, parse_critique, read_critique, without_lengths
 from underpaint.stages.answers.kinds import read_sentence
 from underpaint.stages.answers.label import read_label
 from underpaint.stages.answers.plan import read_plan
+from underpaint.stages.answers.reading import AnswerError, CritiqueError, words_of
 from underpaint.stages.answers.scene import read_scene
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.answers.verdicts import read_verdict

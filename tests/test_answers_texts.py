@@ -17,9 +17,9 @@ from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Verdict
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import PLACE
-from underpaint.stages.answers.answer import AnswerError, CritiqueError
 from underpaint.stages.answers.label import read_label
 from underpaint.stages.answers.plan import read_plan
+from underpaint.stages.answers.reading import AnswerError, CritiqueError
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.models.storyteller import tell
 

@@ -39,7 +39,7 @@ def config(url: str, **more: Any) -> OpenAIConfig:
 
 
 def ask(text: str, picture: Image.Image | None = None, **more: Any) -> AskRequest:
-    return AskRequest("critique_picture", text, seed=2**40 + 5, picture=picture, **more)
+    return AskRequest("critique_picture", text, seed=2**40 + 5, pictures=(picture,) if picture else (), **more)
 
 
 def test_a_question_with_its_picture_seed_and_temperature(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_busy_servers_are_asked_again_and_refusals_are_not() -> None:
     tries: Counter[str] = Counter()
 
     def answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        text = body["messages"][0]["content"][0]["text"]
+        text = body["messages"][0]["content"]
         tries[text] += 1
         if text == "busy" and tries[text] < 3:
             return (429 if tries[text] == 1 else 503), {"error": {"message": "later"}}
@@ -140,7 +140,7 @@ def test_a_picture_that_is_none_costs_its_row_only() -> None:
 
 def test_a_lot_begun_again_asks_only_for_the_rest(tmp_path: Path) -> None:
     file = tmp_path / "lots" / "lot-00000000.answers.jsonl"
-    with serving(lambda path, body: (200, said(body["messages"][0]["content"][0]["text"].upper()))) as server:
+    with serving(lambda path, body: (200, said(body["messages"][0]["content"].upper()))) as server:
         model = config(server.url).load()
         model.remember(Journal(file))
         model.ask([ask("a"), ask("b")])
@@ -216,11 +216,12 @@ def test_a_build_judged_by_an_endpoint_then_retried(
 
     def answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         content = body["messages"][0]["content"]
-        context = yaml.safe_load(content[-1]["text"].split("<<", 1)[1].split(">>", 1)[0])
+        words = content if isinstance(content, str) else content[-1]["text"]
+        context = yaml.safe_load(words.split("<<", 1)[1].split(">>", 1)[0])
         if any(word in context["description"] for word in down):
             return 503, {"error": {"message": "overloaded"}}
-        task, picture = ("critique_text", None) if len(content) == 1 else ("critique_picture", _picture(content[0]))
-        return 200, said(judge.ask([AskRequest(task, "", 1, picture, 0.0, context)])[0])
+        task, picture = ("critique_text", None) if isinstance(content, str) else ("critique_picture", _picture(content[0]))
+        return 200, said(judge.ask([AskRequest(task, "", 1, (picture,) if picture else (), 0.0, context)])[0])
 
     templates = tmp_path / "templates"
     templates.mkdir()

@@ -17,7 +17,7 @@ from underpaint.miniature.minimal_edits import EDIT_KINDS, held_out
 from underpaint.miniature.train import CHECKPOINTS
 from underpaint.miniature.world import render, vocabulary
 from underpaint.schemas.scenes.critique import Side, Verdict
-from underpaint.stages.answers.critique import parse_critique
+from underpaint.stages.answers.critique_answer import parse_critique
 from underpaint.stages.common.roles import AskRequest, PaintRequest
 from underpaint.stages.judgement.entailment import weigh_observations
 from underpaint.stages.models.painter import DiffusersPainter
@@ -152,7 +152,9 @@ def speaker() -> TransformersSpeaker:
 def _questions(temperature: float) -> list[AskRequest]:
     rng = random.Random("test/ask")
     made = [make(rng) for _ in range(3) for make in MAKERS.values()]  # with and without pictures, mixed
-    return [AskRequest(d.task, d.request, i, d.picture, temperature) for i, d in enumerate(made)]
+    return [
+        AskRequest(d.task, d.request, i, (d.picture,) if d.picture else (), temperature) for i, d in enumerate(made)
+    ]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
@@ -174,7 +176,7 @@ def test_speaker_answers_in_the_asked_form(speaker: TransformersSpeaker) -> None
 def test_speaker_looks_at_the_picture(speaker: TransformersSpeaker) -> None:
     d = picture_dialogue(random.Random("test/look"), "")
     other = Image.new("RGB", (64, 64), "white")
-    right, blank = speaker.ask([AskRequest(d.task, d.request, 0, p) for p in (d.picture, other)])
+    right, blank = speaker.ask([AskRequest(d.task, d.request, 0, (p,)) for p in (d.picture, other)])
     assert json.loads(right)["verdict"] == "consistent" and json.loads(blank)["verdict"] == "conflict"
 
 

@@ -82,18 +82,18 @@ def test_every_task_has_a_template_a_format_and_a_stage() -> None:
         ),
         ("incomplete: What", "incomplete: That what", "incomplete:", "the words do not hold the clause 'That what is"),
         (
-            "picture: false",
-            "picture: false\nkinds: [wrong_style]",
+            "output: critique/1",
+            "output: critique/1\nkinds: [wrong_style]",
             "Does the step",
             "never name the kind 'wrong_style'",
         ),
         (
-            "picture: false",
-            "picture: false\nstages: [rollout]",
+            "output: critique/1",
+            "output: critique/1\nstages: [rollout]",
             "stages:",
             "the stage 'rollout' renders no critique_text",
         ),
-        ("picture: false", "picture: false\nwait: 1", "wait:", "field 'wait': there is no such field"),
+        ("output: critique/1", "output: critique/1\nwait: 1", "wait:", "field 'wait': there is no such field"),
         ("version: 1", "version: 1: 2", "version:", "the front matter is no YAML"),
         (
             '"findings": [], "verdict"',
@@ -134,13 +134,13 @@ def test_only_what_can_change_an_answer_changes_the_digest(tmp_path: Path) -> No
     clean = load_template(BUILT_IN / "critique_text.md.j2")
     for change in (
         ("name: a conflict without", "name: one without"),
-        ("picture: false", "picture: false\nweight: 2.0"),
+        ("output: critique/1", "output: critique/1\nweight: 2.0"),
     ):
         assert load_template(variant(tmp_path / "t", change)).digest == clean.digest
     for change in (
         ("Does the step", "Would the step"),
         ("version: 1", "version: 2"),
-        ("picture: false", "picture: true"),
+        ("output: critique/1\n", "output: critique/1\npictures: [after]\n"),
     ):
         assert load_template(variant(tmp_path / "t", change)).digest != clean.digest
 
@@ -156,7 +156,10 @@ def test_a_folder_adds_and_replaces_and_the_recipe_reweights(
 ) -> None:
     before = build_graph(load_recipe(write_recipe(recipe)))
     folder = tmp_path / "t"
-    mine = ("id: critique_text\n", "id: mine\n"), ("picture: false", "picture: false\nweight: 0.5\nstages: [critique]")
+    mine = (
+        ("id: critique_text\n", "id: mine\n"),
+        ("output: critique/1", "output: critique/1\nweight: 0.5\nstages: [critique]"),
+    )
     variant(folder, *mine)
     recipe["templates"] = [str(folder)]
     assert used(write_recipe(recipe), "critique") == {"critique_text": 1.0, "mine": 0.5, "critique_picture": 1.0}

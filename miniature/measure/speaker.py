@@ -19,8 +19,8 @@ from underpaint.schemas.scenes.critique import Verdict
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.inspection import inspect_picture
 from underpaint.schemas.scenes.scene import PLACE
-from underpaint.stages.answers.answer import CritiqueError
-from underpaint.stages.answers.critique import parse_critique
+from underpaint.stages.answers.critique_answer import parse_critique
+from underpaint.stages.answers.reading import CritiqueError
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.models.painter import DiffusersPainter
 from underpaint.stages.models.speaker import TransformersSpeaker
@@ -39,7 +39,9 @@ BARS = {
 
 def ask(speaker: TransformersSpeaker, cases: list[Dialogue]) -> list[str]:
     """The greedy answers to the requests of dialogues."""
-    return speaker.ask([AskRequest(c.task, c.request, i, c.picture) for i, c in enumerate(cases)])
+    return speaker.ask(
+        [AskRequest(c.task, c.request, i, (c.picture,) if c.picture else ()) for i, c in enumerate(cases)]
+    )
 
 
 def measure(speaker: TransformersSpeaker, n: int, rates: dict[str, float]) -> Outcomes:
@@ -92,7 +94,7 @@ def painted(painter: DiffusersPainter, speaker: TransformersSpeaker, eye: Any, n
     requests = []
     for (c, _), p in zip(cases, pictures, strict=True):
         text = template.render(instruction=c.instruction, description=describe(c.after, vocabulary()))
-        requests.append(AskRequest("critique_picture", text, 0, p))
+        requests.append(AskRequest("critique_picture", text, 0, (p,)))
     found: Outcomes = {}
     for (case, _), (cells, back), answer in zip(cases, read_looks(eye, pictures), speaker.ask(requests), strict=True):
         shown = one_by_one(cells, "").objects

@@ -12,9 +12,9 @@ import typer
 from underpaint.pipeline.cli.terminal import say
 from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.common.installation import ROOT
+from underpaint.pipeline.recipe.recipe import template_folders
 from underpaint.stages.common.recipe_paths import OF_PACKAGE
 from underpaint.stages.common.suggest import did_you_mean
-from underpaint.stages.common.templating import BUILT_IN
 
 TEMPLATE = "critique_picture.md.j2"
 
@@ -37,10 +37,15 @@ def init(
     assert vocabulary is not None, recipe
     (folder / "templates").mkdir(parents=True)
     shutil.copyfile(shipped[recipe].parent / vocabulary[1], folder / "vocabulary.yaml")
-    shutil.copyfile(BUILT_IN / TEMPLATE, folder / "templates" / TEMPLATE)
+    folders = template_folders(shipped[recipe])
+    spoken = next(f / TEMPLATE for f in reversed(folders) if (f / TEMPLATE).is_file())  # as the recipe's judge is asked
+    shutil.copyfile(spoken, folder / "templates" / TEMPLATE)
     shutil.copy(shipped[recipe].parent / "recipe.schema.json", folder)  # by which an editor checks the recipe
     name = re.sub(r"[^a-z0-9]+", "_", folder.resolve().name.lower()).strip("_") or recipe
-    text = text.replace(vocabulary[0], "vocabulary: vocabulary.yaml\ntemplates: [templates]")
+    named = re.search(r"^templates: \[(.*?)\].*\n", text, re.MULTILINE)
+    text = text.replace(named[0], "") if named else text
+    own = f"templates: [{named[1]}, templates]" if named else "templates: [templates]"
+    text = text.replace(vocabulary[0], f"vocabulary: vocabulary.yaml\n{own}")
     text = re.sub(r"^name: .*$", f"name: {name}", text, count=1, flags=re.MULTILINE)
     text = text.replace("../miniature/", f"{OF_PACKAGE}miniature/")  # as shipped recipes name what lies beside them
     (folder / "recipe.yaml").write_text(text, "utf-8")

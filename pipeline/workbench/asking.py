@@ -10,12 +10,12 @@ from typing import Any
 from underpaint.pipeline.common.errors import BuildError
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.workbench.subjects import Subject
-from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages import critique, rollout
+from underpaint.stages.common.asking import request_for
 from underpaint.stages.common.ledger import Failure
-from underpaint.stages.common.roles import AskRequest, ModelUnavailable, each
+from underpaint.stages.common.roles import ModelUnavailable, answer_of, each
 from underpaint.stages.common.seeds import derive_seed
 from underpaint.stages.common.stage import Context, Lot
 from underpaint.stages.common.templating import Template
@@ -74,8 +74,9 @@ def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
     )  # fmt: skip
     questions = []
     for subject in subjects:
-        picture = decode_picture(subject.draft) if side is Side.PICTURE else None
-        questions.append(Question(subject.unit, side, _variables(template, subject), picture))
+        shown = subject.pictures(template)
+        picture, before = shown.get("after"), shown.get("before")
+        questions.append(Question(subject.unit, side, _variables(template, subject), picture, before=before))
     found = []
     for subject, result in zip(subjects, judge(context, questions, params), strict=True):
         request = template.render(**_variables(template, subject))
@@ -94,18 +95,17 @@ def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
     requests, steps = [], template.task == "write"
     temperature = run.recipe.params(rollout.STAGE).temperature if steps else 0.0
     for subject in subjects:
-        file = subject.picture(template)
-        picture = decode_picture(file) if file else None
-        known = _variables(template, subject)
         seed = derive_seed(run.recipe.seed, "rollout", *subject.key, "write") if steps else 0
-        requests.append(AskRequest(template.task, template.render(**known), seed, picture, temperature, known))
+        known, shown = _variables(template, subject), subject.pictures(template)
+        requests.append(request_for(template, known, seed, temperature=temperature, pictures=shown))
     found = []
     for subject, request, answer in zip(subjects, requests, each(model.ask, requests), strict=True):
         try:
             if isinstance(answer, Exception):
                 raise answer
-            found.append(Answered(subject, request.text, [answer], parse(template, answer)))
+            words = answer_of(answer).text
+            found.append(Answered(subject, request.text, [words], parse(template, words)))
         except Exception as e:  # the model failed, or its answer does not parse: show it; a build would quarantine it
-            said = [] if isinstance(answer, Exception) else [answer]
+            said = [] if isinstance(answer, Exception) else [answer_of(answer).text]
             found.append(Answered(subject, request.text, said, None, 0.0, f"{type(e).__name__}: {e}"))
     return found

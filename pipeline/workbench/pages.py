@@ -12,12 +12,13 @@ from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.report.pages import picture_source, render_page
 from underpaint.pipeline.workbench.asking import Answered
 from underpaint.pipeline.workbench.comparison import VERDICTS, TemplateComparison
+from underpaint.pipeline.workbench.subjects import Subject
 from underpaint.stages.common.templating import Template
 
 
 def write_preview(run: Run, template: Template, answered: Sequence[Answered]) -> Path:
     """Write ``templates/preview-<id>.html``: each step's request, picture and answer. Returns its path."""
-    views = [{"answered": a, "picture": _picture(a.subject.picture(template))} for a in answered]
+    views = [{"answered": a, "pictures": _pictures(a.subject, template)} for a in answered]
     values = {"recipe": run.recipe.name, "template": template, "views": views}
     return _write(run, f"preview-{template.id}", "preview.html.j2", values)
 
@@ -43,7 +44,7 @@ def write_comparison(run: Run, found: TemplateComparison) -> Path:
     """Write ``templates/compare-<a>-<b>.html``: the figures and every disagreement. Returns its path."""
     a, b = found.templates
     views = [
-        {"a": one, "b": two, "truth": truth, "picture": _picture(one.subject.picture(a) or two.subject.picture(b))}
+        {"a": one, "b": two, "truth": truth, "pictures": _pictures(one.subject, a, b)}
         for one, two, truth in found.disagreements()
     ]
     shifts = [(v, [found.shifts[v, w] for w in VERDICTS]) for v in VERDICTS]
@@ -51,8 +52,10 @@ def write_comparison(run: Run, found: TemplateComparison) -> Path:
     return _write(run, f"compare-{a.id}-{b.id}", "compare.html.j2", values)
 
 
-def _picture(file: bytes | None) -> str:
-    return picture_source(file) if file else ""
+def _pictures(subject: Subject, *templates: Template) -> list[tuple[str, str]]:
+    """(name, address) of every picture of a step that one of the templates shows."""
+    files = subject.files({name for template in templates for name in template.pictures})
+    return [(name, picture_source(file)) for name, file in files.items()]
 
 
 def _write(run: Run, name: str, page: str, values: dict[str, Any]) -> Path:

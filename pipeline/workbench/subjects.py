@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from PIL import Image
 
 from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.engine.graph import Node
 from underpaint.pipeline.engine.run_folder import Run
+from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages import prompts as prompts_stage
@@ -37,9 +41,13 @@ class Subject:
     before: bytes | None  # the picture before the step; None is the blank canvas
     key: tuple[int, ...] = ()
 
-    def picture(self, template: Template) -> bytes | None:
-        """The picture that the template shows; None where it shows none."""
-        return getattr(self, TASKS[template.task].shown) if template.picture else None
+    def pictures(self, template: Template) -> dict[str, Image.Image | None]:
+        """The pictures that the template shows, by name; none for the blank canvas."""
+        return {name: decode_picture(file) for name, file in self.files(template.pictures).items()}
+
+    def files(self, names: Collection[str]) -> dict[str, bytes]:
+        """The pictures of these names ("before", "after") that there are; before the first step there is none."""
+        return {name: f for name, f in (("before", self.before), ("after", self.draft)) if f and name in names}
 
 
 def stored_subjects(run: Run, template: Template, number: int) -> list[Subject]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import json_repair
 
-from underpaint.stages.answers.answer import AnswerError, check_characters, quote, refuses
+from underpaint.stages.answers.reading import AnswerError, check_characters, quote, refuses
 
 DEEPEST = 32  # brackets within brackets; a critique has four
 _STRAY = 100  # brackets that open no JSON; each costs a search through the answer

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 
 from underpaint.schemas.markup import MarkupError, check_plain
-from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, refuses, words_of
+from underpaint.stages.answers.reading import AnswerError, Read, Said, quote, refuses, words_of
 
 _FENCED = re.compile(r"```[ \t]*\w*[ \t]*\n?(.*?)```", re.DOTALL)
 _CHAT = (

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import Any, Literal, Protocol, TypedDict, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -36,7 +36,16 @@ class PaintRequest:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all of the request that can change its answer."""
-        return _digest(self.previous, "paint", self.instruction, self.description, self.seed)
+        return _digest("paint", self.instruction, self.description, self.seed, _shown(self.previous))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message of a conversation; its pictures come before its words."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    pictures: tuple[Image.Image, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,25 +53,59 @@ class AskRequest:
     """A question to a writer or a judge.
 
     `text` is the rendered template; `context` holds the variables it was rendered from, which the symbolic model reads
-    instead. `temperature` 0 is greedy.
+    instead. `temperature` 0 is greedy. `turns` are worked examples, before the question; `follow_up` is what was said
+    after it: an answer that could not be read, and the words that tell the model why.
     """
 
     task: str  # the template's task, e.g. "write"; a key of TASKS in stages/prompting/tasks.py
     text: str
     seed: int
-    picture: Image.Image | None = None
+    pictures: tuple[Image.Image, ...] = ()
     temperature: float = 0.0
     context: Mapping[str, Any] = field(default_factory=dict)
+    system: str = ""
+    turns: tuple[Turn, ...] = ()
+    schema: Mapping[str, Any] | None = None  # JSON Schema of the answer, for models that can be held to one
+    follow_up: tuple[Turn, ...] = ()
+
+    @property
+    def picture(self) -> Image.Image | None:
+        """The picture that is asked about: the last one, or None."""
+        return self.pictures[-1] if self.pictures else None
+
+    def messages(self) -> list[Turn]:
+        """The whole conversation: what the system says, worked examples, the question, what followed it."""
+        system = (Turn("system", self.system),) if self.system else ()
+        return [*system, *self.turns, Turn("user", self.text, self.pictures), *self.follow_up]
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all of the request that can change its answer."""
-        return _digest(self.picture, self.task, self.text, self.seed, self.temperature)
+        said = [(turn.role, turn.text, *map(_shown, turn.pictures)) for turn in self.messages()]
+        return _digest(self.task, said, self.seed, self.temperature, self.schema)
 
 
-def _digest(picture: Image.Image | None, *said: str | float) -> str:
-    shown = picture_sha256(picture.tobytes()) if picture else ""
-    return hashlib.sha256(json.dumps([*said, shown]).encode()).hexdigest()
+@dataclass(frozen=True)
+class Answer:
+    """What a model said, and how its answer ended. A model that knows no more than its words may give these alone."""
+
+    text: str
+    cut: bool = False  # it ended at the limit of tokens, not by itself
+    refused: str = ""  # the words with which the server itself refused, where it says so apart from the answer
+    logprobs: tuple[tuple[str, float], ...] = ()  # (token's text, ln of its probability), where the model gives them
+
+
+def answer_of(said: Answer | str) -> Answer:
+    """The answer of a model that may have given its words alone."""
+    return said if isinstance(said, Answer) else Answer(said)
+
+
+def _shown(picture: Image.Image | None) -> str:
+    return picture_sha256(picture.tobytes()) if picture else ""
+
+
+def _digest(*said: Any) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 class Painter(Protocol):
@@ -75,7 +118,7 @@ class Painter(Protocol):
 class Speaker(Protocol):
     """The writer or the judge; one model may be both."""
 
-    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+    def ask(self, requests: Sequence[AskRequest]) -> Sequence[Answer | str]:
         """One answer per request, in order, without the words of the request."""
 
 
@@ -116,13 +159,11 @@ class Models(TypedDict, total=False):
 
 
 Asked = TypeVar("Asked")
-Answer = TypeVar("Answer")
+Given = TypeVar("Given")
 ALIKE = 4  # requests that fail alike, every one of a call, before the model is blamed: two or three may earn it
 
 
-def each(
-    call: Callable[[Sequence[Asked]], Sequence[Answer]], requests: Sequence[Asked]
-) -> Sequence[Answer | Exception]:
+def each(call: Callable[[Sequence[Asked]], Sequence[Given]], requests: Sequence[Asked]) -> Sequence[Given | Exception]:
     """`call` on all requests; where that raises, on each alone. Answers or exceptions, in order.
 
     Raises ModelUnavailable if there are at least `ALIKE` requests and all fail with the same class of error: a broken

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFl
 
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.common.ledger import Ledger, Unit, balances
-from underpaint.stages.common.roles import Models
+from underpaint.stages.common.roles import Models, Speaker
 from underpaint.stages.common.rows import schema_of
 from underpaint.stages.common.seeds import derive_random, derive_seed
 from underpaint.stages.common.templating import Template
@@ -85,6 +85,7 @@ class Context(Generic[P_co]):
     vocabulary: Vocabulary
     models: Models = field(default_factory=lambda: Models())
     templates: Mapping[str, list[Template]] = field(default_factory=dict)  # by task
+    named: Mapping[str, Speaker] = field(default_factory=dict)  # by name, the models that templates ask for themselves
 
     def seed_for(self, *parts: str | int) -> int:
         """A seed in [0, 2^63) for one decision of this stage, e.g. for (sample, step)."""
@@ -93,6 +94,10 @@ class Context(Generic[P_co]):
     def random_for(self, *parts: str | int) -> Random:
         """A generator for one decision of this stage."""
         return derive_random(self.seed, self.name, *parts)
+
+    def speaker(self, template: Template) -> Speaker:
+        """The model that a template is put to: the one that it names, else the one that plays its role."""
+        return self.named[template.model] if template.model else self.models[template.role]
 
     def pick_template(self, task: str, unit: Unit, named: str = "") -> Template:
         """The named one where the stage has it, else one of the task's by weight, the same for a unit in every run."""

@@ -18,8 +18,13 @@ import yaml
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from underpaint.schemas.corpus.picture import PictureError, decode_picture
+from underpaint.stages.common.roles import Turn
+
 BUILT_IN = Path(__file__).parents[1] / "templates"
 ENVIRONMENT = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=False)
+
+Shown = Literal["before", "after"]  # a step's picture: the one that it begins with, or the one that it makes
 
 # Fields that never reach a model and do not change how its answer is read: editing them changes no digest.
 # (`weight` and `stages` count in the stages' fingerprints instead.)
@@ -45,6 +50,18 @@ class TemplateError(ValueError):
     def __init__(self, problem: TemplateProblem) -> None:
         super().__init__(str(problem))
         self.problem = problem
+
+
+class Shot(BaseModel):
+    """A worked example that the model is shown before the question: what was asked, with which pictures, and answered.
+
+    `pictures` are files, relative to the template's, by what they show: "before" or "after" the step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    variables: dict[str, str]
+    answer: str = Field(min_length=1)
+    pictures: dict[Shown, str] = Field(default_factory=dict)
 
 
 class TemplateExample(BaseModel):
@@ -73,8 +90,13 @@ class Template(BaseModel):
     version: int = Field(ge=1)
     task: str
     role: Literal["writer", "judge"]
-    picture: bool
     output: str  # the format of the answer, by name: critique/1, plan/1
+    system: str = ""  # the system message, in Jinja as the body
+    pictures: tuple[Shown, ...] = ()  # what the model is shown of the step, in this order
+    shots: tuple[Shot, ...] = ()  # worked examples that the model is shown before the question
+    fields: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further fields of the answer, a JSON Schema each
+    model: str = ""  # the recipe's model that is asked; the role's unless given
+    dialect: str = ""  # whose words these are, if they were taught to one model; no other would know what is asked
     kinds: tuple[str, ...] = ()  # kinds of finding that this template adds to schemas.scenes.compare.FaultKind
     weight: float = Field(default=1.0, gt=0)  # how often it is drawn, relative to the others of its task
     stages: tuple[str, ...] = ()  # the stages that use it; if empty, all that render its task
@@ -88,11 +110,39 @@ class Template(BaseModel):
     def digest(self) -> str:
         """SHA-256 of all fields that can change an answer or how it is read."""
         named = self.model_dump(mode="json", exclude=set(NOT_IDENTITY))
+        named["shots"] = [{**shot, "pictures": _contents(self, i)} for i, shot in enumerate(named["shots"])]
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
-    def render(self, **variables: str) -> str:
-        """The request's text. Raises jinja2.UndefinedError where a variable was not given."""
-        return _compiled(self.body).render(**variables)
+    def render(self, *, shown: Sequence[str] = (), **variables: str) -> str:
+        """The request's text. `shown` names the pictures that go with it, as a step may have none before it.
+
+        Raises jinja2.UndefinedError where a variable was not given.
+        """
+        return _compiled(self.body).render(shown=list(shown), **variables)
+
+    def render_system(self, **variables: str) -> str:
+        """The system message, "" where there is none. Raises as `render`."""
+        return _compiled(self.system).render(**variables) if self.system else ""
+
+    def turns(self) -> tuple[Turn, ...]:
+        """The worked examples as a conversation: each a question with its pictures, and the answer."""
+        found: list[Turn] = []
+        for shot, files in zip(self.shots, self.shot_files, strict=True):
+            pictures = tuple(decode_picture(files[name]) for name in self.pictures if name in files)
+            asked = self.render(shown=[n for n in self.pictures if n in files], **shot.variables)
+            found += [Turn("user", asked, pictures), Turn("assistant", shot.answer.strip())]
+        return tuple(found)
+
+    @cached_property
+    def shot_files(self) -> list[dict[str, bytes]]:
+        """The files of the worked examples' pictures, by what they show. Raises OSError."""
+        folder = Path(self.file).parent
+        return [{name: (folder / file).read_bytes() for name, file in shot.pictures.items()} for shot in self.shots]
+
+
+def _contents(template: Template, shot: int) -> dict[str, str]:
+    """SHA-256 of a worked example's pictures: it is what they hold that counts, not where they lie."""
+    return {name: hashlib.sha256(data).hexdigest() for name, data in template.shot_files[shot].items()}
 
 
 @lru_cache(maxsize=64)
@@ -144,6 +194,13 @@ def _parsed(file: str, raw: str) -> Template:
         ENVIRONMENT.parse(body)
     except jinja2.TemplateSyntaxError as e:
         raise error(begin - 1 + e.lineno, f"{e.message}", "Jinja writes variables as {{ name }}") from None
+    for i, shot in enumerate(template.shots):
+        for name, picture in shot.pictures.items():
+            try:
+                decode_picture((Path(file).parent / picture).read_bytes())
+            except (OSError, PictureError) as e:
+                where = f"shots.{i}.pictures.{name}"
+                raise error(line_of(lines, where), f"field {where!r}: {e}", "name a file beside the template") from None
     return template
 
 

@@ -15,11 +15,12 @@ from pydantic import Field
 
 from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.answer import CritiqueError
-from underpaint.stages.answers.critique import parse_critique
+from underpaint.stages.answers.critique_answer import critique_schema, read_critique
+from underpaint.stages.answers.reading import CritiqueError
+from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
 from underpaint.stages.common.ledger import Failure, Unit
-from underpaint.stages.common.roles import AskRequest, each
-from underpaint.stages.common.rows import Float32
+from underpaint.stages.common.roles import AskRequest, Speaker
+from underpaint.stages.common.rows import Float32, Int16
 from underpaint.stages.common.stage import Context, Params
 from underpaint.stages.common.templating import Template
 from underpaint.stages.judgement.entailment import refuse_unpainted, weigh_observations
@@ -34,6 +35,9 @@ class JudgedColumns(TypedDict):
     template_sha256: str
     agreement: Float32  # share of the judge's answers on the verdict's side; those that do not count are on neither
     answers: list[str]  # raw, in order of attempt
+    unread: Int16  # how many of them could not be read
+    bends: list[str]  # the kinds of what was bent to read the others, once an answer, sorted
+    graded: Float32 | None  # the probability that the model gave to "no conflict", in [0, 1]; None where it gave none
     arbiter: str  # the arbiter's raw answer, "" where it was not asked
     decided_by: str  # judge, arbiter or grammar
 
@@ -60,6 +64,12 @@ class Question:
     variables: dict[str, str]
     picture: Image.Image | None = None
     template: str = ""
+    before: Image.Image | None = None  # the picture that the step begins with; None is the blank canvas
+
+    @property
+    def pictures(self) -> dict[str, Image.Image | None]:
+        """What a template may show."""
+        return {"before": self.before, "after": self.picture}
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,9 @@ class Judged:
     agreement: float
     template: Template
     answers: list[str]
+    unread: int = 0
+    bends: tuple[str, ...] = ()
+    graded: float | None = None
     arbiter: str = ""
     decided_by: Literal["judge", "arbiter", "grammar"] = "judge"
 
@@ -87,6 +100,9 @@ class Judged:
             "template_sha256": self.template.digest,
             "agreement": self.agreement,
             "answers": self.answers,
+            "unread": self.unread,
+            "bends": sorted(self.bends),
+            "graded": self.graded,
             "arbiter": self.arbiter,
             "decided_by": self.decided_by,
         }
@@ -101,11 +117,15 @@ class Votes:
 
     question: Question
     template: Template
-    requests: Sequence[AskRequest]  # k of them
-    texts: list[str]
+    said: Sequence[Said[Critique]]  # k of them
     critiques: list[Critique]
     error: Exception | None
     own: list[Critique]
+
+    @property
+    def texts(self) -> list[str]:
+        """The answers, each in its last form; the model's error where it gave none."""
+        return [s.text for s in self.said]
 
     def on_side(self, conflict: bool) -> list[Critique]:
         """The critiques whose verdict is (or is not) conflict."""
@@ -127,11 +147,25 @@ class Votes:
         majority = self.on_side(against > others)
         most = max(majority, key=majority.count)
         author: Literal["judge", "grammar"] = "judge" if most in self.own else "grammar"
-        return Judged(most, self.agreement(against > others), self.template, self.texts, decided_by=author)
+        return self.judged(most, against > others, author)
+
+    def judged(self, critique: Critique, conflict: bool, by: Literal["judge", "arbiter", "grammar"]) -> Judged:
+        """The result with this critique, which is (or is not) a conflict."""
+        return Judged(
+            critique, self.agreement(conflict), self.template, self.texts,
+            unread=sum(s.value is None for s in self.said), bends=tuple(b for s in self.said for b in s.bends),
+            graded=grade(self.said, self.template), decided_by=by,
+        )  # fmt: skip
 
     def _failure(self, error: Exception) -> Failure:
-        asked, side = self.requests, self.question.side.value
-        return Failure.of(self.question.unit, error, asked[0].text, "\n".join(self.texts), side=side, asked=asked)
+        asked = [request for s in self.said for request in s.requests]
+        words, side = "\n".join(self.texts), self.question.side.value
+        return Failure.of(self.question.unit, error, self.said[0].requests[0].text, words, side=side, asked=asked)
+
+
+def grade(said: Sequence[Said[Critique]], template: Template) -> float | None:
+    """The mean probability that the answers gave to "no conflict"; None where none came with probabilities."""
+    return None
 
 
 class JudgeParams(Params):
@@ -161,88 +195,79 @@ def judge(context: Context[Any], questions: Sequence[Question], params: JudgePar
     if "arbiter" not in context.models:
         return found
     open_ones = [i for i, f in enumerate(found) if _agreement(f) < params.arbitrate_below]
-    requests = [
-        replace(votes[i].requests[0], seed=context.seed_for(str(questions[i].unit), "arbiter"), temperature=0.0)
-        for i in open_ones
-    ]
-    answers = each(context.models["arbiter"].ask, requests)
-    for i, request, said in zip(open_ones, requests, answers, strict=True):
-        found[i] = _arbitrated(votes[i], found[i], request, said, context.vocabulary)
+    jobs = []
+    for i in open_ones:
+        seed = context.seed_for(str(questions[i].unit), "arbiter")
+        request = replace(votes[i].said[0].requests[0], seed=seed, temperature=0.0)
+        jobs.append(_job(context.models["arbiter"], request, votes[i].template))
+    for i, said in zip(open_ones, ask_and_read(jobs), strict=True):
+        found[i] = _arbitrated(votes[i], found[i], said, context.vocabulary)
     return found
+
+
+def _job(speaker: Speaker, request: AskRequest, template: Template) -> Job[Critique]:
+    return Job(speaker, request, partial(read_critique, kinds=template.kinds), 0 if template.dialect else REASKS)
 
 
 def _votes(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
     answers, temperature = params.answers, params.temperature if params.answers > 1 else 0.0
-    requests, templates = [], []
+    jobs, templates = [], []
     for q in questions:
         template = context.pick_template(f"critique_{q.side.value}", q.unit, q.template)
-        text = template.render(**q.variables)
         templates.append(template)
+        form = critique_schema(template.kinds)
+        first = request_for(template, q.variables, 0, temperature=temperature, pictures=q.pictures, schema=form)
         for k in range(answers):
-            requests.append(
-                AskRequest(
-                    task=template.task, text=text, seed=context.seed_for(str(q.unit), q.side.value, k),
-                    picture=q.picture if template.picture else None, temperature=temperature,
-                    context=q.variables,
-                )
-            )  # fmt: skip
-    said = each(context.models["judge"].ask, requests)
+            request = replace(first, seed=context.seed_for(str(q.unit), q.side.value, k))
+            jobs.append(_job(context.speaker(template), request, template))
+    said = ask_and_read(jobs)
     found = []
     for i, (q, template) in enumerate(zip(questions, templates, strict=True)):
-        own = slice(i * answers, (i + 1) * answers)
         how = "ignore" if template.kinds else params.observations  # scene graphs do not know a template's own kinds
         weigh = partial(weigh_observations, how, q.side, q.variables, context.vocabulary)
-        found.append(count_votes(q, template, requests[own], said[own], weigh))
+        found.append(count_votes(q, template, said[i * answers : (i + 1) * answers], weigh))
     return found
 
 
 def count_votes(
-    question: Question, template: Template, requests: Sequence[AskRequest], said: Sequence[str | Exception],
+    question: Question, template: Template, said: Sequence[Said[Critique]],
     weigh: Callable[[Critique], Critique] = lambda c: c,
 ) -> Votes:  # fmt: skip
     """Sort out the answers that do not count: errors of the model, and answers that do not parse or do not follow."""
     critiques: list[Critique] = []
     own: list[Critique] = []
     error: Exception | None = None
-    for answer in said:
+    for one in said:
+        if one.value is None:
+            error = one.error
+            continue
         try:
-            critique = _critique(answer, template)
-            critiques.append(weigh(critique))
-            own.append(critique)
-        except Exception as e:
+            critiques.append(weigh(one.value))
+        except CritiqueError as e:
             error = e
-    return Votes(question, template, requests, [_text(a) for a in said], critiques, error, own)
-
-
-def _critique(answer: str | Exception, template: Template) -> Critique:
-    """Parse an answer. Raises CritiqueError, or the exception that the model raised."""
-    if isinstance(answer, Exception):
-        raise answer
-    return parse_critique(answer, template.kinds)
+        else:
+            own.append(one.value)
+    return Votes(question, template, said, critiques, error, own)
 
 
 def _arbitrated(
-    votes: Votes, before: Judged | Failure, request: AskRequest, said: str | Exception, vocabulary: Vocabulary
+    votes: Votes, before: Judged | Failure, said: Said[Critique], vocabulary: Vocabulary
 ) -> Judged | Failure:
     """Let the arbiter's critique decide. If it gives none that counts, the judge's result stays."""
-    text = _text(said)
     try:
-        critique = _critique(said, votes.template)
-        refuse_unpainted(critique, votes.question.side, votes.question.variables, vocabulary)
+        if said.value is None:
+            raise said.error or CritiqueError("no answer")
+        refuse_unpainted(said.value, votes.question.side, votes.question.variables, vocabulary)
     except Exception as e:
         if isinstance(before, Judged):
-            return replace(before, arbiter=text)
+            return replace(before, arbiter=said.text)
         return replace(
-            before, message=f"{before.message}; the arbiter: {e}", response=f"{before.response}\n{text}",
-            requests=[*before.requests, request.digest],
+            before, message=f"{before.message}; the arbiter: {e}", response=f"{before.response}\n{said.text}",
+            requests=[*before.requests, *(r.digest for r in said.requests)],
         )  # fmt: skip
-    agreement = votes.agreement(critique.verdict is Verdict.CONFLICT)
-    return Judged(critique, agreement, votes.template, votes.texts, text, "arbiter")
+    decided = votes.judged(said.value, said.value.verdict is Verdict.CONFLICT, "arbiter")
+    return replace(decided, arbiter=said.text)
 
 
 def _agreement(found: Judged | Failure) -> float:
     return found.agreement if isinstance(found, Judged) else 0.0
-
-
-def _text(answer: str | Exception) -> str:
-    return answer if isinstance(answer, str) else f"{type(answer).__name__}: {answer}"

@@ -18,7 +18,7 @@ import openai
 from PIL import Image
 
 from underpaint.schemas.corpus.picture import decode_picture
-from underpaint.stages.common.roles import AskRequest, ModelUnavailable, PaintRequest
+from underpaint.stages.common.roles import AskRequest, ModelUnavailable, PaintRequest, Turn
 
 R = TypeVar("R")
 SEEDS = 2**31  # servers take seeds of 32 bits
@@ -94,12 +94,8 @@ class Endpoint:
         return text.replace(self._key, "[key]") if self._key else text
 
     def _say(self, r: AskRequest) -> str:
-        content: list[dict[str, Any]] = [{"type": "text", "text": r.text}]
-        if r.picture is not None:
-            url = f"data:image/png;base64,{base64.b64encode(_png(r.picture)).decode()}"
-            content.insert(0, {"type": "image_url", "image_url": {"url": url}})
         answer: Any = self._client.chat.completions.create(
-            model=self.model, messages=[{"role": "user", "content": content}],  # type: ignore[misc,list-item]
+            model=self.model, messages=[_message(turn) for turn in r.messages()],  # type: ignore[misc]
             temperature=r.temperature if self.send_temperature else openai.omit,
             seed=r.seed % SEEDS, max_completion_tokens=self.max_tokens,
             extra_body=self.extra or None,
@@ -135,6 +131,15 @@ def _gone(error: Exception) -> bool:
     """Whether no request can succeed: no server, no access, or no credit left (code 402, or "insufficient_quota")."""
     spent = getattr(error, "status_code", 0) == 402 or getattr(error, "code", "") == "insufficient_quota"
     return spent or isinstance(error, GONE)
+
+
+def _message(turn: Turn) -> dict[str, Any]:
+    """A message in the form of the chat API; a turn without pictures is plain text."""
+    if not turn.pictures:
+        return {"role": turn.role, "content": turn.text}
+    urls = (f"data:image/png;base64,{base64.b64encode(_png(p)).decode()}" for p in turn.pictures)
+    shown = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return {"role": turn.role, "content": [*shown, {"type": "text", "text": turn.text}]}
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -69,7 +69,9 @@ class TransformersSpeaker:
         seed; other requests of its batch influence it through floating-point rounding only.
         """
         # Requests of similar length go into one batch, since a batch takes as long as its longest request.
-        return in_batches(self._ask, requests, self.batch, key=lambda r: (r.picture is not None, len(r.text)))
+        return in_batches(
+            self._ask, requests, self.batch, key=lambda r: (any(t.pictures for t in r.messages()), len(r.text))
+        )
 
     @torch.inference_mode()
     def _ask(self, requests: list[AskRequest]) -> list[str]:
@@ -86,12 +88,12 @@ class TransformersSpeaker:
     def _inputs(self, requests: list[AskRequest]) -> dict[str, Any]:
         texts, pictures = [], []
         for request in requests:
-            content: list[dict[str, str]] = [{"type": "text", "text": request.text}]
-            if request.picture is not None:
-                content.insert(0, {"type": "image"})
-                pictures.append(request.picture.convert("RGB"))
-            turn = [{"role": "user", "content": content}]
-            texts.append(self._processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False))
+            turns = []
+            for turn in request.messages():
+                shown = [{"type": "image"} for _ in turn.pictures]
+                turns.append({"role": turn.role, "content": [*shown, {"type": "text", "text": turn.text}]})
+                pictures += [picture.convert("RGB") for picture in turn.pictures]
+            texts.append(self._processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
         inputs = self._processor(
             text=texts, images=pictures or None, padding=True, padding_side="left", add_special_tokens=False,
             return_tensors="pt",

@@ -17,8 +17,9 @@ from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.answers.text import read_text
+from underpaint.stages.common.asking import request_for
 from underpaint.stages.common.ledger import Failure, Unit
-from underpaint.stages.common.roles import AskRequest, each
+from underpaint.stages.common.roles import answer_of, each
 from underpaint.stages.common.stage import Context
 
 ENRICH_PROMPT = "enrich_prompt"
@@ -84,18 +85,17 @@ def _ask(
     for sample, (prompt, scene) in prompts.items():
         facts = describe(scene, context.vocabulary)
         variables = {"prompt": prompt, "facts": facts, "words": str(settings.words)}
-        text = templates[sample].render(**variables)
         seed = context.seed_for(sample, ENRICH_PROMPT, attempt)
-        requests.append(AskRequest(ENRICH_PROMPT, text, seed, temperature=settings.temperature, context=variables))
+        requests.append(request_for(templates[sample], variables, seed, temperature=settings.temperature))
     answers = each(context.models["writer"].ask, requests) if requests else []
     found: dict[int, Enriched | Departs | Failure] = {}
     for (sample, (_, scene)), request, answer in zip(prompts.items(), requests, answers, strict=True):
         try:
             if isinstance(answer, Exception):
                 raise answer
-            text = read_text(answer).value
+            text = read_text(answer_of(answer)).value
         except Exception as e:
-            said = answer if isinstance(answer, str) else ""
+            said = "" if isinstance(answer, Exception) else answer_of(answer).text
             found[sample] = Failure.of(Unit(sample, detail="long prompt"), e, request.text, said, asked=[request])
             continue
         reason = departure(text, scene, context.vocabulary)

@@ -14,10 +14,11 @@ from underpaint.schemas.scenes.mentions import find_mentions
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.answer import AnswerError
+from underpaint.stages.answers.reading import AnswerError, Said
 from underpaint.stages.answers.scene import read_scene
+from underpaint.stages.common.asking import request_for
 from underpaint.stages.common.ledger import Failure, Unit
-from underpaint.stages.common.roles import AskRequest, each
+from underpaint.stages.common.roles import answer_of, each
 from underpaint.stages.common.stage import Context
 from underpaint.stages.prompting.prompt_source import PromptSource
 
@@ -37,7 +38,7 @@ class Parsed:
     template: str = ""  # its digest, where the writer was asked
 
 
-def parse_scene(answer: str) -> SceneGraph:
+def parse_scene(answer: str | Said) -> SceneGraph:
     """The scene graph in a writer's answer, which has an object at least. Raises AnswerError."""
     scene = read_scene(answer).value
     if not scene.objects:
@@ -98,20 +99,19 @@ def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
     requests = []
     for sample, prompt in prompts.items():
         variables = {"prompt": prompt, **known}
-        text = templates[sample].render(**variables)
-        requests.append(AskRequest(PARSE_PROMPT, text, context.seed_for(sample, PARSE_PROMPT), context=variables))
+        requests.append(request_for(templates[sample], variables, context.seed_for(sample, PARSE_PROMPT)))
     answers = each(context.models["writer"].ask, requests) if requests else []
     found: dict[int, Parsed | Failure] = {}
     for (sample, prompt), request, answer in zip(prompts.items(), requests, answers, strict=True):
         try:
             if isinstance(answer, Exception):
                 raise answer
-            scene = check_against(prompt, parse_scene(answer), context.vocabulary)
+            scene = check_against(prompt, parse_scene(answer_of(answer)), context.vocabulary)
             if not source.open_words:
                 check_words(scene, context.vocabulary)
             found[sample] = Parsed(scene, "writer", templates[sample].digest)
         except Exception as e:
-            said = answer if isinstance(answer, str) else ""
+            said = "" if isinstance(answer, Exception) else answer_of(answer).text
             found[sample] = Failure.of(_unit(sample, prompt), e, request.text, said, asked=[request])
     return found
 

@@ -17,11 +17,11 @@ from underpaint.schemas.markup import DONE
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import FIELDS
 from underpaint.schemas.scenes.scene import SceneGraph
-from underpaint.stages.answers.critique import critique_schema, parse_critique
+from underpaint.stages.answers.critique_answer import critique_schema, parse_critique
 from underpaint.stages.answers.plan import read_plan
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.common.suggest import did_you_mean
-from underpaint.stages.common.templating import ENVIRONMENT, Template, TemplateProblem, front_lines, line_of
+from underpaint.stages.common.templating import ENVIRONMENT, Shown, Template, TemplateProblem, front_lines, line_of
 from underpaint.stages.prompting.parsing import parse_scene
 
 
@@ -49,19 +49,21 @@ class Task:
     output: str
     variables: tuple[str, ...]
     optional: tuple[str, ...] = ()
-    shown: Literal["draft", "before"] = "draft"  # which picture a template may show: the step's, or the one before it
+    shown: tuple[Shown, ...] = ()  # the pictures of a step that a template may show
     judges_parts: bool = False  # judges unfinished pictures, so a template must say that incomplete is not wrong
 
     @property
     def known(self) -> tuple[str, ...]:
-        """All variables that a template may use."""
-        return self.variables + self.optional
+        """All variables that a template may use; `shown` names the pictures that go with the question."""
+        return (*self.variables, *self.optional, SHOWN)
 
 
 def _plan(answer: str, kinds: Sequence[str]) -> dict[str, Any]:
     step = read_plan(answer).value
     return {"done": False, "instruction": step[0], "description": step[1]} if step else {"done": True}
 
+
+SHOWN = "shown"
 
 FORMATS: dict[str, Format] = {
     "critique/1": Format(
@@ -79,9 +81,16 @@ FORMATS: dict[str, Format] = {
 TASKS: dict[str, Task] = {
     "parse_prompt": Task("writer", "scene/1", ("prompt", "nouns"), ("attributes", "relations", "backgrounds")),
     "enrich_prompt": Task("writer", "text/1", ("prompt", "facts"), ("words",)),
-    "write": Task("writer", "plan/1", ("prompt", "so_far"), shown="before"),
+    "write": Task("writer", "plan/1", ("prompt", "so_far"), shown=("before",)),
     "critique_text": Task("judge", "critique/1", ("prompt", "so_far", "instruction", "description"), judges_parts=True),
-    "critique_picture": Task("judge", "critique/1", ("instruction", "description"), ("prompt",), judges_parts=True),
+    "critique_picture": Task(
+        "judge",
+        "critique/1",
+        ("instruction", "description"),
+        ("prompt", "so_far"),
+        ("before", "after"),
+        judges_parts=True,
+    ),
 }
 
 
@@ -102,6 +111,10 @@ def unusable(template: Template) -> Iterator[TemplateProblem]:
     if template.output != task.output:
         why = f"the output {template.output!r} is not what the parser of {template.task} reads"
         yield found.field("output", why, f"write output: {task.output}")
+    for picture in template.pictures:
+        if picture not in task.shown:
+            there = f"it can be shown {' and '.join(task.shown)}" if task.shown else "leave pictures out"
+            yield found.field("pictures", f"a {template.task} template has no picture {picture!r}", there)
     if template.kinds and task.output != "critique/1":
         yield found.field("kinds", "only a critique has findings of a kind", "leave kinds out")
     for kind in template.kinds:

@@ -11,9 +11,9 @@ from pydantic import JsonValue, ValidationError
 
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import FIELDS, Critique, Finding, Verdict
-from underpaint.stages.answers.answer import AnswerError, CritiqueError, Read, Said, blind, quote, words_of
 from underpaint.stages.answers.kinds import read_kind, read_sentence, unknown_kind
 from underpaint.stages.answers.objects import field_name, find_object, renamed_fields
+from underpaint.stages.answers.reading import AnswerError, CritiqueError, Read, Said, blind, quote, words_of
 from underpaint.stages.answers.verdicts import gainsaid, gainsaid_by_field, read_verdict
 
 Fields = Mapping[str, Mapping[str, Any]]  # a template's own answer fields: name to JSON Schema
