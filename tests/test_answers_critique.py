@@ -31,7 +31,8 @@ WRONG: dict[str, Any] = {
 }  # fmt: skip
 LABELS = {"Correct": Verdict.CONSISTENT, "Incorrect": Verdict.CONFLICT}
 
-plain = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(str.strip)
+letters = st.characters(codec="utf-8", exclude_categories=("Cc",), exclude_characters="\ufffd")  # what files can hold
+plain = st.text(letters, min_size=1, max_size=40).filter(str.strip)
 clean = plain.filter(lambda t: "<" not in t)  # no tag or control token
 findings = st.builds(Finding, kind=st.sampled_from(list(FaultKind)), detail=clean)
 agreeing = st.builds(

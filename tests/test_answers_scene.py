@@ -44,7 +44,7 @@ def with_car(**changed: Any) -> dict[str, Any]:
         (SCENE, ()),
         ({"scene": SCENE}, ("wrapped",)),
         ({"nodes": SCENE["objects"], "edges": SCENE["relations"], "background": "sand"}, ("name of a field",)),
-        ({**SCENE, "style": "oil"}, ("extra field",)),
+        ({**SCENE, "tint": "oil"}, ("extra field",)),
         (with_car(count="one"), ("count as a word",)),
         (with_car(count="1"), ("count as a word",)),
         (with_car(count=None), ("null field",)),
@@ -76,7 +76,7 @@ def test_ids_are_made_up_where_they_are_missing() -> None:
 @pytest.mark.parametrize(
     ("attributes", "found"),
     [
-        ({"color": "red"}, {"color": "red"}),  # a word for a kind is kept; the vocabulary decides
+        ({"color": "red"}, {"colour": "red"}),
         (["small", "red"], {"detail": "small red"}), ("red", {"detail": "red"}),
         ({"colour": ["red", "white"]}, {"colour": "red and white"}),
         ({"wooden": True, "open": False}, {"detail": "wooden"}),
@@ -91,7 +91,7 @@ def test_attributes_keep_their_words(attributes: Any, found: dict[str, str]) -> 
 @pytest.mark.parametrize(
     ("said", "reason", "words"),
     [
-        (with_car(count="some"), "field of another type", "objects.0.count: 'some' is no number"),
+        (with_car(count="loads"), "field of another type", "objects.0.count: 'loads' is no number"),
         (with_car(count=0), "field of another type", "objects.0.count"),
         (with_car(noun=None), "field missing", "objects.0.noun"),
         ({"objects": [CAR, CAR]}, "contradicts itself", "duplicate object ids"),

@@ -85,7 +85,8 @@ def scene_schema() -> dict[str, Any]:
     relation = closed(subject=word, predicate=word, object=word)
     return closed(
         ("understood", "style"), objects={"type": "array", "items": thing, "maxItems": 16},
-        relations={"type": "array", "items": relation, "maxItems": 24}, background=word, style=word, understood=sentence,
+        relations={"type": "array", "items": relation, "maxItems": 24}, background=word, style=word,
+        understood=sentence,
     )  # fmt: skip
 
 
