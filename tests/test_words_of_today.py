@@ -37,9 +37,8 @@ def _digest(lines: list[str]) -> str:
 def _told(scene: SceneGraph, words: Vocabulary) -> list[str]:
     text = describe(scene, words)
     read_back = (read(text, words), read_prompt(text, words), gather(text, words))
-    return [
-        scene.key(), scene.model_dump_json(), text, *(g.key() for g in read_back), str(disagreements(text, scene, words))
-    ]  # fmt: skip
+    found = str(disagreements(text, scene, words))
+    return [scene.key(), scene.model_dump_json(), text, *(g.key() for g in read_back), found]
 
 
 @pytest.mark.parametrize(("name", "digest"), [("miniature", "7767a6f0b60db8c2"), ("coco", "9b9522fadfedcd0c")])

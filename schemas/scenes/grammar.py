@@ -35,8 +35,9 @@ def article(words: str) -> str:
 
 
 def capital(text: str) -> str:
-    """The text with its first letter in upper case."""
-    return text[:1].upper() + text[1:]
+    """The text with its first letter in upper case, if that is one letter (of "ß" it is two)."""
+    first = text[:1].upper()
+    return first + text[1:] if len(first) == 1 else text
 
 
 def _adjectives(node: SceneObject) -> list[str]:

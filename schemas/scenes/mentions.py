@@ -149,11 +149,9 @@ def _before_noun(at: int, words: list[str], spans: list[tuple[int, int, str, str
     """Whether a noun follows, at word `at` or after values alone: "orange" in "an orange wooden car"."""
     starts = {start for start, *_ in spans}
     while at not in starts:
-        ends = [
-            end
-            for end in range(at + 1, len(words) + 1)
-            if (v := _value_before(words, end, at, vocabulary)) and v[0] == at
-        ]
+        joined = at + 1 if words[at : at + 1] in (["and"], [","], ["or"]) else at
+        ends = [e for e in range(joined + 1, len(words) + 1) if _value_before(words, e, joined, vocabulary)]
+        ends = [e for e in ends if (v := _value_before(words, e, joined, vocabulary)) and v[0] == joined]
         if not ends:
             return False
         at = max(ends)

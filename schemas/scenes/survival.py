@@ -5,6 +5,7 @@ A word that is lost on the way ("light blue" read as "blue") would lose every pr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -22,13 +23,15 @@ def refuse_unreadable(vocabulary: Vocabulary) -> None:
     Every noun is tried alone and in the plural, every value, place, background and relation with the first nouns:
     description, instructions in all wordings, and the search of long texts.
     """
+    for alias, noun in vocabulary.aliases.items():
+        if (known := {folded(n): n for n in vocabulary.nouns}.get(folded(alias), noun)) != noun:
+            raise ValueError(f"aliases: {alias!r} is the noun {known!r} already, and no other word for {noun!r}")
     _refuse_two_readings(vocabulary)
     for field, word, scene in _trials(vocabulary):
+        if re.search("[,;]", word) or not re.search(r"\w", word):
+            raise ValueError(f"{field} {word!r} is no word: it has a comma, or no letter. Rename it or leave it out")
         if lost := _lost(scene, vocabulary):
             raise ValueError(f"{field} {word!r} cannot be read back: {lost}. Rename it or leave it out")
-    for alias, noun in vocabulary.aliases.items():
-        if vocabulary.forms[folded(alias)] != noun:
-            raise ValueError(f"aliases: {alias!r} is read as {vocabulary.forms[folded(alias)]!r}, not as {noun!r}")
 
 
 def _trials(vocabulary: Vocabulary) -> Iterator[tuple[str, str, SceneGraph]]:
