@@ -69,7 +69,7 @@ FORMS = [
     Form("thinking", lambda c: f"<think>Is the verdict conflict or consistent? {{Let me}} look.</think>\n{_json(c)}"),
     Form("trailing comma", lambda c: _json(c)[:-1] + ",}"),
     Form("single quotes", lambda c: repr(c)),
-    Form("raw newline", lambda c: _json({**c, "analysis": "I looked at it. " + c["analysis"]}).replace("it. ", "it.\n")),
+    Form("raw newline", lambda c: _json({**c, "analysis": "Well. " + c["analysis"]}).replace("Well. ", "Well.\n")),
     Form("correction null", _nothing_as(None)),
     Form("correction None", _nothing_as("None")),
     Form("correction in words", _nothing_as("No correction needed.")),

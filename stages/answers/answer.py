@@ -18,7 +18,9 @@ _THINKING = re.compile(r"(</?(?:think|thinking|thought|thoughts|reasoning|reflec
 _CHANNEL = re.compile(
     r"<\|channel\|>\s*final\s*(?:<\|constrain\|>\s*\w+\s*)?<\|message\|>"
 )  # gpt-oss: the last is meant
-_STOP = re.compile(r"(?:\s*(?:<\|(?:im_end|eot_id|endoftext|end|return|end_of_text)\|>|</s>|<eos>|<end_of_turn>))+\s*$")
+_STOP = ("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end|>", "<|return|>", "<|end_of_text|>", "</s>", "<eos>",
+         "<end_of_turn>")  # fmt: skip
+_BLANKS = re.compile(r"\s{100,}")  # what models in JSON mode may end in
 _PICTURE = r"(?:the|this|your|that|any|an?)? ?(?:attached |provided )?(?:image|picture|photo|draft)s?\b"
 _ACTS = (
     r"(?:help|assist|comply|provide|fulfil\w*|process|analy[sz]e|judge|create|generate|answer|write|discuss|do|engage)"
@@ -96,8 +98,9 @@ def words_of(answer: str | Said) -> tuple[str, set[str]]:
         if answer.cut:
             raise AnswerError("the answer was cut at the token limit; answer more briefly", "cut at the limit")
     check_characters(text)
-    words, bends = _STOP.sub("", text), set[str]()
-    if words != text:
+    words, bends = _BLANKS.sub(lambda m: m[0][:1], text).strip(), set[str]()
+    while words.endswith(_STOP):
+        words = next(words.removesuffix(token) for token in _STOP if words.endswith(token)).rstrip()
         bends.add("stop token")
     words, thought = _without_thinking(words)
     if thought:

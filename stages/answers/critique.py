@@ -14,7 +14,7 @@ from underpaint.schemas.scenes.critique import FIELDS, Critique, Finding, Verdic
 from underpaint.stages.answers.answer import AnswerError, CritiqueError, Read, Said, blind, quote, words_of
 from underpaint.stages.answers.kinds import read_kind, read_sentence, unknown_kind
 from underpaint.stages.answers.objects import field_name, find_object, renamed_fields
-from underpaint.stages.answers.verdicts import gainsaid, read_verdict
+from underpaint.stages.answers.verdicts import gainsaid, gainsaid_by_field, read_verdict
 
 Fields = Mapping[str, Mapping[str, Any]]  # a template's own answer fields: name to JSON Schema
 
@@ -38,7 +38,7 @@ _NOTHING = re.compile(
     r"(?: (?:is |are |was |were )?(?:needed|required|necessary|found|detected|applicable|made|to report))?\W*",
     re.IGNORECASE,
 )
-_MOST_ITEMS, _LONGEST_TEXT = 24, 600  # room for what a judge says; without an end a small model lists for ever
+_MOST_ITEMS, _LONGEST_TEXT = 40, 600  # room for what a judge says; without an end a small model lists for ever
 
 
 def read_critique(
@@ -103,7 +103,10 @@ def _read(answer: str | Said, kinds: Sequence[str], fields: Fields, yes: Verdict
     bends.add(bend)
     if around and gainsaid(around, verdict):
         raise CritiqueError(f"the words around the object take its verdict back: {quote(around)}", _TWO)
-    bends.update("extra field" for name in found if name not in (*FIELDS, *own.values()))
+    for name in found.keys() - {*FIELDS, *own.values()}:
+        bends.add("extra field")
+        if gainsaid_by_field(name, found[name], verdict):
+            raise CritiqueError(f"{name}: says the opposite of the verdict {verdict.value!r}", _TWO)
     observed = tuple(_observed(_required(found, "observed"), bends))
     findings = tuple(_findings(_required(found, "findings"), kinds, bends))
     correction = _correction(found.get("correction"), bends)
@@ -185,6 +188,10 @@ def _finding(said: Any, kinds: Sequence[str], bends: set[str]) -> Iterator[Findi
     if not isinstance(said, dict):
         raise CritiqueError(f"findings: {quote(str(said))} is no finding", "field of another type")
     parts = renamed_fields(said, _PART_NAMES, own_first=True)
+    if not parts.keys() & {*_PARTS}:
+        if len(said) != 1:
+            raise CritiqueError(f"findings: {quote(str(said))} has no kind and no detail", "field missing")
+        parts = dict(zip(("kind", "detail"), next(iter(said.items())), strict=True))  # {"wrong_count": "…"}
     if parts.keys() != said.keys():
         bends.add("name of a field")
     if parts.keys() - {*_PARTS}:

@@ -20,7 +20,7 @@ DEEPEST = 32  # brackets within brackets; a critique has four
 _OPEN = re.compile(r"[{\[]")
 _BRACKET = re.compile(r"[{}\[\]]")
 _FENCE = re.compile(r"```[ \t]*\w*|~~~[ \t]*\w*")
-_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|(?<![^\s,\[{])(?://|#)[^\n]*|/\*(?s:.{0,400}?)\*/')
+_COMMENT = re.compile(r'("(?:\\.|[^"\\])*(?:"|\Z))|(?<![^\s,\[{])(?://|#)[^\n]*|/\*(?s:.{0,400}?)\*/')
 _SINGLE = re.compile(r"(?<=[{\[,:])(\s*)'|'(?=\s*[,:}\]])")
 _PAIR = {"}": "{", "]": "["}
 
@@ -137,6 +137,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _repaired(broken: str) -> Any:
     plain = _COMMENT.sub(lambda m: m[1] or " ", broken)
+    if '"' not in plain:
+        plain = re.sub("[“”„]", '"', plain)
     if '"' not in plain:  # apostrophes make single quotes hard to tell apart; those beside , : and brackets delimit
         plain = _SINGLE.sub(lambda m: f'{m[1] or ""}"', plain)
     try:

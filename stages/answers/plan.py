@@ -11,12 +11,13 @@ from underpaint.stages.answers.objects import find_object
 
 Step = tuple[str, str]  # (instruction, description)
 
-_TAGGED = re.compile(r"<ins>(?P<ins>.*?)</ins>(?P<between>[^<]*)<des>(?P<des>.*?)</des>", re.DOTALL | re.IGNORECASE)
+_TAGS = re.compile(r"(</?(?:ins|des)>)", re.IGNORECASE)
+_IN_ORDER = ["<ins>", "</ins>", "<des>", "</des>"]
 _LABELLED = re.compile(
-    r"[*_#\s]*instruction[*_]*\s*:[*_]*\s*(?P<ins>\S[^\n]*)\s*\n[*_#\s]*description[*_]*\s*:[*_]*\s*(?P<des>\S[^\n]*)",
+    r"\binstruction[*_]*\s*:[*_]*\s*(?P<ins>\S[^\n]*)\s*\n[*_#\s]*description[*_]*\s*:[*_]*\s*(?P<des>\S[^\n]*)",
     re.IGNORECASE,
 )
-_STEP = re.compile(r"(?:the )?(?:next )?step(?: \d+)?\W*", re.IGNORECASE)
+_STEP = re.compile(r"\W*(?:the )?(?:next )?step(?: \d+)?\W*", re.IGNORECASE)
 _REST = (
     r"(?:nothing (?:else |more )?(?:is |remains )?(?:missing|left|to (?:add|do|paint))"
     r"|no (?:further|more) steps?(?: \w+)*"
@@ -43,24 +44,30 @@ def read_plan(answer: str | Said) -> Read[Step | None]:
             return Read.of(None, {*bends, "done in other words"})
         if "{" in words:
             return _from_object(words, bends)
-    tagged = [*_TAGGED.finditer(words)]
-    found = tagged or [*_LABELLED.finditer(words)]
-    if len({(m["ins"].strip(), m["des"].strip()) for m in found}) > 1:
+    tagged = _tagged(words)
+    found = tagged or [(m["ins"], m["des"], words[: m.start()], words[m.end() :]) for m in _LABELLED.finditer(words)]
+    if len({(ins.strip(), des.strip()) for ins, des, *_ in found}) > 1:
         raise AnswerError("the answer gives several steps; give the next one alone", "several steps")
     if not found:
         raise _no_step(words)
-    step, around = found[0], (words[: found[0].start()], words[found[-1].end() :])
-    rest = " ".join([*around, step["between"] if tagged else ""]).strip()
-    if TAG.search(rest.lower()):
-        raise AnswerError(f"not <ins>…</ins><des>…</des>: {quote(words)}", "no step")
-    if any(map(_SAYS_DONE.search, around)) or DONE in {
-        step["ins"].strip(" .").lower(),
-        step["des"].strip(" .").lower(),
-    }:
+    instruction, description, *around = found[0]
+    said = {instruction.strip(" .").lower(), description.strip(" .").lower()}
+    if any(map(_SAYS_DONE.search, around)) or DONE in said:
         raise AnswerError("the answer gives a step and says that nothing is missing", "contradicts itself")
+    rest = " ".join(around).strip(" \n*_#")
     bends.add("" if tagged else "labels in place of tags")
     bends.add("" if not rest else "label" if _STEP.fullmatch(rest) else "prose")
-    return Read.of(_checked(step["ins"], step["des"]), bends)
+    return Read.of(_checked(instruction, description), bends)
+
+
+def _tagged(words: str) -> list[tuple[str, ...]]:
+    """(instruction, description, words around them …) of each step in tags; none where tags are in another order."""
+    parts = _TAGS.split(words)
+    tags, texts = [t.lower() for t in parts[1::2]], parts[::2]
+    if not tags or len(tags) % 4 or tags != _IN_ORDER * (len(tags) // 4):
+        return []
+    around = (texts[0], *texts[2::4], *texts[4::4])
+    return [(texts[i], texts[i + 2], *around) for i in range(1, len(texts), 4)]
 
 
 def _from_object(words: str, bends: set[str]) -> Read[Step | None]:
@@ -95,6 +102,6 @@ def _checked(instruction: str, description: str) -> Step:
 def _no_step(words: str) -> AnswerError:
     if refuses(words):
         return AnswerError(f"the answer refuses: {quote(words)}", "refusal")
-    if re.search(r"<(?:ins|des)>(?!.*</des>)", words, re.DOTALL | re.IGNORECASE) and not words.endswith("</ins>"):
+    if re.search(r"<(?:ins|des)>", words) and not words.endswith(">"):
         return AnswerError(f"not <ins>…</ins><des>…</des>, it ends too early: {quote(words)}", "cut at the limit")
     return AnswerError(f"not <ins>…</ins><des>…</des>: {quote(words)}", "no step")

@@ -30,9 +30,9 @@ _MORE = re.compile(
     re.IGNORECASE,
 )
 _CHOICE = re.compile(
-    r"^\W*(?:option|version|alternative|variant|variation|take|draft)\s*(?:\d|[ab]\b|one\b)", re.I | re.M
+    r"^\W{0,9}(?:option|version|alternative|variant|variation|take|draft)\s*(?:\d|[ab]\b|one\b)", re.I | re.M
 )
-_LIST = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+\S", re.MULTILINE)
+_LIST = re.compile(r"^[ \t]{0,9}(?:[-*•]|\d+[.)])\s+\S", re.MULTILINE)
 _END = re.compile(r"(?<!\.)[.!?][\"'”’)*_]*$|[。！？]$")
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "`": "`"}
 
@@ -131,6 +131,6 @@ def _babble(text: str) -> str:
     fours = Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
     if fours and (most := max(fours.values())) > 3 and 4 * most > 0.2 * len(words):
         return f"it says {' '.join(max(fours, key=lambda k: fours[k]))!r} {most} times"
-    if len(fours) > 16 and len(fours) < 0.6 * (len(words) - 3):
+    if len(fours) > 16 and len(fours) < 0.4 * (len(words) - 3):
         return "it repeats itself"
     return ""

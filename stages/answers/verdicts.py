@@ -30,7 +30,16 @@ _HEDGE = re.compile(
     r"|although|though|both|either|cannot|can't)\b"
 )
 _STATED = re.compile(
-    r"\b(?:verdict|final answer|conclusion|judge?ment)\W{0,4}(?:(?:is|would be|should be)\W{1,4})?(\w+)"
+    r"\b(?:verdict|final answer|conclusion|judge?ment)\W{0,4}(?:(?:is|would be|should be)\W{1,4})?((?:[\w']+ ?){1,3})"
+)
+_AGAIN = re.compile(
+    r"\b(?:wait|on second thought|i made a mistake|let me correct|scratch that|actually,)", re.IGNORECASE
+)
+_DENIES = re.compile(
+    r"\b(?:contradicts|conflicts with|(?:does not|doesn't) match|(?:is|are) (?:not consistent|inconsistent))\b"
+)
+_OPEN = re.compile(
+    r"\b(?:whether|if|nothing|none|no|neither|nor|would|unless|where|when|ask\w*|questions?|check\w*)\b|\?"
 )
 
 
@@ -65,12 +74,24 @@ def read_verdict(said: object, yes: Verdict | None = None) -> tuple[Verdict, str
 
 
 def gainsaid(words: str, verdict: Verdict) -> bool:
-    """Whether words around an object take its verdict back: they state another, or think again after it."""
-    stated = (_meaning(word) for word in _STATED.findall(words.lower()))
-    again = re.search(
-        r"\b(?:wait|on second thought|i made a mistake|let me correct|scratch that|actually,)", words, re.I
-    )
-    return again is not None or any(s and _against(s) != _against(verdict) for s in stated)
+    """Whether words around an object take its verdict back: they state another, deny it, or think again."""
+    said = words.lower().replace("’", "'")
+    stated = (_longest(found.split()) for found in _STATED.findall(said))
+    if _AGAIN.search(said) or any(s and _against(s) != _against(verdict) for s in stated):
+        return True
+    denies = any(_DENIES.search(s) and not _OPEN.search(s) for s in re.split(r"(?<=[.!?\n])", said))
+    return denies and not _against(verdict)
+
+
+def gainsaid_by_field(name: str, value: object, verdict: Verdict) -> bool:
+    """Whether an extra field such as `is_consistent: false` says the opposite of the verdict."""
+    means = _meaning(re.sub(r"^(?:is|has|in)_", "", name.lower()).replace("_", " "))
+    return isinstance(value, bool) and means is not None and (_against(means) == value) != _against(verdict)
+
+
+def _longest(words: list[str]) -> Verdict | None:
+    """What as many of the first words as mean a verdict mean together."""
+    return next((m for n in range(len(words), 0, -1) if (m := _meaning(" ".join(words[:n])))), None)
 
 
 def _plain(words: str) -> str:
