@@ -156,7 +156,8 @@ class Assembler:
             scores = self._scored("score_drafts", reference, step["step"], ("picture_text", "neighbour"))
             pictures.append(self._picture(draft, origin, [*scores, *self._sureness(checks[step["step"]])]))
         detour = next((s["detour"] for s in plan if s["detour"]), "")
-        extra = {"scene": json.loads(prompt["scene"]), "detour": detour}
+        said = [words for check in checks.values() for words in check["checks"]]
+        extra = {"scene": json.loads(prompt["scene"]), "detour": detour, **({"checks": said} if said else {})}
         return self._build(reference, True, segments, pictures, None, extra)
 
     def _history(self, reference: Reference) -> tuple[list[RolloutRow], list[Segment], list[NewPicture]]:
@@ -205,6 +206,7 @@ class Assembler:
         critique = json.loads(row["critique"])
         said = {"critique": critique, "answers": row["answers"]}
         said |= {"arbiter": row["arbiter"]} if row["arbiter"] else {}
+        said |= {"checks": row["checks"]} if row["checks"] else {}
         return {"scene": json.loads(prompt["scene"]), **said}
 
     def _build(
@@ -217,7 +219,7 @@ class Assembler:
             polarity=reference.kind.polarity, complete=complete, category=reference.category, group=reference.group,
             parent=_trajectory(reference), segments=segments, pictures=pictures, template=template[0],
             template_sha256=template[1], pipeline_commit=self.commit,
-            config_sha256=self.config, extra=extra,
+            config_sha256=self.config, extra={**extra, "checked_by": reference.checked_by},
         )  # fmt: skip
         return sample, [p.data for p in pictures]
 

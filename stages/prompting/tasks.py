@@ -20,6 +20,7 @@ from underpaint.schemas.markup import DONE
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.answers.answer import Read, Said
+from underpaint.stages.answers.check_answer import check_schema, read_check
 from underpaint.stages.answers.plan import read_plan
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.common.critique_formats import CRITIQUE_FORMATS, QUESTIONS, answer_schema, read_as_critique
@@ -87,6 +88,11 @@ def _text(answer: str | Said, template: Template) -> Read[dict[str, Any]]:
     return Read({"text": read.value}, read.bends)
 
 
+def _check(answer: str | Said, template: Template) -> Read[dict[str, Any]]:
+    read = read_check(answer)
+    return Read(read.value.model_dump(), read.bends)
+
+
 SHOWN = "shown"
 
 FORMATS: dict[str, Format] = {
@@ -95,9 +101,11 @@ FORMATS: dict[str, Format] = {
     "scene/1": Format(
         lambda answer, _: Read(parse_scene(answer).model_dump(mode="json")), lambda _: SceneGraph.model_json_schema()
     ),
+    "check/1": Format(_check, lambda _: check_schema()),
     "text/1": Format(_text, None),
 }
 
+STEP = ("prompt", "so_far", "instruction", "description")
 TASKS: dict[str, Task] = {
     "parse_prompt": Task("writer", "scene/1", ("prompt", "nouns"), ("attributes", "relations", "backgrounds")),
     "enrich_prompt": Task("writer", "text/1", ("prompt", "facts"), ("words",)),
@@ -110,6 +118,15 @@ TASKS: dict[str, Task] = {
         "judge", "critique/1", ("instruction", "description"), ("prompt", "so_far", QUESTIONS), ("before", "after"),
         judges_parts=True, outputs=("questions/1", "label/1"),
     ),
+    # What the grammar checks of texts that it can read; yes means that all is well (stages/judgement/text_checks.py).
+    "check_agreement": Task("judge", "check/1", ("so_far", "instruction", "description")),
+    "check_keeps": Task("judge", "check/1", STEP, ("facts",)),
+    "check_reach": Task("judge", "check/1", ("prompt", "description"), ("so_far", "instruction", "facts")),
+    "check_correction": Task(
+        "judge", "check/1", ("prompt", "so_far", "instruction", "findings", "correction"), ("facts",)
+    ),
+    "check_critique": Task("judge", "check/1", (*STEP, "side", "critique"), ("facts",)),
+    "check_mending": Task("judge", "check/1", ("description", "observed", "findings", "correction")),
 }  # fmt: skip
 
 
