@@ -43,14 +43,16 @@ ANSWER = {"observed": [], "findings": [], "verdict": "consistent", "analysis": "
 PAGE = """\
 # One question as each model gets it
 
-Made by `python -m benchmarks.one_question > docs/one_question.md`, which asks through the code that a build asks through; a
-test holds the page to it. The question is that of the picture side: does the picture after the second step of "{prompt}"
-show what the step's description says? The words are `{general}` for GPT and Qwen, and `{dialect}` for the miniature.
+Made by `python -m benchmarks.one_question > docs/one_question.md`, which asks through the code that a build asks
+through; a test holds the page to it. The question is that of the picture side: does the picture after the second step
+of "{prompt}" show what the step's description says? The words are
+`{general}` for GPT and Qwen, and `{dialect}` for the
+miniature.
 
 ## GPT, over the chat API
 
-The body of the one request, as the server received it. Pictures are shortened here. Servers that refuse `response_format`
-of this kind are asked once more without; the words alone tell the form, too.
+The body of the one request, as the server received it. Pictures are shortened here. Servers that refuse
+`response_format` of this kind are asked once more in a plainer form; the words alone tell how to answer, too.
 
 ```json
 {gpt}
@@ -58,8 +60,8 @@ of this kind are asked once more without; the words alone tell the form, too.
 
 ## Qwen, in process
 
-The text that Qwen2.5-VL's published chat template makes of the same request; each `<|image_pad|>` becomes as many tokens as
-the picture has patches. The answer is held to the same JSON Schema while it is written.
+The text that Qwen2.5-VL's published chat template makes of the same request; each `<|image_pad|>` becomes as many
+tokens as the picture has patches. The answer is held to the same JSON Schema while it is written.
 
 ```text
 {qwen}
@@ -67,8 +69,8 @@ the picture has patches. The answer is held to the same JSON Schema while it is 
 
 ## The miniature
 
-The miniature was taught a dialect of a few words, and sees the picture after the step alone. It is sent no schema, and asked
-once.
+The miniature was taught a dialect of a few words, and sees the picture after the step alone. It is sent no schema, and
+asked once.
 
 ```text
 {miniature}

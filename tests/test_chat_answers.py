@@ -11,7 +11,7 @@ from fake_endpoint import FakeEndpoint, said, serving
 from PIL import Image
 
 from underpaint.pipeline.engine.remote_answers import Journal
-from underpaint.schemas.scenes.critique import critique_schema
+from underpaint.stages.answers.critique import critique_schema
 from underpaint.stages.common.roles import Answer, AskRequest, PaintRequest, Turn, answer_of, each
 from underpaint.stages.models import chat_api
 from underpaint.stages.models.endpoint import Endpoint, EndpointError

@@ -123,7 +123,7 @@ def test_the_grammar_asks_about_each_thing_by_itself(vocabulary: Vocabulary) -> 
 
 def ask_questions(vocabulary: Vocabulary, answer: str, description: str) -> tuple[Any, list[AskRequest]]:
     template = load_template(BUILT_IN / "critique_picture_questions.md.j2").model_copy(update={"weight": 1.0})
-    judge_, settings = Judge(lambda _: answer), JudgeParams(answers=1, observations="conclude")
+    judge_, settings = Judge(lambda _: answer), JudgeParams(answers=1, observations="conclude", second_check="none")
     context = Context(
         "check", 7, Lot(0, 8), settings, vocabulary, {"judge": judge_}, {"critique_picture": [template]}
     )  # fmt: skip

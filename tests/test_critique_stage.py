@@ -158,18 +158,18 @@ def test_every_draft_of_a_plan_is_checked(vocabulary: Vocabulary) -> None:
     """A fault hides no later one: the trajectory is not shipped anyhow, and the report counts pictures."""
     at = [{"sample": 6, "step": n} for n in (1, 2, 3, 4)]
     plan = [{**a, "instruction": f"step 0.{a['step']}", "description": f"d{a['step']}"} for a in at]
-    drafts = [{**a, "picture": TORN if a["step"] == 2 else shade(a["step"])} for a in at]
+    drafts = [{**a, "picture": TORN if a["step"] == 4 else shade(a["step"])} for a in at]
     judge_ = judge(picture="0.1 0.3?")
     given = {"prompts": [PROMPT], "plan": plan, "draft": drafts}
     made = run_stage(check.STAGE, vocabulary, given, {"judge": judge_})
     assert [(r["sample"], r["step"], r["verdict"]) for r in made.table.to_pylist()] == [
-        (6, 1, "conflict"), (6, 4, "consistent"),
+        (6, 1, "conflict"), (6, 2, "consistent"),
     ]  # fmt: skip
     failed = {"CritiqueError": 1, "PictureError": 1}
     assert made.ledger.summary() == {"entered": 4, "kept": 2, "rejected": {}, "failed": failed}
     batch, _ = judge_.batches  # the unreadable answer is asked for once more
     assert [(r.context["description"], r.picture and redness(r.picture)) for r in batch] == [
-        ("d1", 1), ("d3", 3), ("d4", 4),
+        ("d1", 1), ("d2", 2), ("d3", 3),
     ]  # fmt: skip
     assert {r.context["prompt"] for r in batch} == {"the prompt"}
 
