@@ -21,7 +21,7 @@ from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 from underpaint.stages.models.storyteller import prompt_scene, tell
-from underpaint.stages.prompting.fidelity import ADDS, CONTRADICTS, DROPS, FOREIGN, Departure, departures, hold, kind_of
+from underpaint.stages.prompting.fidelity import ADDS, CONTRADICTS, DROPS, departures, hold, kind_of
 
 Write = Callable[[dict[str, Any]], Path]
 WORDS = vocabulary()
