@@ -256,7 +256,7 @@ def _reworded(
 def _rows(draft: Draft, vocabulary: Vocabulary) -> Iterator[PlanRow]:
     """The rows of a plan. The first step of a prompt that takes knowledge says what was understood."""
     words = draft.words or [(step.instruction, step.description) for step in draft.steps]
-    knows = draft.author == "grammar" or vocabulary.with_words_of(draft.steps[-1].scene) == vocabulary
+    checked = draft.author == "grammar" or _knows(vocabulary, draft.steps[-1].scene)
     for i, (step, (instruction, description)) in enumerate(zip(draft.steps, words, strict=True), 1):
         yield {
             "sample": draft.row["sample"],
@@ -268,9 +268,15 @@ def _rows(draft: Draft, vocabulary: Vocabulary) -> Iterator[PlanRow]:
             "description": description,
             "scene": step.scene.model_dump_json(),
             "author": draft.author,
-            "checked_by": "grammar" if knows else "nobody",
+            "checked_by": "grammar" if checked else "nobody",
             "templates": [*draft.templates],
         }
+
+
+def _knows(vocabulary: Vocabulary, scene: SceneGraph) -> bool:
+    """Whether the vocabulary has all words of a scene, so that it sees what a text adds to it or says otherwise."""
+    wider = vocabulary.with_words_of(scene)
+    return all(getattr(wider, name) == getattr(vocabulary, name) for name in ("nouns", "attributes", "relations"))
 
 
 STAGE = Stage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 from collections.abc import Sequence
@@ -120,6 +121,49 @@ class Embellisher(Symbolic):
 
 def _embellished(request: AskRequest, answer: str) -> str:
     return "Nothing but still air." if "car" in request.context["facts"] else f"{answer} Beside it are nine stars."
+
+
+class Prophet(Symbolic):
+    """Tells in the first description what comes last, wherever there are several steps."""
+
+    def __init__(self) -> None:
+        super().__init__(WORLD)
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        return [self.told(r, a) for r, a in zip(requests, super().ask(requests), strict=True)]
+
+    def told(self, request: AskRequest, answer: str) -> str:
+        """Another answer to a request for steps."""
+        if request.task != "reword_steps":
+            return answer
+        steps = json.loads(answer)["steps"]
+        steps[0]["description"] = steps[-1]["description"]
+        return json.dumps({"steps": steps})
+
+
+class Keeper(Prophet):
+    """Puts a lighthouse into the last description."""
+
+    def told(self, request: AskRequest, answer: str) -> str:
+        if request.task != "reword_steps":
+            return answer
+        steps = json.loads(answer)["steps"]
+        steps[-1]["description"] += " All this is seen from a lighthouse."
+        return json.dumps({"steps": steps})
+
+
+class Refuser(Prophet):
+    """Writes and words no plan."""
+
+    def told(self, request: AskRequest, answer: str) -> str:
+        return "I'm sorry, but I can't help with that." if request.task in ("reword_steps", "write_plan") else answer
+
+
+class Hasty(Prophet):
+    """Writes only the first step of a plan."""
+
+    def told(self, request: AskRequest, answer: str) -> str:
+        return json.dumps({"steps": json.loads(answer)["steps"][:1]}) if request.task == "write_plan" else answer
 
 
 class Unloadable(Symbolic):

@@ -98,10 +98,12 @@ def tell(facts: str, words: int, rng: Random, vocabulary: Vocabulary) -> str:
     """A text of about `words` words: the facts, then in turn one sentence about each object and one about the whole."""
     scene = read(facts, vocabulary)
     sentences = [describe(scene, vocabulary).removesuffix(".")]
-    for of_an_object, of_the_whole in zip(*(rng.sample(s, len(s)) for s in (OF_AN_OBJECT, OF_THE_WHOLE)), strict=True):
-        for node in scene.objects:
+    of_objects, of_wholes = (rng.sample(s, len(s)) for s in (OF_AN_OBJECT, OF_THE_WHOLE))
+    for turn, of_the_whole in enumerate(of_wholes):
+        for i, node in enumerate(scene.objects):
             be = "is" if node.count == 1 else "are"
-            sentences.append(capital(of_an_object.format(definite(node, vocabulary), be)))
+            said = of_objects[(turn + i) % len(of_objects)]  # of every object something else
+            sentences.append(capital(said.format(definite(node, vocabulary), be)))
         sentences.append(of_the_whole)
     lengths = accumulate(len(s.split()) for s in sentences)
     needed = next((i for i, length in enumerate(lengths, 1) if length >= words), len(sentences))

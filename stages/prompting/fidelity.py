@@ -63,7 +63,12 @@ def hold_instruction(text: str, before: SceneGraph, edit: Edit, after: SceneGrap
     It must name what changes; all else that it names must stand there before the step or after it.
     """
     what, known = "the instruction", vocabulary.with_words_of(before).with_words_of(after)
-    found = [c for c in disagreements(text, _needed(before, edit), known) if c.startswith("drops")]
+    needed, there = _needed(before, edit)
+    named = [c for node in there for c in _drops(text, SceneGraph(objects=(node,)), known)]
+    found = [c for c in _drops(text, needed, known) if c not in named]
+    for node in there:  # of what is there already the number need not be said: "the black cars"
+        once = SceneGraph(objects=(node.model_copy(update={"count": 1}),))
+        found += [c for c in _drops(text, once, known) if _drops(text, SceneGraph(objects=(node,)), known)]
     if edit.op is Op.MODIFY and edit.node is not None:
         old = before.node(edit.target).attributes
         values = [value for kind, value in edit.node.attributes.items() if old.get(kind) != value]
@@ -88,21 +93,23 @@ def named_in(*scenes: SceneGraph) -> str:
     )
 
 
-def _needed(before: SceneGraph, edit: Edit) -> SceneGraph:
-    """What an instruction must name, as a scene."""
+def _needed(before: SceneGraph, edit: Edit) -> tuple[SceneGraph, list[SceneObject]]:
+    """(what an instruction must name, as a scene; the nodes of it that are there already)."""
     if edit.op is Op.PAINT and edit.scene is not None:
-        return edit.scene.model_copy(update={"relations": ()})  # places, or the description, tell them
+        return edit.scene.model_copy(update={"relations": ()}), []  # places, or the description, tell them
     if edit.op is Op.ADD and edit.node is not None:
         told = edit.relations[:1]
-        anchors = [before.node(r.object) for r in told]
-        return SceneGraph(objects=(edit.node, *(_anywhere(o) for o in anchors)), relations=told)
-    target = before.node(edit.target)
-    if edit.op is Op.SWAP and edit.node is not None:
-        new = edit.node.model_copy(update={"id": f"new {target.id}"})
-        return SceneGraph(objects=(_anywhere(target), _anywhere(new)))
+        anchors = [before.node(r.object).without(PLACE) for r in told]
+        return SceneGraph(objects=(edit.node, *anchors), relations=told), anchors
     if edit.op is Op.MODIFY:
-        return SceneGraph()  # "the green car" or just "the car"; the new value is looked for by itself
-    return SceneGraph(objects=(_anywhere(target),))
+        return SceneGraph(), []  # "the green car" or just "the car"; the new value is looked for by itself
+    target = before.node(edit.target).without(PLACE)
+    new = edit.node.model_copy(update={"id": f"new {target.id}"}).without(PLACE) if edit.node is not None else None
+    return SceneGraph(objects=(target, new) if new is not None else (target,)), [target]
+
+
+def _drops(text: str, scene: SceneGraph, vocabulary: Vocabulary) -> list[str]:
+    return [clause for clause in disagreements(text, scene, vocabulary) if clause.startswith("drops")]
 
 
 def _both(before: SceneGraph, after: SceneGraph) -> SceneGraph:
@@ -116,10 +123,6 @@ def _both(before: SceneGraph, after: SceneGraph) -> SceneGraph:
     return SceneGraph(
         objects=(*after.objects, *objects), relations=(*after.relations, *relations), background=background
     )
-
-
-def _anywhere(node: SceneObject) -> SceneObject:
-    return node.without(PLACE)
 
 
 def _bare(value: str) -> str:

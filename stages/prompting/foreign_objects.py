@@ -32,7 +32,7 @@ OF_ANY_PICTURE = _words("""
     color colour tone hue line edge contour texture pattern grain mark stroke wash ridge crack chip knot scratch speck
     freckle ribbon veil touch wisp bead drop blanket sheen patch band
     cloud steam mist dust smoke haze fog drizzle rain dew nobody anybody somebody
-    object subject form thing shape piece detail element item fragment body creature pair group row
+    object subject form thing shape piece detail element item work fragment body creature pair group row
     cluster fabric cloth material wood glass stone metal leather velvet silk cotton
     wool plastic marble bronze steel iron gold silver porcelain ceramic clay coat fur hair hide skin fiber
     """)
@@ -42,9 +42,10 @@ LIKENESSES = _words(
 )
 PLACED = _words(
     "beside near behind under beneath above below over through by at on onto atop in into inside along across around "
-    "among between against past toward towards outside next of to"
+    "among between against past toward towards outside next to from"
 )
 NEW = _words("a an another one two three four five six several some many few")
+OPENING = _words(", and while")  # before a thing that is brought in by itself
 POINTING = _words("each every both either this that these those")  # at something that was named before
 OWNED = _words("its their his her whose 's ’s")
 # Beginnings of the tags of words that may stand before a noun in its phrase; MAKING of those that say "a thing".
@@ -73,7 +74,7 @@ def foreign_objects(text: str, own: str) -> list[str]:
     Parts of the scene's own things ("its hood", "the petals"), likenesses ("like a jewel") and denials ("without
     people") are not foreign.
     """
-    mine = _forms(re.findall(r"[a-z'-]+", own.lower()))
+    mine = _forms(re.findall(r"[a-z']+", own.lower()))
     return [str(phrase) for phrase in phrases(text) if _is_foreign(phrase, mine)]
 
 
@@ -113,14 +114,21 @@ def _not_there(phrase: Phrase, marks: frozenset[str], own: set[str]) -> bool:
     """Denied, likened, or of air: "without people", "like a jewel", "for children", "a ribbon of steam"."""
     around, last = {*phrase.before, *phrase.front}, phrase.before[-1:]
     of_air = phrase.after[:1] == ("of",) and _forms(phrase.after[1:3]) & OF_ANY_PICTURE
-    return bool(around & (DENIALS | LIKENESSES) or of_air or last == ("for",) or phrase.after[:1] == ("'s",))
+    return bool(around & (DENIALS | LIKENESSES) or of_air or last == ("for",) or phrase.after[:1] in (("'s",), ("'",)))
 
 
 def _known(phrase: Phrase, marks: frozenset[str], own: set[str]) -> bool:
-    """Spoken of as known: "each fruit", "the rider" of a person, "the glaze is thick" (but not "on the table")."""
-    if "the" in phrase.front and "living" in marks:
-        return any("living" in (_marks(word) or ()) for word in own)
-    return bool(set(phrase.front) & POINTING) or ("the" in phrase.front and not PLACED & set(phrase.before[-2:]))
+    """Spoken of as known: "each fruit", "the rider" of a person, "the glaze is thick" (but not "on the table").
+
+    A lifeless thing is brought in where it is given a place, or where a clause begins with it; elsewhere it is rather a
+    part of what there is, or a figure of speech.
+    """
+    if set(phrase.front) & POINTING:
+        return True
+    if "living" in marks:
+        return "the" in phrase.front and any("living" in (_marks(word) or ()) for word in own)
+    opens = "the" not in phrase.front and (not phrase.before or phrase.before[-1] in OPENING)
+    return not (opens or PLACED & set(phrase.before[-2:]))
 
 
 def _part(phrase: Phrase, marks: frozenset[str], own: set[str]) -> bool:
