@@ -68,15 +68,35 @@ CLOSINGS = (
 )
 
 
+MOODS = (
+    "A faint haze softens the far edge of the scene.",
+    "The light falls low and warm from one side.",
+    "The colours are muted, as in an old print.",
+    "The mood is quiet and a little solemn.",
+    "The strokes are loose where the eye seldom rests.",
+    "Everything is drawn with a patient hand.",
+)
+MANNERS = (", with soft edges", ", in muted light", ", drawn with patience")  # how an instruction is carried out
+
+
 def worded(scene: SceneGraph, seed: int) -> str:
     """A scene in a stranger's words."""
     told = describe(scene, vocabulary())
     return OPENINGS[seed % 3] + told[:1].lower() + told[1:] + CLOSINGS[seed // 3 % 3]
 
 
+def plain(instruction: str) -> str:
+    """An instruction without a stranger's manner of saying it."""
+    for manner in MANNERS:
+        instruction = instruction.replace(manner, "")
+    return instruction
+
+
 def understood(text: str) -> SceneGraph:
     """The scene of a text of ours or of a stranger's. Raises GrammarError."""
     told = text.strip()
+    for mood in MOODS:
+        told = told.replace(f" {mood}", "")
     for opening in OPENINGS:
         told = told.removeprefix(opening)
     for closing in CLOSINGS:

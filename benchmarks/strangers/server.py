@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -18,23 +19,22 @@ from typing import Any, Protocol
 from PIL import Image
 
 from benchmarks.strangers.painter import COLOURS, shown
-from benchmarks.strangers.scenes import prompts, understood, vocabulary, worded
+from benchmarks.strangers.scenes import MANNERS, MOODS, plain, prompts, understood, vocabulary, worded
 from benchmarks.strangers.unrendering import Unrendering
 from underpaint.schemas.markup import BLANK, DONE
-from underpaint.schemas.scenes.compare import match
+from underpaint.schemas.scenes.compare import compare, match
 from underpaint.schemas.scenes.edit import Edit, Op, apply, instruct, read_instruction
-from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
+from underpaint.schemas.scenes.grammar import GrammarError
+from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text, why_stuck
 from underpaint.schemas.scenes.scene import SceneGraph
 
 Reply = tuple[str, str]  # the words, and the finish reason
 
 Said = dict[str, str]
 Pictures = list[Image.Image]
-MOODS = (
-    "A faint haze softens the far edge of the scene.", "The light falls low and warm from one side.",
-    "The colours are muted, as in an old print.", "The mood is quiet and a little solemn.",
-    "The strokes are loose where the eye seldom rests.", "Everything is drawn with a patient hand.",
-)  # fmt: skip
+
+
+WHOLE = "Paint this: "  # an instruction that repeats the prompt
 
 
 class Form(Protocol):
@@ -93,7 +93,7 @@ class Stranger:
 
     def _write(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
         prompt, words = self._scene(said["prompt"]), vocabulary()
-        before = SceneGraph() if said["so_far"] == BLANK else understood(said["so_far"])
+        before = _before(said)
         there = {theirs.id for _, theirs in match(before.objects, prompt.objects) if theirs is not None}
         missing = [o for o in prompt.objects if o.id not in there]
         if not missing:
@@ -108,14 +108,63 @@ class Stranger:
         after = apply(before, edit)
         return f"<ins>{instruct(before, edit, words)}</ins><des>{worded(after, rng.randrange(9))}</des>", "stop"
 
+    def _reword_steps(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
+        moods = [mood for mood in MOODS if mood in said["prompt"]]
+        opening, manner, steps = rng.randrange(9), rng.choice(MANNERS), []
+        for step in json.loads(said["steps"]):
+            told = " ".join([worded(understood(step["description"]), opening), *moods])
+            steps.append({"instruction": step["instruction"].removesuffix(".") + f"{manner}.", "description": told})
+        return json.dumps({"steps": steps}), "stop"
+
     def _critique_text(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
-        before = SceneGraph() if said["so_far"] == BLANK else understood(said["so_far"])
-        edit = read_instruction(said["instruction"], before, vocabulary())
-        described, prompt = understood(said["description"]), self._scene(said["prompt"])
-        critique = inspect_text(prompt, before, edit, described, vocabulary())
+        critique = inspect_text(self._scene(said["prompt"]), *self._step(said), vocabulary())
         return _bent(json.loads(critique.to_json()), form)
 
+    def _check_agreement(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
+        before, edit, described = self._step(said)
+        return _yes(not compare(apply(before, edit), described).faults and not compare(described, before).missing)
+
+    def _check_keeps(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
+        before, edit, _ = self._step(said)
+        prompt = self._scene(said["prompt"])
+        kept = {o.id for o in compare(before, prompt).missing}
+        return _yes(all(o.id in kept for o in compare(apply(before, edit), prompt).missing))
+
+    def _check_reach(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
+        described, prompt = understood(said["description"]), self._scene(said["prompt"])
+        return _yes(not compare(described, prompt).faults and not why_stuck(described, prompt, vocabulary()))
+
+    def _check_correction(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
+        before, prompt = _before(said), self._scene(said["prompt"])
+        try:
+            mended = apply(before, read_instruction(plain(said["correction"]), before, vocabulary()))
+        except (GrammarError, KeyError):
+            return _yes(False)
+        return _yes(not compare(mended, prompt).faults and not why_stuck(mended, prompt, vocabulary()))
+
+    def _check_critique(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
+        critique = json.loads(said["critique"])
+        wrong = critique["verdict"] == "conflict"
+        if said["side"] == "text":
+            truth = inspect_text(self._scene(said["prompt"]), *self._step(said), vocabulary())
+            return _yes((truth.verdict == "conflict") == wrong)
+        return _yes(bool(critique["findings"]) == wrong)
+
+    def _check_mending(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
+        return _yes(len(said["findings"].splitlines()) == 1)
+
+    def _step(self, said: Said) -> tuple[SceneGraph, Edit, SceneGraph]:
+        """(scene before, edit, scene described) of a step."""
+        before, asked = _before(said), plain(said["instruction"])
+        if asked.startswith(WHOLE):
+            edit = Edit(op=Op.PAINT, scene=self._scene(asked.removeprefix(WHOLE)))
+        else:
+            edit = read_instruction(asked, before, vocabulary())
+        return before, edit, self._scene(said["description"])
+
     def _critique_picture(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
+        if match := re.fullmatch(r"A plain (\w+) picture with nothing else in it\.", said["description"]):
+            return _bent(_plain_critique(pictures[-1], match[1]), form)
         seen = understood(shown(pictures[-1]))
         one_by_one = [
             o.model_copy(update={"id": f"{o.id}-{i}", "count": 1}) for o in seen.objects for i in range(o.count)
@@ -129,6 +178,26 @@ class Stranger:
 
 def _bent(answer: dict[str, Any], form: Form | None) -> Reply:
     return (form.make(answer), form.finish_reason) if form else (json.dumps(answer), "stop")
+
+
+def _plain_critique(picture: Image.Image, colour: str) -> dict[str, Any]:
+    """The critique of a picture that should have one colour."""
+    same = len(set(picture.convert("RGB").getdata())) == 1
+    found = [] if same else [{"kind": "unwanted_object", "detail": "there is more than a plain colour"}]
+    return {
+        "observed": [f"a plain {colour} picture" if same else "a text"], "findings": found,
+        "verdict": "consistent" if same else "conflict", "analysis": "It is plain." if same else "It is not plain.",
+        "correction": "" if same else f"Paint all of it {colour}.",
+    }  # fmt: skip
+
+
+def _yes(answer: bool) -> Reply:
+    why = "It is so, by what the texts say." if answer else "The texts say otherwise."
+    return json.dumps({"why": why, "answer": "yes" if answer else "no"}), "stop"
+
+
+def _before(said: Said) -> SceneGraph:
+    return SceneGraph() if said["so_far"] == BLANK else understood(said["so_far"])
 
 
 def _parts(content: str | list[dict[str, Any]]) -> tuple[str, Pictures]:
