@@ -68,6 +68,8 @@ RIGHT: list[tuple[str, SceneGraph]] = [
     ("A dog and another dog", scene("2 dog")),
     ("ein roter Hund neben einer Katze", scene("1 dog colour=red", "1 cat", relations=("0 next to 1",))),
     ("一只红色的狗", scene("1 dog colour=red")),
+    ("An orange colored sandwich.", scene("1 sandwich colour=orange")),
+    ("A black and white photo of a dog in a row of trees.", scene("1 dog")),
     ("A cat next to a dog", scene("1 dog", "1 cat", relations=("0 next to 1",))),
     ("A watercolor of a St. Bernard on a white background", scene(
         "1 St. Bernard", background="white", style="watercolor")),
@@ -104,6 +106,8 @@ BENT: list[tuple[str, SceneGraph, str]] = [
     ("two cars, one red and one blue", scene("1 car colour=red", "1 car colour=green"), "one blue car"),
     ("a cup under a table", scene("1 cup", "1 table", relations=("0 above 1",)), "opposite"),
     ("a dog chasing a cat", scene("1 dog", "1 cat", relations=("1 chasing 0",)), "opposite"),
+    ("a brown cat and a black mouse", scene("1 cat colour=brown"), "names a black mouse"),
+    ("a cow on the top of a painting", scene("1 cow", "1 painting", relations=("1 on top of 0",)), "opposite"),
     ("a dog on a mat", scene("1 dog", "1 mat", "1 sofa", relations=("0 on 1",)), "adds a couch"),
     ("a dog on a mat", scene("1 dog", "1 mat", relations=("0 riding 1",)), "the dog is riding the mat"),
 ]  # fmt: skip

@@ -26,7 +26,7 @@ _BREAKS = {*_DEFINITE, *_INDEFINITE, *_OPEN, *_LINKS, *_PREPOSITIONS, *_DENIALS,
 _REACH = 6  # how many words before a noun may belong to it
 # Looking forwards from a noun in the singular, a word that is none of these makes it part of another thing's name: "bus
 # stop", "dog house". Participles and adverbs are told by their endings.
-_AFTER = _BREAKS | set(
+ENDS_A_PHRASE = _BREAKS | set(
     """above across against alike alone along alongside amid among apart around as asleep aside atop awake away back
     be been before behind being below beneath between beyond both can could did do does down during each ahead every
     for forward had has have he her here him his how indoors inside into it just left like may might must nearby never
@@ -149,7 +149,9 @@ def _before_noun(at: int, words: list[str], spans: list[tuple[int, int, str, str
     """Whether a noun follows, at word `at` or after values alone: "orange" in "an orange wooden car"."""
     starts = {start for start, *_ in spans}
     while at not in starts:
-        joined = at + 1 if words[at : at + 1] in (["and"], [","], ["or"]) else at
+        joined = at + 1 if words[at : at + 1] in (["and"], [","], ["or"], ["colored"], ["coloured"]) else at
+        if joined in starts:
+            return words[at] not in ("and", ",", "or")
         ends = [e for e in range(joined + 1, len(words) + 1) if _value_before(words, e, joined, vocabulary)]
         ends = [e for e in ends if (v := _value_before(words, e, joined, vocabulary)) and v[0] == joined]
         if not ends:
@@ -254,7 +256,7 @@ def _is_part(words: list[str], mention: Mention, form: str, vocabulary: Vocabula
     if may_be_value and (before not in (*_DEFINITE, *_INDEFINITE) or _value_joined(words, mention, vocabulary)):
         return True  # "orange and blue flowers", "the sky is orange"
     single = mention.count in (None, 1) and not mention.open
-    if not following.isalpha() or following in _AFTER or mention.plural or vocabulary.is_name(mention.noun):
+    if not following.isalpha() or following in ENDS_A_PHRASE or mention.plural or vocabulary.is_name(mention.noun):
         return False
     if re.search(r"(?:ing|ed|ly)$", following) or vocabulary.kind_of(following):
         return False

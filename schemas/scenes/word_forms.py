@@ -18,7 +18,9 @@ _ENDING = re.compile(r"(?<=\w{3})(?:ies|ing|ed|en|es|s|ly|y|e)$")
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
     """What the forms of a word share; short, and no word itself. Irregular forms ("sat") are not known."""
-    bare = _ENDING.sub("", _SPELT.get(word, word).removesuffix("'s"))
+    bare = _SPELT.get(word, word).removesuffix("'s")
+    for _ in range(2):  # "paintings" loses two endings
+        bare = _ENDING.sub("", bare)
     return re.sub(r"([^\W\d_])\1$", r"\1", bare) if len(bare) > 3 else bare
 
 

@@ -6,11 +6,12 @@ knows can only be looked for: a graph that drops such an object is not noticed, 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
-from underpaint.schemas.scenes.grammar import NUMBER_OF, indefinite, number, related
-from underpaint.schemas.scenes.mentions import Mention, Mentions, find_mentions, phrase_words
+from underpaint.schemas.scenes.grammar import NUMBER_OF, NUMBERS, indefinite, number, related
+from underpaint.schemas.scenes.mentions import ENDS_A_PHRASE, Mention, Mentions, find_mentions, phrase_words
 from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary, folded, tokens
 from underpaint.schemas.scenes.word_forms import content, stem, stems
@@ -43,11 +44,34 @@ def departures(prompt: str, scene: SceneGraph, vocabulary: Vocabulary, indirect:
     ]
     found += _relations_lost(prompt, scene, words)
     if not indirect and _is_english(prompt):
+        found += [f"the prompt names {phrase}, the scene does not" for phrase in _left_out(prompt, scene, words)]
         found += [
             f"the scene adds {clause}, of which the prompt says nothing"
             for clause in _added(prompt, said, scene, words)
         ]
     return list(dict.fromkeys(found))
+
+
+def _left_out(prompt: str, scene: SceneGraph, vocabulary: Vocabulary) -> Iterator[str]:
+    """The phrases of which no word stands in the scene, known or not: "a cat and a black mouse".
+
+    Only those that begin a sentence or stand in a list are objects for sure: "in a row" may be a turn of phrase.
+    """
+    nouns = {o.noun for o in scene.objects}
+    forms = [form for form, noun in vocabulary.forms.items() if noun in nouns]
+    there = stems(" ".join([*forms, json.dumps(scene.model_dump(), ensure_ascii=False)]))
+    openers = {"a", "an", *NUMBERS[1:]}
+    for sentence in re.split(r"[.!?:\n]+", prompt):
+        words = tokens(sentence)
+        for begin, word in enumerate(words):
+            if word not in openers or (begin and words[begin - 1] not in ("and", ",")):
+                continue
+            end = next((i for i in range(begin + 1, len(words)) if words[i] in ENDS_A_PHRASE), len(words))
+            following = words[end : end + 1]
+            listed = following not in (["and"], [","]) or not openers.isdisjoint(words[end + 1 : end + 2])
+            said = " ".join(words[begin + 1 : end])
+            if said and listed and following != ["of"] and stems(said).isdisjoint(there):
+                yield f"{word} {said}"
 
 
 def _may_mean(mention: Mention, node: SceneObject) -> bool:
@@ -75,27 +99,29 @@ def _relations_lost(prompt: str, scene: SceneGraph, vocabulary: Vocabulary) -> I
     text = _SIDE.sub(r"to the \1 of", prompt)
     stated = {(r.subject, r.predicate, r.object) for r in map(Relation.canonical, scene.relations)}
     linked = {frozenset((r.subject, r.object)) for r in scene.relations}
-    meant = text
-    for words, predicate in _OTHER_WORDS:
-        meant = re.sub(rf"\b{words}\b", predicate, meant, flags=re.IGNORECASE)
     spatial = vocabulary.model_copy(update={"relations": ("above", "below")})
-    for said, verbatim in ((find_mentions(text, vocabulary), True), (find_mentions(meant, spatial), False)):
+    placed = {_statement(r.subject, _in_other_words(r.predicate), r.object) for r in scene.relations}
+    meant = find_mentions(_in_other_words(text), spatial)
+    for said, told in ((find_mentions(text, vocabulary), stated), (meant, placed)):
         for a, predicate, b in said.relations:
-            ends = [
-                (x.id, y.id)
-                for x in scene.objects
-                for y in scene.objects
-                if x.id != y.id and _may_mean(a, x) and _may_mean(b, y)
-            ]
+            ends = [(x.id, y.id) for x in scene.objects for y in scene.objects if _may_mean(a, x) and _may_mean(b, y)]
+            ends = [(x, y) for x, y in ends if x != y]
             straight = {_statement(x, predicate, y) for x, y in ends}
             turned = {_statement(y, predicate, x) for x, y in ends}
             words = f"{phrase_words(a)} {predicate} {phrase_words(b)}"
-            if straight & stated or not ends or (predicate in _BOTH_WAYS and turned & stated):
+            if straight & told or not ends or (predicate in _BOTH_WAYS and turned & told):
                 continue
-            if turned & stated:
+            if turned & told:
                 yield f"the prompt says {words}, the scene says the opposite"
-            elif verbatim and not any(frozenset(pair) in linked for pair in ends):
+            elif said is not meant and not any(frozenset(pair) in linked for pair in ends):
                 yield f"the prompt says {words}, the scene does not"
+
+
+def _in_other_words(text: str) -> str:
+    """The text with "above" and "below" for the other words that mean the same."""
+    for words, predicate in _OTHER_WORDS:
+        text = re.sub(rf"\b{words}\b", predicate, text, flags=re.IGNORECASE)
+    return text
 
 
 def _statement(subject: str, predicate: str, object: str) -> tuple[str, str, str]:
