@@ -111,8 +111,8 @@ def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
             scene = check_against(prompt, parse_scene(answer_of(answer)), context.vocabulary)
             if not source.open_words:
                 check_words(scene, context.vocabulary)
-            known = context.vocabulary
-            understood = understood_in(answer_of(answer), scene, known) if source.indirect else ""
+            words = context.vocabulary
+            understood = understood_in(answer_of(answer), scene, words) if source.indirect else ""
             found[sample] = Parsed(scene, "writer", templates[sample].digest, understood)
         except Exception as e:
             said = "" if isinstance(answer, Exception) else answer_of(answer).text
