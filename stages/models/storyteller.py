@@ -83,8 +83,7 @@ def plan_whole(facts: str, most: int, rng: Random, vocabulary: Vocabulary) -> st
     goal = read(facts, vocabulary)
     order = [node.id for node in paint_order(goal, rng, vocabulary)]
     first = max(1, len(order) - most + 1)
-    steps: list[dict[str, str]] = []
-    before = SceneGraph()
+    steps, before = list[dict[str, str]](), SceneGraph()
     for scene in (part(goal, order[:number]) for number in range(first, len(order) + 1)):
         new = scene.objects[-1]
         edit = Edit(op=Op.ADD, node=new, relations=told_from(new, scene)) if steps else Edit(op=Op.PAINT, scene=scene)
