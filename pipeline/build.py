@@ -101,9 +101,7 @@ def _calibration_lots(run: Run) -> dict[str, int]:
     return {"calibrated": run.recipe.calibration.lots(run.recipe.lot_size)}
 
 
-def _rounds(
-    run: Run, console: Console, actors: Pool, counts: Counts, watch: Watch
-) -> tuple[dict[str, int], Selection]:
+def _rounds(run: Run, console: Console, actors: Pool, counts: Counts, watch: Watch) -> tuple[dict[str, int], Selection]:
     """Run rounds, each with as many lots as the yields so far call for, until every quota is met."""
     quota, limits = run.recipe.quotas.cells(), run.recipe.rounds
     candidates, benchmarks = run.candidates(), run.recipe.benchmarks()

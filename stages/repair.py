@@ -20,8 +20,8 @@ from underpaint.stages.common.roles import PaintRequest
 from underpaint.stages.common.rows import Float32, Int16, Key, RolloutStepRow, key_of, rows, step_of
 from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
 from underpaint.stages.critique import CritiqueRow
-from underpaint.stages.judgement.entailment import mends_all
 from underpaint.stages.judgement.canaries import judge_watched
+from underpaint.stages.judgement.entailment import mends_all
 from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, settled_agreement
 from underpaint.stages.prompts import PromptRow
 from underpaint.stages.rollout import RolloutRow

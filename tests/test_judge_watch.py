@@ -144,7 +144,14 @@ def test_a_good_judge_is_right_about_every_canary(opened: Callable[..., Run]) ->
     build(run, QUIET)
     judge = status(run)["judge"]
     kinds = {row["kind"] for row in judge["canaries"]}
-    assert kinds >= {"picture, plain", "text, as asked", "picture, swapped", "text, swapped", "text, colour", "text, noun"}
+    assert kinds >= {
+        "picture, plain",
+        "text, as asked",
+        "picture, swapped",
+        "text, swapped",
+        "text, colour",
+        "text, noun",
+    }
     assert kinds >= {"picture, colour", "picture, noun", "picture, place", "picture, count"}
     wrong = {row["kind"]: row["right"] for row in judge["canaries"] if row["right"]["share"] != 1}
     assert not wrong

@@ -52,7 +52,8 @@ def template_figures(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
             {
                 "stage": stage, "template": template, "asked": h.questions, "answers": h.answers,
                 "unread": h.unread.total(), "unread_by": dict(h.unread.most_common()), "unsound": h.unsound,
-                "bends": dict(h.bends.most_common()), "decided": h.decided, "conflict": h.conflicts,
+                "bends": dict(h.bends.most_common()), "decided": h.decided,
+                "conflict": h.conflicts if h.votes else None,  # None of a writer
                 "repaired": tries and tries.decided - tries.conflicts,
                 "agreement": round(h.agreed / h.of_decided, 4) if h.of_decided else None,
                 "alpha": None if (a := alpha(h.votes)) is None else round(a, 4),
@@ -102,13 +103,10 @@ def figure_lines(found: Mapping[str, Any]) -> list[str]:
     """The figures as text; `found` has the rows as `templates`, `canaries` and `people`."""
     lines: list[str] = []
     if found["templates"]:
-        lines += ["", f"{'answers to':<34}{'asked':>8}{'unread':>8}{'conflict':>9}{'repaired':>9}{'agreement':>10}{'alpha':>7}"]
+        lines += ["", f"{'answers to':<34}" + _columns("asked", "unread", "conflict", "repaired", "agreement", "alpha")]
     for row in found["templates"]:
-        name = f"{row['stage']}, {row['template']}"
-        shown = [_text(row[key]) for key in ("repaired", "agreement", "alpha")]
-        judged = row["decided"] or row["unsound"] or row["stage"] != "rollout"
-        conflict = row["conflict"] if judged else ""
-        lines.append(f"{name:<34}{row['asked']:>8}{row['unread']:>8}{conflict:>9}{shown[0]:>9}{shown[1]:>10}{shown[2]:>7}")
+        figures = [row[key] for key in ("asked", "unread", "conflict", "repaired", "agreement", "alpha")]
+        lines.append(f"{row['stage'] + ', ' + row['template']:<34}" + _columns(*figures))
         lines += [f"{'':<6}{n} unread: {reason}" for reason, n in row["unread_by"].items()]
         lines += [f"{'':<6}{row['unsound']} do not follow from what they observed"] if row["unsound"] else []
     lines += [f"warning: {row['warning']}" for row in found["templates"] if row["warning"]]
@@ -130,5 +128,6 @@ def share_text(found: Mapping[str, Any] | None) -> str:
     return f"{found['share']:.2f} ({found['low']:.2f}–{found['high']:.2f}) of {found['n']}"
 
 
-def _text(value: float | int | None) -> str:
-    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+def _columns(*values: str | float | int | None) -> str:
+    texts = ("" if v is None else f"{v:.2f}" if isinstance(v, float) else str(v) for v in values)
+    return "".join(f"{text:>10}" for text in texts)

@@ -83,7 +83,9 @@ class Watch:
             if bad := unread or self._add(node, lot, ("used", template), used, COUNTED):
                 last = total([self.store.manifest(node, n)["heard"][template] for n in bad.lots])
                 why = f"; the recipe allows a share of {self.floor.unread:.2f} (field calibration.floor.unread)"
-                raise BuildError(_unusable(node, template, bad.lots, last) + (why if unread else "") + _remedy(node, last))
+                raise BuildError(
+                    _unusable(node, template, bad.lots, last) + (why if unread else "") + _remedy(node, last)
+                )
         for group, share in grouped(manifest.get("canaries", {})).items():
             least = self.floor.edits if group.endswith(EDITED) else self.floor.canaries
             if bad := self._add(node, lot, ("canaries", group), share, least, drift=True):
@@ -137,11 +139,11 @@ def _remedy(node: Node, heard: Heard) -> str:
 
 def _blind(node: Node, group: str, bad: Bad) -> str:
     before = f"; {bad.before} in the lots before" if bad.before.n else ""
+    field = f"calibration.floor.{'edits' if group.endswith(EDITED) else 'canaries'}"
     return (
-        f"{node.name}, {_named(bad.lots)}: the judge answers questions of known truth wrongly ({group}): {bad.now}"
-        f" right{before}; at least {bad.least:.2f} is asked for (field calibration.floor."
-        f"{'edits' if group.endswith(EDITED) else 'canaries'}, or what it did before)\nit has changed, or its server"
-        f" answers for other pictures than it is shown; {_named(bad.lots)} of {node.name} will be made again by the next"
+        f"{node.name}, {_named(bad.lots)}: the judge answers questions of known truth wrongly ({group}): {bad.now} are"
+        f" right{before}; {bad.least:.2f} is the least that counts as good (field {field}, or what it did before)\nit"
+        " has changed, or its server answers for other pictures than it is shown; these lots are made again by the next"
         " build, everything before is kept"
     )
 

@@ -18,7 +18,10 @@ from underpaint.stages.common.ledger import balances
 
 
 def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
-    """Ledgers summed by stage, quotas and how far they are met, the judge's figures, and the quarantine's folder or ""."""
+    """Ledgers summed by stage, quotas and how far they are met, the judge's figures, and the quarantine's folder.
+
+    The folder is "" where nothing failed.
+    """
     lots = run.state().get("lots") or dict.fromkeys(BRANCHES, 0)
     stages, by_stage = [], {}
     for name, number in stage_lots(lots).items():
