@@ -215,8 +215,8 @@ def test_many_equal_answers_are_said() -> None:
 
 
 def test_what_was_mended_is_told_of_the_template_that_found_it() -> None:
-    found = {"heard": {"critique_picture": Heard(questions=9, decided=9, conflicts=4).to_dict()}}
-    tries = {"heard": {"critique_picture": Heard(questions=6, decided=6, conflicts=3).to_dict()}}
+    found = {"heard": {"critique_picture": Heard(decided=9, conflicts=4, votes=Counter({"1:0": 4, "0:1": 5})).to_dict()}}
+    tries = {"heard": {"critique_picture": Heard(decided=6, conflicts=3, votes=Counter({"1:0": 3, "0:1": 3})).to_dict()}}
     rows = template_figures({"critique": [found], "repair": [tries]})
     assert [(r["stage"], r["conflict"], r["repaired"]) for r in rows] == [("critique", 4, 3), ("repair", 3, None)]
 
