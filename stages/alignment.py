@@ -6,13 +6,14 @@ it, and the accepted try of `repair` is the picture to paint.
 
 from __future__ import annotations
 
-from underpaint.schemas.scenes.critique import Side, Verdict
+from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.stages.common.ledger import Ledger
 from underpaint.stages.common.rows import Float32, Int16, RolloutStepRow, key_of, rows, step_of
 from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, outcome
 from underpaint.stages.critique import CritiqueRow
-from underpaint.stages.judgement.panel import JudgedColumns, judged_columns
-from underpaint.stages.repair import RepairRow
+from underpaint.stages.judgement.panel import JudgedColumns, also_checked
+from underpaint.stages.judgement.text_checks import BY_GRAMMAR, Checked
+from underpaint.stages.repair import NO_CORRECTION, RepairRow
 
 
 class AlignmentRow(RolloutStepRow, JudgedColumns):
@@ -37,19 +38,21 @@ def run(context: Context[AlignmentParams], inputs: Tables) -> Outcome:
         if row["side"] != Side.PICTURE.value:
             continue
         ledger.enter()
-        better = repaired.get(key_of(row))
+        better, checked = repaired.get(key_of(row)), BY_GRAMMAR
         if row["verdict"] != Verdict.CONFLICT.value:
             polarity, attempt, method, agreement = "positive", 0, "", 1.0
         elif better is not None:
             polarity, attempt = "negative", better["attempt"]
             method, agreement = better["method"], better["agreement"]
+            checked = Checked("", better["checked_by"], tuple(better["checks"]))
         else:
-            ledger.reject("not repaired")
+            corrected = Critique.model_validate_json(row["critique"]).correction
+            ledger.reject("not repaired" if corrected else NO_CORRECTION)
             continue
         ledger.keep()
         made.append(
             {
-                **step_of(row), **judged_columns(row), "polarity": polarity, "tries": attempt, "repair": method,
+                **step_of(row), **also_checked(row, checked), "polarity": polarity, "tries": attempt, "repair": method,
                 "repair_agreement": agreement,
             }
         )  # fmt: skip

@@ -30,6 +30,7 @@ from underpaint.stages.common.rows import SampleRow
 from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
 from underpaint.stages.judgement.canaries import judge_watched
 from underpaint.stages.judgement.panel import Judged, JudgedColumns, JudgeParams, Question
+from underpaint.stages.judgement.text_checks import CRITIQUE
 from underpaint.stages.plan import NoPlan, PlanParams, plan
 from underpaint.stages.planning import planted_faults as faults
 from underpaint.stages.planning.compose import CATEGORIES, TooFewWords, compose
@@ -229,5 +230,6 @@ def _own_verdict(answer: str, kinds: Sequence[str]) -> str:
 
 STAGE = Stage(
     "calibration", "cases", ("calibrated",), (), CalibrationRow, CalibrationParams, run,
-    roles=("judge", "arbiter", "renderer"), tasks=("critique_text", "critique_picture"), asks_like="critique", key=(),
+    roles=("judge", "arbiter", "renderer"), tasks=("critique_text", "critique_picture", CRITIQUE),
+    asks_like="critique", key=(),
 )  # fmt: skip

@@ -17,6 +17,7 @@ from underpaint.schemas.scenes.critique import Verdict
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.alignment import AlignmentRow
 from underpaint.stages.check import CheckRow
+from underpaint.stages.common.checkers import weakest
 from underpaint.stages.common.ledger import Ledger
 from underpaint.stages.common.rows import Float32, Int16, RolloutStepRow, key_of, rows, step_of
 from underpaint.stages.common.seeds import derive_seed
@@ -56,6 +57,7 @@ class CandidateRow(RolloutStepRow, PromptColumns, Scores):
     pictures: Int16
     content: int  # equal for duplicates
     fault: str  # why it cannot be shipped whatever the thresholds are; "" where it can
+    checked_by: str  # who checked what its texts say, by the worst of its parts: grammar, model or nobody
     agreement: Float32
     detour: str
     repair: str
@@ -70,14 +72,16 @@ class CandidatesParams(Params):
 def run_painted(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
     """Make one candidate of every trajectory; its scores and agreement are those of its worst picture."""
     about, scores = _about(inputs), _scores(rows(inputs["score_drafts"], ScoreRow))
-    verdicts = inputs["check"].select(["sample", "step", "verdict", "agreement", "decided_by"])
+    verdicts = inputs["check"].select(["sample", "step", "verdict", "agreement", "decided_by", "checked_by"])
     checks = {(r["sample"], r["step"]): r for r in rows(verdicts, CheckRow)}
     pictures: dict[int, list[bytes]] = defaultdict(list)
     for draft in rows(inputs["draft"], DraftRow):
         pictures[draft["sample"]].append(draft["picture"])
     detours: dict[int, str] = {}
-    for step in rows(inputs["plan"].select(["sample", "detour"]), PlanRow):
+    planned: dict[int, list[str]] = defaultdict(list)
+    for step in rows(inputs["plan"].select(["sample", "detour", "checked_by"]), PlanRow):
         detours[step["sample"]] = detours.get(step["sample"]) or step["detour"]
+        planned[step["sample"]].append(step["checked_by"])
     found: list[CandidateRow] = []
     for sample, painted in sorted(pictures.items()):  # one whose painter failed is in the ledger of the drafts
         steps = range(1, len(painted) + 1)
@@ -91,6 +95,7 @@ def run_painted(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
                 "pictures": len(painted),
                 "content": _content(MULTI_TURN.name, about[sample]["scene"], painted[-1]),
                 "fault": REJECTED if wrong else UNJUDGED if len(judged) < len(painted) else "",
+                "checked_by": weakest(*planned[sample], *(v["checked_by"] for v in judged)),
                 "agreement": min(map(settled_agreement, judged), default=0.0),
                 "picture_text": _worst("picture_text", measured),
                 "neighbour": _worst("neighbour", measured),
@@ -116,7 +121,7 @@ def run_sampled(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
                 "kind": CONFLICT.kind(row["polarity"]),
                 "pictures": row["step"] - 1,
                 "content": _content(CONFLICT.name, prompt["scene"], *words),
-                "fault": "", "detour": "",
+                "fault": "", "checked_by": row["checked_by"], "detour": "",
                 "agreement": settled_agreement(row),
                 "picture_text": None, "neighbour": None, "margin": None,
                 "repair": "", "tries": 0, "findings": _findings(row),
@@ -131,7 +136,7 @@ def run_sampled(context: Context[CandidatesParams], inputs: Tables) -> Outcome:
                 "kind": ALIGNMENT.kind(aligned["polarity"]),
                 "pictures": 2 if aligned["polarity"] == "negative" else 1,
                 "content": _content(ALIGNMENT.name, prompt["scene"], steps[key]["picture"]),
-                "fault": "", "detour": "",
+                "fault": "", "checked_by": aligned["checked_by"], "detour": "",
                 "agreement": min(settled_agreement(aligned), aligned["repair_agreement"]),
                 "picture_text": measured.get("picture_text"),
                 "neighbour": measured.get("neighbour"),

@@ -40,6 +40,7 @@ class PlanRow(StepRow):
     instruction: str
     description: str
     scene: str
+    checked_by: str  # who checked that the step says what its scene shows: the grammar, where it wrote the step
 
 
 class PlanParams(Params):
@@ -162,6 +163,7 @@ def run(context: Context[PlanParams], inputs: Tables) -> Outcome:
                 "instruction": words_of(step, context.random_for(sample, i, "wording"), vocabulary, params.reworded),
                 "description": describe(step.scene, vocabulary),
                 "scene": step.scene.model_dump_json(),
+                "checked_by": "grammar",
             }
             for i, step in enumerate(steps, 1)
         ]

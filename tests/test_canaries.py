@@ -16,7 +16,7 @@ from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.answers.reading import AnswerError
-from underpaint.stages.common.figures import Heard, total
+from underpaint.stages.common.figures import AnswerCounts, total
 from underpaint.stages.common.ledger import Ledger, Unit
 from underpaint.stages.common.roles import Answer, AskRequest, Models
 from underpaint.stages.common.stage import Context, Lot
@@ -186,12 +186,15 @@ def test_the_reason_of_an_unread_answer_is_counted() -> None:
         def __init__(self, error: Exception | None) -> None:
             self.error, self.answers = error, [Answer("", refused="No.")]
 
-    heard = Heard()
-    heard.hear([Said(AnswerError("it refuses", "refusal")), Said(TimeoutError("60 s")), Said(None)])
-    assert heard.unread == {"refusal": 1, "TimeoutError": 1} and heard.bends == {"fence": 3}
-    assert heard.examples == [("it refuses", "No."), ("60 s", "No.")]
+    heard = AnswerCounts()
+    heard.hear([Said(AnswerError("it refuses", "refusal")), Said(ValueError("half a word")), Said(None)])
+    silent = Said(TimeoutError("60 s"))
+    silent.answers = []
+    heard.hear([silent])
+    assert heard.unread == {"refusal": 1, "ValueError": 1} and heard.failed == {"TimeoutError": 1}
+    assert heard.examples == [("it refuses", "No."), ("half a word", "No.")] and heard.bends == {"fence": 4}
     twice = total([heard.to_dict(), heard.to_dict()])
-    assert (twice.questions, twice.answers, twice.unread["refusal"], len(twice.examples)) == (2, 6, 2, 3)
+    assert (twice.questions, twice.answers, twice.unread["refusal"], len(twice.examples)) == (4, 8, 2, 3)
 
 
 def test_alpha_is_krippendorffs() -> None:
@@ -202,7 +205,7 @@ def test_alpha_is_krippendorffs() -> None:
 
 
 def test_many_equal_answers_are_said() -> None:
-    heard = Heard(questions=20, answers=60, decided=20, of_decided=60, agreed=60, repeated=20, equal=18)
+    heard = AnswerCounts(questions=20, answers=60, decided=20, of_decided=60, agreed=60, repeated=20, equal=18)
     manifest = {"heard": {"critique_text": heard.to_dict()}}
     (row,) = template_figures({"critique": [manifest]})
     assert "18 of 20 questions" in row["warning"]
@@ -215,9 +218,10 @@ def test_many_equal_answers_are_said() -> None:
 
 
 def test_what_was_mended_is_told_of_the_template_that_found_it() -> None:
-    found = {"heard": {"critique_picture": Heard(decided=9, conflicts=4, votes=Counter({"1:0": 4, "0:1": 5})).to_dict()}}
-    tries = {"heard": {"critique_picture": Heard(decided=6, conflicts=3, votes=Counter({"1:0": 3, "0:1": 3})).to_dict()}}
-    rows = template_figures({"critique": [found], "repair": [tries]})
+    found = AnswerCounts(decided=9, conflicts=4, votes=Counter({"1:0": 4, "0:1": 5}))
+    tries = AnswerCounts(decided=6, conflicts=3, votes=Counter({"1:0": 3, "0:1": 3}))
+    made = {"critique": found, "repair": tries}
+    rows = template_figures({stage: [{"heard": {"critique_picture": n.to_dict()}}] for stage, n in made.items()})
     assert [(r["stage"], r["conflict"], r["repaired"]) for r in rows] == [("critique", 4, 3), ("repair", 3, None)]
 
 

@@ -36,6 +36,7 @@ def run(
             "rollout": [{**at, "step": 1}, {**at, **words}, {**at, "rollout": 0}],
             "critique": [{**at, "side": "picture", **rest}, {**at, "side": "text", **rest}],
         },
+        second_check="none",
     )
 
 
@@ -62,7 +63,7 @@ def why(made: Outcome) -> str:
             "two things in one place",
         ),
         (TORN_APART, "Do as you like.", CAR, ""),
-        (TORN_APART, "Do as you like.", TORN_APART, ""),  # what cannot be read speaks against nothing
+        (TORN_APART, "Do as you like.", TORN_APART, ""),  # what nobody can read speaks against nothing
         (
             TORN_APART,
             "Do as you like.",
@@ -80,6 +81,7 @@ def test_a_text_that_is_agreed_to_must_lead_on(
     if not reason:
         kept = kept_of(made)
         assert (kept["polarity"], kept["verdict"]) == ("positive", verdict)
+        assert kept["checked_by"] == ("nobody" if so_far == TORN_APART else "grammar")
 
 
 def kept_of(made: Outcome) -> dict[str, Any]:
@@ -110,6 +112,7 @@ def test_a_correction_must_be_right_itself(vocabulary: Vocabulary, correction: s
     if not reason:
         kept = kept_of(made)
         assert (kept["polarity"], kept["verdict"], kept["critique"]) == ("negative", "conflict", said)
+        assert kept["checked_by"] == ("grammar" if correction.startswith("Add") else "nobody")
 
 
 def test_one_that_is_left_out_ends_nothing(vocabulary: Vocabulary) -> None:

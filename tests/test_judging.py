@@ -82,7 +82,8 @@ def test_not_painted_yet_is_no_fault_of_a_text(vocabulary: Vocabulary) -> None:
     assert isinstance(judged, Judged) and not judged.conflict and judged.agreement == pytest.approx(1 / 3)
     failed = decide(vocabulary, [UNPAINTED] * 3)
     assert isinstance(failed, Failure) and "not painted yet is not wrong" in failed.message
-    draft = decide(vocabulary, [UNPAINTED] * 3, side=Side.PICTURE)  # what the description names should be there
+    due = UNPAINTED.replace('"two"', '"a car is missing"')
+    draft = decide(vocabulary, [due] * 3, side=Side.PICTURE)  # what the description names should be there
     assert isinstance(draft, Judged) and draft.conflict
 
 

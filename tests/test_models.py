@@ -187,7 +187,7 @@ def test_what_the_speaker_observes_tells_conflicts_from_unfinished_steps(speaker
         cases = [text_dialogue(rng, fault) for _ in range(16)]
         answers = speaker.ask([AskRequest(d.task, d.request, 0) for d in cases])
         said = [
-            weigh_observations("conclude", Side.TEXT, d.context, vocabulary(), parse_critique(a))
+            weigh_observations("conclude", Side.TEXT, d.context, vocabulary(), parse_critique(a)).critique
             for d, a in zip(cases, answers, strict=True)
         ]
         shares.append(sum(c.verdict is Verdict.CONFLICT for c in said) / len(cases))

@@ -78,7 +78,7 @@ class Scorer:
 
 def context(vocabulary: Vocabulary, least: int = 250, **params: Any) -> Context:
     models = {"painter": Painter(), "judge": Judge(least), "scorer": Scorer()}
-    settings = repair.RepairParams(**params)
+    settings = repair.RepairParams(**{"second_check": "none", **params})
     return Context("repair", 1, Lot(0, 8), settings, vocabulary, models, load_templates([BUILT_IN]))
 
 
@@ -86,6 +86,7 @@ def inputs(verdicts: Sequence[dict[str, Any]], instruction: str = "Paint a red c
     """One prompt, a rollout of one step for every verdict; rollout n's draft has the redness 100 + n."""
     where = [{"sample": 0, "rollout": n, "step": 1} for n in range(len(verdicts))]
     judged = {"template": "t", "template_sha256": "0" * 64, "answers": [], "arbiter": "", "decided_by": "judge"}
+    judged |= {"checked_by": "grammar", "checks": []}
     steps = [
         {**w, "steps": 1, "finished": True, **WORDS, "instruction": instruction, "writer_seed": 0, "seed": 0,
          "picture": shade(100 + w["rollout"])}
@@ -103,7 +104,7 @@ def inputs(verdicts: Sequence[dict[str, Any]], instruction: str = "Paint a red c
         for n, (w, v) in enumerate(zip(where, verdicts, strict=True))
     ]
     return {
-        "prompts": pa.table({"sample": [0], "prompt": ["A red cup."]}),
+        "prompts": pa.table({"sample": [0], "prompt": ["A red cup."], "scene": [""]}),
         "rollout": pa.Table.from_pylist(steps, schema_of(RolloutRow)),
         "critique": pa.Table.from_pylist(critiques, schema_of(CritiqueRow)),
     }

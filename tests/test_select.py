@@ -53,6 +53,7 @@ def rows(vocabulary: Vocabulary) -> list[dict[str, Any]]:
                         "pictures": 1 + sample % 5,
                         "content": derive_random(kind, scene.key(), rng.randint(0, 2)).getrandbits(60),
                         "fault": "a picture that the judge rejects" if sample % 7 == 0 else "",
+                        "checked_by": "grammar",
                         "agreement": (1 + sample % 3) / 3, "picture_text": rng.random(),
                         "neighbour": rng.random() if sample % 2 else None,
                         "margin": rng.uniform(-0.2, 0.2) if kind == "alignment_negative" else None,

@@ -355,14 +355,16 @@ def test_quotas_are_told_by_kind_and_category(recipe: dict[str, Any], write_reci
     told = quota_status(SimpleNamespace(recipe=made), found)  # type: ignore[arg-type]
     assert told[MULTI] == {
         "quota": 3, "chosen": 3, "accepted": 4, "candidates": 4, "rejected": {"over quota": 2},
+        "checked_by": {"grammar": 3},
         "categories": {
             "counting": {"quota": 2, "chosen": 2, "accepted": 3}, "position": {"quota": 1, "chosen": 1, "accepted": 1},
         },
     }  # fmt: skip
     assert told["conflict_positive"] == {
         "quota": 1, "chosen": 1, "accepted": 1, "candidates": 2, "rejected": {"f": 1},
+        "checked_by": {"grammar": 1},
     }  # fmt: skip
-    assert told[NEGATIVE] == {"quota": 0, "chosen": 0, "accepted": 0, "candidates": 0, "rejected": {}}
+    assert told[NEGATIVE] == {"quota": 0, "chosen": 0, "accepted": 0, "candidates": 0, "rejected": {}, "checked_by": {}}
     lines = [line.split() for line in quota_lines(told)]
     assert lines[1:5] == [
         ["multi_turn", "3", "3", "4", "2", "over", "quota"],

@@ -136,7 +136,7 @@ def test_a_ledger_that_does_not_balance_is_refused() -> None:
         (["a blue car at the top left: asked is a red car at the top left"], "conflict", ""),
         (["a blue car at the top left: asked is a red car at the top left"], "consistent", "entail conflict"),
         (["a sand background: as asked", "a red car at the top left: missing"], "consistent", "entail conflict"),
-        (["something like a car"], "consistent", ""),  # outside the grammar: not checked, and nothing follows
+        (["something like a car"], "consistent", ""),  # outside the grammar: said to be unread
     ],
 )
 def test_a_critique_must_follow_from_its_observations(
@@ -154,7 +154,7 @@ def test_a_critique_must_follow_from_its_observations(
     words = {"instruction": "Paint it.", "description": "A red car at the top left on a sand background."}
 
     def weigh(how: str) -> Critique:
-        return weigh_observations(how, Side.PICTURE, words, vocabulary, critique)
+        return weigh_observations(how, Side.PICTURE, words, vocabulary, critique).critique
 
     assert weigh("ignore") == critique
     if said:
@@ -163,11 +163,9 @@ def test_a_critique_must_follow_from_its_observations(
         assert weigh("conclude").verdict is not critique.verdict
         return
     assert weigh("require") == critique
-    if observed == ["something like a car"]:
-        with pytest.raises(CritiqueError, match="nothing can be concluded"):
-            weigh("conclude")
-    else:
-        assert weigh("conclude").verdict is critique.verdict
+    assert weigh("conclude").verdict is critique.verdict
+    unread = weigh_observations("conclude", Side.PICTURE, words, vocabulary, critique).unread
+    assert bool(unread) == (observed == ["something like a car"])
 
 
 TWO, THREE = "A red car and a blue cup.", "Two red cars, a blue cup and a red fish."

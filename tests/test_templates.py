@@ -157,13 +157,15 @@ def test_a_folder_adds_and_replaces_and_the_recipe_reweights(
     )
     variant(folder, *mine)
     recipe["templates"] = [str(folder)]
-    assert used(write_recipe(recipe), "critique") == {"critique_text": 1.0, "mine": 0.5, "critique_picture": 1.0}
+    checks = {"check_agreement": 1.0, "check_critique": 1.0}
+    asked = {"critique_text": 1.0, "mine": 0.5, "critique_picture": 1.0, **checks}
+    assert used(write_recipe(recipe), "critique") == asked
     after = build_graph(load_recipe(write_recipe(recipe)))
     changed = {name for name in STAGES if after[name].fingerprint != before[name].fingerprint}
     changed.remove("calibration")  # the judge is measured in the words in which it is asked
     assert changed == {"critique", "conflict", "repair", "alignment", "score_alignment", "candidates_sampled"}
     recipe["template_weights"] = {"mine": 2, "critique_text": 0}
-    assert used(write_recipe(recipe), "critique") == {"mine": 2.0, "critique_picture": 1.0}
+    assert used(write_recipe(recipe), "critique") == {"mine": 2.0, "critique_picture": 1.0, **checks}
     recipe["template_weights"] = {"mine": 0}
     assert build_graph(load_recipe(write_recipe(recipe))) == before  # switched off is as if it were not there
 

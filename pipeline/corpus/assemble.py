@@ -146,7 +146,8 @@ class Assembler:
             agreement = self._agreement(checks[step["step"]]["agreement"])
             pictures.append(self._picture(draft, origin, [*scores, agreement]))
         detour = next((s["detour"] for s in plan if s["detour"]), "")
-        extra = {"scene": json.loads(prompt["scene"]), "detour": detour}
+        said = [words for check in checks.values() for words in check["checks"]]
+        extra = {"scene": json.loads(prompt["scene"]), "detour": detour, **({"checks": said} if said else {})}
         return self._build(reference, True, segments, pictures, None, extra)
 
     def _history(self, reference: Reference) -> tuple[list[RolloutRow], list[Segment], list[NewPicture]]:
@@ -195,6 +196,7 @@ class Assembler:
         critique = json.loads(row["critique"])
         said = {"critique": critique, "answers": row["answers"]}
         said |= {"arbiter": row["arbiter"]} if row["arbiter"] else {}
+        said |= {"checks": row["checks"]} if row["checks"] else {}
         return {"scene": json.loads(prompt["scene"]), **said}
 
     def _build(
@@ -207,7 +209,7 @@ class Assembler:
             polarity=reference.kind.polarity, complete=complete, category=reference.category, group=reference.group,
             parent=_trajectory(reference), segments=segments, pictures=pictures, template=template[0],
             template_sha256=template[1], pipeline_commit=self.commit,
-            config_sha256=self.config, extra=extra,
+            config_sha256=self.config, extra={**extra, "checked_by": reference.checked_by},
         )  # fmt: skip
         return sample, [p.data for p in pictures]
 

@@ -25,6 +25,7 @@ class Facts:
     detours: Counter[str] = field(default_factory=Counter)  # trajectories by kind of detour
     ops: Counter[str] = field(default_factory=Counter)  # steps of trajectories by op
     categories: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # category → kind
+    checked: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # who checked → kind
     judged: Counter[str] = field(default_factory=Counter)  # negatives by the side that was judged
     findings: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # side → kind of fault
     shown: dict[str, list[tuple[Sample, list[bytes]]]] = field(default_factory=lambda: defaultdict(list))
@@ -57,6 +58,7 @@ def _count(facts: Facts, kind: SampleKind, sample: dict[str, Any]) -> None:
     facts.samples += 1
     facts.words += len(sample["prompt"].split())
     facts.categories[sample["category"]][kind.name] += 1
+    facts.checked[extra.get("checked_by", "nobody")][kind.name] += 1
     if kind.subset.whole_trajectory:
         facts.pictures[sample["n_images"]] += 1
         facts.detours[extra["detour"] or "none"] += 1

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from underpaint.pipeline.recipe.quotas import PAPER, Quota, QuotaCells, largest_remainder, proportional
 from underpaint.schemas.corpus.sample import SubsetName
 from underpaint.schemas.corpus.subsets import SAMPLE_KINDS, SUBSETS
+from underpaint.stages.common.checkers import CheckedBy
 from underpaint.stages.common.recipe_paths import RecipePath
 
 
@@ -118,6 +119,10 @@ class Select(Section):
         default=-2.0,
         description="the correction's `picture_text` minus that of the flawed draft, -2 to 2",
     )
+    checked_by: tuple[CheckedBy, ...] = Field(
+        default=("grammar", "model"), min_length=1,
+        description="who may have checked a sample's texts: the grammar, a model where it cannot read them, nobody",
+    )  # fmt: skip
     validation_share: float = Field(
         default=0.05, ge=0, lt=1, description="probability that a sample's scene goes to the validation split"
     )

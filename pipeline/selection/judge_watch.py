@@ -20,7 +20,7 @@ from underpaint.pipeline.engine.graph import Node, descendants
 from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.schemas.interval import Share
-from underpaint.stages.common.figures import Heard, total
+from underpaint.stages.common.figures import AnswerCounts, total
 from underpaint.stages.judgement.canaries import NAMED_BY
 
 CHANCE = 1e-5  # how improbable it must be that a model which is just good enough does as badly
@@ -77,9 +77,10 @@ class Watch:
         manifest = self.store.manifest(node, lot)
         for template, said in manifest.get("heard", {}).items():
             heard = total([said])
-            read = heard.answers - heard.unread.total()
-            unread = self._add(node, lot, ("read", template), Share(read, heard.answers), 1 - self.floor.unread)
-            used = Share(read - heard.unsound, heard.answers)
+            given = heard.answers - heard.failed.total()
+            read = given - heard.unread.total()
+            unread = self._add(node, lot, ("read", template), Share(read, given), 1 - self.floor.unread)
+            used = Share(read - heard.unsound, given)
             if bad := unread or self._add(node, lot, ("used", template), used, COUNTED):
                 last = total([self.store.manifest(node, n)["heard"][template] for n in bad.lots])
                 why = f"; the recipe allows a share of {self.floor.unread:.2f} (field calibration.floor.unread)"
@@ -118,19 +119,20 @@ def grouped(canaries: Mapping[str, Mapping[str, int]]) -> dict[str, Share]:
     return found
 
 
-def examples(heard: Heard) -> list[str]:
+def examples(heard: AnswerCounts) -> list[str]:
     """Up to three answers that could not be read, each with the reason."""
     return [f"{why}: {words!r}" if words else why for why, words in heard.examples]
 
 
-def _unusable(node: Node, template: str, lots: Sequence[int], heard: Heard) -> str:
+def _unusable(node: Node, template: str, lots: Sequence[int], heard: AnswerCounts) -> str:
     reasons = ", ".join(f"{n} {reason}" for reason, n in heard.unread.most_common())
     unread = f"{heard.unread.total()} could not be read" + (f" ({reasons})" if reasons else "")
     unsound = f", {heard.unsound} do not follow from what they observed" if heard.unsound else ""
-    return f"{node.name}, {_named(lots)}: of {heard.answers} answers to the template {template} {unread}{unsound}"
+    given = heard.answers - heard.failed.total()
+    return f"{node.name}, {_named(lots)}: of {given} answers to the template {template} {unread}{unsound}"
 
 
-def _remedy(node: Node, heard: Heard) -> str:
+def _remedy(node: Node, heard: AnswerCounts) -> str:
     return "\n  ".join(["", *examples(heard)]) + (
         "\nchange the template (`underpaint templates test`) or the model; if a server was ill for a while, run"
         f" `underpaint retry --stage {node.name}`; or build on all the same: --ship-anyway"

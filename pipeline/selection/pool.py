@@ -104,7 +104,10 @@ class CandidatePool:
         return {(k, c): (self.kinds == k) & ((categories == c) | (c == "")) for k, c in quota}
 
     def refuse_by(self, limits: Select) -> None:
-        """Refuse what is below a threshold, then duplicates among the rest."""
+        """Refuse what the wrong one or nobody checked, what is below a threshold, then duplicates among the rest."""
+        checked = _strings(self.table, "checked_by")
+        for checker in sorted({*np.unique(checked)} - {*limits.checked_by}):
+            self.refuse((checked == checker) & ~self.vouched, f"checked by {checker}")
         for measure in MEASURES:
             low = self.values(measure) < least(limits, measure, self.values(measure), self.kinds)
             self.refuse(low & ~self.vouched, f"{measure} below the threshold")

@@ -54,13 +54,18 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def quota_status(run: Run, selection: Selection) -> dict[str, Any]:
-    """By kind: its quota and the numbers chosen, accepted and refused; also by category, if categories have quotas."""
+    """By kind: its quota, the numbers chosen, accepted and refused, and who checked the chosen ones' texts.
+
+    Also by category, if categories have quotas.
+    """
     cells, seen = run.recipe.quotas.cells(), by_kind(selection.seen)
     chosen = Counter((r.name, "") for r in selection.chosen) + Counter((r.name, r.category) for r in selection.chosen)
     found: dict[str, Any] = {}
     for kind, wanted in by_kind(cells).items():
         counts = {"quota": wanted, "chosen": chosen[kind, ""], "accepted": selection.accepted[kind]}
         found[kind] = {**counts, "candidates": seen[kind], "rejected": dict(selection.rejected.get(kind, {}))}
+        checked = Counter(r.checked_by for r in selection.chosen if r.name == kind)
+        found[kind]["checked_by"] = dict(sorted(checked.items()))
         categories = {c: n for (k, c), n in cells.items() if k == kind and c}
         if categories:
             found[kind]["categories"] = {
@@ -76,6 +81,8 @@ def quota_lines(quotas: dict[str, Any]) -> list[str]:
     for name, q in quotas.items():
         why = ", ".join(f"{n} {reason}" for reason, n in sorted(q["rejected"].items()))
         lines.append(f"{name:<25}{q['quota']:>8}{q['chosen']:>10}{q['accepted']:>10}  {why}")
+        if set(q["checked_by"]) - {"grammar"}:
+            lines.append("  texts checked by: " + ", ".join(f"{by} {n}" for by, n in q["checked_by"].items()))
         for category, c in q.get("categories", {}).items():
             lines.append(f"  {category:<23}{c['quota']:>8}{c['chosen']:>10}{c['accepted']:>10}")
     return lines

@@ -22,6 +22,7 @@ class Reference:
     pictures: int  # how many the sample holds
     id: str = ""
     split: str = ""
+    checked_by: str = "nobody"  # who checked its texts; see stages.candidates
 
     @property
     def kind(self) -> SampleKind:

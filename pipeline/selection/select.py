@@ -82,7 +82,9 @@ def _placed(table: pa.Table, rows: np.ndarray, recipe: Recipe) -> list[Reference
     """The references of chosen rows, with ids in stream order and splits, sorted into the corpus' shuffled order."""
     numbers: Counter[str] = Counter()
     placed = []
-    columns = {"kind": "name", "scene": "group"} | {c: c for c in ("sample", "rollout", "step", "category", "pictures")}
+    columns = {"kind": "name", "scene": "group"} | {
+        c: c for c in ("sample", "rollout", "step", "category", "pictures", "checked_by")
+    }
     for row in table.select(list(columns)).take(rows).to_pylist():
         fields = {columns[c]: value for c, value in row.items()}
         subset = SAMPLE_KINDS[fields["name"]].subset.name

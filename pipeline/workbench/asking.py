@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from underpaint.pipeline.common.errors import BuildError
+from underpaint.pipeline.common.errors import BuildError, UserError
 from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.workbench.subjects import Subject
 from underpaint.schemas.scenes.critique import Side
@@ -20,6 +20,7 @@ from underpaint.stages.common.seeds import derive_seed
 from underpaint.stages.common.stage import Context, Lot
 from underpaint.stages.common.templating import Template
 from underpaint.stages.judgement.panel import Question, judge
+from underpaint.stages.judgement.text_checks import CHECK_TASKS
 from underpaint.stages.prompting.tasks import TASKS, parse
 
 
@@ -51,10 +52,14 @@ def ask(
 ) -> list[Answered]:
     """One result per subject, in order. No model but the given one is used; nothing is stored.
 
-    `words` is the vocabulary of the subjects, by default the recipe's. Raises BuildError.
+    `words` is the vocabulary of the subjects, by default the recipe's. Raises BuildError; UserError where the template
+    asks about something that stored steps have not.
     """
+    for name in TASKS[template.task].variables:
+        if subjects and name not in subjects[0].variables:
+            raise UserError(f"{template.id}: no stored step has {name}; `underpaint templates test` tries its examples")
     try:
-        if TASKS[template.task].role == "judge":
+        if template.task.startswith("critique_"):
             return _judge(run, model, template, subjects, words or run.recipe.words())
         return _write(run, model, template, subjects)
     except ModelUnavailable as e:
@@ -68,15 +73,17 @@ def _variables(template: Template, subject: Subject) -> dict[str, str]:
 def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject], words: Vocabulary) -> list[Answered]:
     params = run.recipe.params(critique.STAGE)
     side = Side(template.task.removeprefix("critique_"))
+    checks = {task: t for task, t in run.recipe.all_templates().items() if task in CHECK_TASKS}
     context = Context(
         "critique", run.recipe.seed, Lot(0, run.recipe.lot_size), params, words, {"judge": model},
-        {template.task: [template]},
+        {**checks, template.task: [template]},
     )  # fmt: skip
     questions = []
     for subject in subjects:
         shown = subject.pictures(template)
         picture, before = shown.get("after"), shown.get("before")
-        questions.append(Question(subject.unit, side, _variables(template, subject), picture, before=before))
+        told = _variables(template, subject)
+        questions.append(Question(subject.unit, side, told, picture, before=before, scene=subject.scene))
     found = []
     for subject, result in zip(subjects, judge(context, questions, params), strict=True):
         request = template.render(**_variables(template, subject))
@@ -91,7 +98,7 @@ def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
 
 
 def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]) -> list[Answered]:
-    """Ask the writer: for a step with the temperature of `rollout`, for anything else greedily."""
+    """Ask the writer for a step with the temperature of `rollout`, anyone for anything else greedily."""
     requests, steps = [], template.task == "write"
     temperature = run.recipe.params(rollout.STAGE).temperature if steps else 0.0
     for subject in subjects:

@@ -5,7 +5,7 @@ If the answers disagree and the recipe names an arbiter, the arbiter decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypedDict, cast
@@ -14,15 +14,17 @@ from PIL import Image
 from pydantic import Field
 
 from underpaint.schemas.scenes.critique import Critique, CritiqueError, Side, Verdict, critique_schema
-from underpaint.schemas.scenes.vocabulary import Vocabulary
+from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.answers.critique_answer import read_critique
 from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
+from underpaint.stages.common.checkers import weakest
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest, Speaker
 from underpaint.stages.common.rows import Float32, Int16
-from underpaint.stages.common.stage import Context, Params
+from underpaint.stages.common.stage import Context
 from underpaint.stages.common.templating import Template
-from underpaint.stages.judgement.entailment import refuse_unpainted, weigh_observations
+from underpaint.stages.judgement.text_checks import BY_GRAMMAR, Checked, SecondCheckParams
+from underpaint.stages.judgement.weighing import Counted, Found, Heard, weigh
 
 
 class JudgedColumns(TypedDict):
@@ -39,11 +41,21 @@ class JudgedColumns(TypedDict):
     graded: Float32 | None  # the probability that the model gave to "no conflict", in [0, 1]; None where it gave none
     arbiter: str  # the arbiter's raw answer, "" where it was not asked
     decided_by: str  # judge, arbiter or grammar
+    checked_by: str  # who checked that it holds: grammar, model or nobody
+    checks: list[str]  # what models said of it where the grammar could not read, e.g. "check_critique: yes, …"
 
 
 def judged_columns(row: JudgedColumns) -> JudgedColumns:
     """A row's columns about its judgement, and no others."""
     return cast(JudgedColumns, {name: row[name] for name in JudgedColumns.__annotations__})  # type: ignore[literal-required]
+
+
+def also_checked(row: JudgedColumns, checked: Checked) -> JudgedColumns:
+    """A row's columns about its judgement, with what came of further checks of its texts."""
+    columns = judged_columns(row)
+    columns["checked_by"] = weakest(row["checked_by"], checked.checked_by)
+    columns["checks"] = [*row["checks"], *checked.said]
+    return columns
 
 
 def settled_agreement(row: JudgedColumns) -> float:
@@ -64,6 +76,7 @@ class Question:
     picture: Image.Image | None = None
     template: str = ""
     before: Image.Image | None = None  # the picture that the step begins with; None is the blank canvas
+    scene: SceneGraph | None = None  # what the prompt asks for; None where only its text says so
 
     @property
     def pictures(self) -> dict[str, Image.Image | None]:
@@ -84,6 +97,7 @@ class Judged:
     graded: float | None = None
     arbiter: str = ""
     decided_by: Literal["judge", "arbiter", "grammar"] = "judge"
+    checked: Checked = BY_GRAMMAR
 
     @property
     def conflict(self) -> bool:
@@ -104,22 +118,30 @@ class Judged:
             "graded": self.graded,
             "arbiter": self.arbiter,
             "decided_by": self.decided_by,
+            "checked_by": self.checked.checked_by,
+            "checks": list(self.checked.said),
         }
 
 
 @dataclass(frozen=True)
 class Votes:
-    """The judge's answers to a question: the critiques that count, and in `error` why the last of the others does not.
+    """The judge's answers to a question, those that count, and in `error` why the last of the others does not.
 
-    `own` are the same critiques as the judge gave them; with `observations: conclude` those in `critiques` may differ.
+    `own` are the critiques that count as the judge gave them; with `observations: conclude` those counted may differ.
     """
 
     question: Question
     template: Template
     said: Sequence[Said[Critique]]  # k of them
-    critiques: list[Critique]
-    error: Exception | None
+    counted: list[Counted]
     own: list[Critique]
+    error: Exception | None
+    checks: Sequence[str] = ()  # the digests of the requests of checks that failed
+
+    @property
+    def critiques(self) -> list[Critique]:
+        """Those that count."""
+        return [c.critique for c in self.counted]
 
     @property
     def texts(self) -> list[str]:
@@ -146,20 +168,21 @@ class Votes:
         majority = self.on_side(against > others)
         most = max(majority, key=majority.count)
         author: Literal["judge", "grammar"] = "judge" if most in self.own else "grammar"
-        return self.judged(most, against > others, author)
+        return self.judged(next(c for c in self.counted if c.critique == most), against > others, author)
 
-    def judged(self, critique: Critique, conflict: bool, by: Literal["judge", "arbiter", "grammar"]) -> Judged:
+    def judged(self, found: Counted, conflict: bool, by: Literal["judge", "arbiter", "grammar"]) -> Judged:
         """The result with this critique, which is (or is not) a conflict."""
         return Judged(
-            critique, self.agreement(conflict), self.template, self.texts,
+            found.critique, self.agreement(conflict), self.template, self.texts,
             unread=sum(s.value is None for s in self.said), bends=tuple(b for s in self.said for b in s.bends),
-            graded=grade(self.said, self.template), decided_by=by,
+            graded=grade(self.said, self.template), decided_by=by, checked=found.checked,
         )  # fmt: skip
 
     def _failure(self, error: Exception) -> Failure:
         asked = [request for s in self.said for request in s.requests]
         words, side = "\n".join(self.texts), self.question.side.value
-        return Failure.of(self.question.unit, error, self.said[0].requests[0].text, words, side=side, asked=asked)
+        failure = Failure.of(self.question.unit, error, self.said[0].requests[0].text, words, side=side, asked=asked)
+        return replace(failure, requests=[*failure.requests, *self.checks])
 
 
 def grade(said: Sequence[Said[Critique]], template: Template) -> float | None:
@@ -167,7 +190,7 @@ def grade(said: Sequence[Said[Critique]], template: Template) -> float | None:
     return None
 
 
-class JudgeParams(Params):
+class JudgeParams(SecondCheckParams):
     """How a judge is asked."""
 
     answers: int = Field(default=1, ge=1, le=15, description="times a question is put; the majority decides")
@@ -185,6 +208,11 @@ class JudgeParams(Params):
         description="the recipe's arbiter is asked where the judge's agreement is below this: 1 is any disagreement,"
         " 0 never",
     )  # fmt: skip
+
+
+def shows(context: Context[Any], name: str) -> bool:
+    """Whether a template about pictures may show this one ("before"), so that it must be decoded."""
+    return any(name in t.pictures for t in context.templates["critique_picture"])
 
 
 def judge(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
@@ -206,8 +234,15 @@ def judge_by_votes(
         seed = context.seed_for(str(questions[i].unit), "arbiter")
         request = replace(votes[i].said[0].requests[0], seed=seed, temperature=0.0)
         jobs.append(_job(context.models["arbiter"], request, votes[i].template))
-    for i, said in zip(open_ones, ask_and_read(jobs), strict=True):
-        found[i] = _arbitrated(votes[i], found[i], said, context.vocabulary)
+    said = ask_and_read(jobs)
+    heard = [
+        _heard(questions[i], votes[i].template, s.value, "ignore")
+        for i, s in zip(open_ones, said, strict=True)
+        if s.value
+    ]
+    counted = iter(weigh(context, heard, params.second_check))
+    for i, one in zip(open_ones, said, strict=True):
+        found[i] = _arbitrated(votes[i], found[i], one, next(counted) if one.value else one.error)
     return votes, found
 
 
@@ -227,52 +262,57 @@ def _votes(context: Context[Any], questions: Sequence[Question], params: JudgePa
             request = replace(first, seed=context.seed_for(str(q.unit), q.side.value, k))
             jobs.append(_job(context.speaker(template), request, template))
     said = ask_and_read(jobs)
-    found = []
-    for i, (q, template) in enumerate(zip(questions, templates, strict=True)):
-        how = "ignore" if template.kinds else params.observations  # scene graphs do not know a template's own kinds
-        weigh = partial(weigh_observations, how, q.side, q.variables, context.vocabulary)
-        found.append(count_votes(q, template, said[i * answers : (i + 1) * answers], weigh))
-    return found
+    per_question = [said[i * answers : (i + 1) * answers] for i in range(len(questions))]
+    asked = list(zip(questions, templates, per_question, strict=True))
+    heard = [_heard(q, t, s.value, params.observations) for q, t, mine in asked for s in mine if s.value]
+    found = iter(weigh(context, heard, params.second_check))
+    return [count_votes(q, t, mine, [next(found) if s.value else s.error for s in mine]) for q, t, mine in asked]
+
+
+def _heard(question: Question, template: Template, critique: Critique, how: str) -> Heard:
+    return Heard(
+        question.unit, question.side, question.variables, question.scene, how, bool(template.kinds), critique
+    )  # fmt: skip
 
 
 def count_votes(
-    question: Question, template: Template, said: Sequence[Said[Critique]],
-    weigh: Callable[[Critique], Critique] = lambda c: c,
-) -> Votes:  # fmt: skip
-    """Sort out the answers that do not count: errors of the model, and answers that do not parse or do not follow."""
-    critiques: list[Critique] = []
+    question: Question, template: Template, said: Sequence[Said[Critique]], found: Sequence[Found | Exception | None]
+) -> Votes:
+    """Sort out the answers that do not count: errors of the model, and answers that do not parse or do not follow.
+
+    `found` says of each answer what came of weighing it, or the error for which it was not weighed.
+    """
+    counted: list[Counted] = []
     own: list[Critique] = []
     error: Exception | None = None
-    for one in said:
-        if one.value is None:
-            error = one.error
-            continue
-        try:
-            critiques.append(weigh(one.value))
-        except CritiqueError as e:
-            error = e
+    checks: list[str] = []
+    for one, weighed in zip(said, found, strict=True):
+        if isinstance(weighed, Counted):
+            counted.append(weighed)
+            own += [one.value] if one.value else []
+        elif isinstance(weighed, Failure):
+            error = CritiqueError(f"whether it follows was not answered: {weighed.message}")
+            checks += weighed.requests
         else:
-            own.append(one.value)
-    return Votes(question, template, said, critiques, error, own)
+            error = weighed
+    return Votes(question, template, said, counted, own, error, checks)
 
 
 def _arbitrated(
-    votes: Votes, before: Judged | Failure, said: Said[Critique], vocabulary: Vocabulary
+    votes: Votes, before: Judged | Failure, said: Said[Critique], found: Found | Exception | None
 ) -> Judged | Failure:
     """Let the arbiter's critique decide. If it gives none that counts, the judge's result stays."""
-    try:
-        if said.value is None:
-            raise said.error or CritiqueError("no answer")
-        refuse_unpainted(said.value, votes.question.side, votes.question.variables, vocabulary)
-    except Exception as e:
-        if isinstance(before, Judged):
-            return replace(before, arbiter=said.text)
-        return replace(
-            before, message=f"{before.message}; the arbiter: {e}", response=f"{before.response}\n{said.text}",
-            requests=[*before.requests, *(r.digest for r in said.requests)],
-        )  # fmt: skip
-    decided = votes.judged(said.value, said.value.verdict is Verdict.CONFLICT, "arbiter")
-    return replace(decided, arbiter=said.text)
+    if isinstance(found, Counted):
+        decided = votes.judged(found, found.critique.verdict is Verdict.CONFLICT, "arbiter")
+        return replace(decided, arbiter=said.text)
+    if isinstance(before, Judged):
+        return replace(before, arbiter=said.text)
+    why = found.message if isinstance(found, Failure) else found
+    also = found.requests if isinstance(found, Failure) else ()
+    return replace(
+        before, message=f"{before.message}; the arbiter: {why}", response=f"{before.response}\n{said.text}",
+        requests=[*before.requests, *(r.digest for r in said.requests), *also],
+    )  # fmt: skip
 
 
 def _agreement(found: Judged | Failure) -> float:

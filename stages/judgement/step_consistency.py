@@ -11,12 +11,12 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.judgement.entailment import carried_out
 
 
-def disagreement(so_far: str, instruction: str, description: str, vocabulary: Vocabulary) -> str:
-    """How instruction and description disagree; "" where they agree, or where the grammar cannot read them."""
+def disagreement(so_far: str, instruction: str, description: str, vocabulary: Vocabulary) -> str | None:
+    """How instruction and description disagree; "" where they agree, None where the grammar cannot read them."""
     try:
         described, (_, done) = read(description, vocabulary), carried_out(so_far, instruction, vocabulary)
     except (GrammarError, KeyError):
-        return ""
+        return None
     if compare(described.model_copy(update={"relations": ()}), described).faults:
         return "the description contradicts itself"
     both = (*compare(described, done).differences, *compare(done, described).differences)
@@ -39,11 +39,11 @@ def _tells(d: Difference) -> bool:
     return d.kind in (FaultKind.WRONG_BACKGROUND, FaultKind.WRONG_RELATION)
 
 
-def takes_away(so_far: str, instruction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> bool:
-    """Whether the step removes an object that the prompt wants. False where the grammar cannot read it."""
+def takes_away(so_far: str, instruction: str, prompt: SceneGraph, vocabulary: Vocabulary) -> bool | None:
+    """Whether the step removes an object that the prompt wants. None where the grammar cannot read it."""
     try:
         before, done = carried_out(so_far, instruction, vocabulary)
     except (GrammarError, KeyError):
-        return False
+        return None
     missing = {o.id for o in compare(before, prompt).missing}
     return any(o.id not in missing for o in compare(done, prompt).missing)

@@ -18,7 +18,7 @@ from PIL import Image
 from underpaint.schemas.markup import DONE, plan_text
 from underpaint.schemas.scenes.compare import compare, match
 from underpaint.schemas.scenes.edit import Edit, Op, apply, instruct, read_instruction
-from underpaint.schemas.scenes.grammar import describe, read
+from underpaint.schemas.scenes.grammar import GrammarError, describe, read
 from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text, observed_scene
 from underpaint.schemas.scenes.scene import PLACE, Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
@@ -77,9 +77,11 @@ class SymbolicJudge:
         self.world = world
 
     def answer(self, request: AskRequest) -> str:
-        """Raises schemas.scenes.grammar.GrammarError where a text is not the grammar's."""
+        """Raises schemas.scenes.grammar.GrammarError where a text is not the grammar's, so at every second check."""
         words: Vocabulary = self.world.vocabulary()
         said = request.context
+        if request.task.startswith("check_"):
+            raise GrammarError(f"{request.task}: the symbolic judge, too, reads the grammar's texts alone")
         if request.task == "critique_picture":
             instances, background = self.world.read_picture(request.picture)
             return inspect_picture(instances, background, read(said["description"], words), words).to_json()
@@ -124,7 +126,8 @@ class Asked:
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
         """One answer per request, in order. Raises GrammarError where the grammar cannot read a text."""
-        return [(self.judge if r.task.startswith("critique") else self.writer).answer(r) for r in requests]
+        judged = ("critique_", "check_")
+        return [(self.judge if r.task.startswith(judged) else self.writer).answer(r) for r in requests]
 
 
 class Symbolic(SymbolicScorer, Asked):

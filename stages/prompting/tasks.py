@@ -17,6 +17,8 @@ from underpaint.schemas.markup import DONE, parse_plan
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Critique, critique_schema, parse_critique
 from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages.answers.check_answer import check_schema, read_check
+from underpaint.stages.common.roles import Answer
 from underpaint.stages.common.suggest import did_you_mean
 from underpaint.stages.common.templating import ENVIRONMENT, Shown, Template, TemplateProblem, front_lines, line_of
 from underpaint.stages.prompting.enriching import long_text
@@ -75,9 +77,13 @@ FORMATS: dict[str, Format] = {
         lambda answer, _: parse_scene(answer).model_dump(mode="json"),
         lambda _: SceneGraph.model_json_schema(), tuple(SceneGraph.model_fields),
     ),
+    "check/1": Format(
+        lambda answer, _: read_check(Answer(answer)).value.model_dump(), lambda _: check_schema(), ("why", "answer")
+    ),
     "text/1": Format(lambda answer, _: {"text": long_text(answer)}, None, ()),
 }  # fmt: skip
 
+STEP = ("prompt", "so_far", "instruction", "description")
 TASKS: dict[str, Task] = {
     "parse_prompt": Task("writer", "scene/1", ("prompt", "nouns"), ("attributes", "relations", "backgrounds")),
     "enrich_prompt": Task("writer", "text/1", ("prompt", "facts"), ("words",)),
@@ -91,6 +97,15 @@ TASKS: dict[str, Task] = {
         ("before", "after"),
         judges_parts=True,
     ),
+    # What the grammar checks of texts that it can read; yes means that all is well (stages/judgement/text_checks.py).
+    "check_agreement": Task("judge", "check/1", ("so_far", "instruction", "description")),
+    "check_keeps": Task("judge", "check/1", STEP, ("facts",)),
+    "check_reach": Task("judge", "check/1", ("prompt", "description"), ("so_far", "instruction", "facts")),
+    "check_correction": Task(
+        "judge", "check/1", ("prompt", "so_far", "instruction", "findings", "correction"), ("facts",)
+    ),
+    "check_critique": Task("judge", "check/1", (*STEP, "side", "critique"), ("facts",)),
+    "check_mending": Task("judge", "check/1", ("description", "observed", "findings", "correction")),
 }
 
 

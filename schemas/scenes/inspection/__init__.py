@@ -7,10 +7,10 @@ judge one side each; `picture_correction` and `text_correction` write the instru
 from underpaint.schemas.scenes.inspection.picture import inspect_picture, observed_scene, picture_faults
 from underpaint.schemas.scenes.inspection.reach import why_stuck
 from underpaint.schemas.scenes.inspection.text import inspect_text
-from underpaint.schemas.scenes.inspection.text_correction import DEAD_END
+from underpaint.schemas.scenes.inspection.text_correction import DEAD_END, LEAVE
 from underpaint.schemas.scenes.inspection.weighing import AS_ASKED, NOT_ASKED, NOT_SO, NOT_THERE, TO_COME, seen_items
 
 __all__ = [
-    "AS_ASKED", "DEAD_END", "NOT_ASKED", "NOT_SO", "NOT_THERE", "TO_COME", "inspect_picture", "inspect_text",
+    "AS_ASKED", "DEAD_END", "LEAVE", "NOT_ASKED", "NOT_SO", "NOT_THERE", "TO_COME", "inspect_picture", "inspect_text",
     "observed_scene", "picture_faults", "seen_items", "why_stuck",
 ]  # fmt: skip

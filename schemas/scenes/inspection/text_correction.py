@@ -12,6 +12,7 @@ from underpaint.schemas.scenes.inspection.weighing import as_asked
 from underpaint.schemas.scenes.scene import CORNERS, PLACE, PLACES, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 
+LEAVE = "Leave the picture as it is."  # where nothing is missing
 DEAD_END = "Leave the picture as it is: what is missing has no place left."  # where no single instruction helps
 EDGES = tuple(place for place, at in PLACES.items() if at.count(None) == 1)
 
@@ -51,7 +52,7 @@ def _next(node: SceneObject, prompt: SceneGraph, before: SceneGraph, vocabulary:
     """The instruction to add the first missing object instead of the unwanted `node`."""
     missing = compare(before, prompt).missing
     if not missing:
-        return "Leave the picture as it is."
+        return LEAVE
     return _added(like(node, missing[0]), prompt, before, vocabulary)
 
 
