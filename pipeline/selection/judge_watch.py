@@ -47,12 +47,15 @@ def too_low(lots: Sequence[int], shares: Sequence[Share], least: float, drift: b
     """The first of the last 1, 2, 4, … and all lots whose share is below `least` beyond chance; None where none is.
 
     With `drift` the share must not fall below that of the lots before these either (the lower end of its interval).
+    Lots just before these that are too low as well, if not beyond chance by themselves, are named with them.
     """
     for last in sorted({min(2**i, len(lots)) for i in range(len(lots).bit_length() + 1)}):
         now, before = _sum(shares[-last:]), _sum(shares[:-last])
         wanted = max(least, before.interval[0]) if drift else least
         if improbable(now, wanted):
-            return Bad(lots[-last:], now, before, wanted)
+            while last < len(lots) and shares[-last - 1].value < wanted:
+                last += 1
+            return Bad(lots[-last:], _sum(shares[-last:]), _sum(shares[:-last]), wanted)
     return None
 
 
