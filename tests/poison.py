@@ -229,18 +229,13 @@ class Stranger(Symbolic):
         return [words[self.fault]] * len(requests)
 
     def _judged(self, request: AskRequest) -> str:
-        said = request.context
+        said, fine = request.context, {"verdict": Verdict.CONSISTENT, "analysis": "So it is.", "correction": ""}
         if request.task == "critique_text" and said["description"] == said["prompt"]:
-            return Critique(
-                observed=(), findings=(), verdict=Verdict.CONSISTENT, analysis="So.", correction=""
-            ).to_json()
-        plain, corner = said["description"].startswith("A plain "), request.picture and request.picture.getpixel((0, 0))
-        if plain and corner == PLAIN[said["description"].split()[2]]:
-            return Critique(
-                observed=(), findings=(), verdict=Verdict.CONSISTENT, analysis="So.", correction=""
-            ).to_json()
-        if plain:
-            finding = Finding(kind="wrong_background", detail="another colour")
-            words = {"analysis": "It is another colour.", "correction": "Paint it plain."}
-            return Critique(observed=(), findings=(finding,), verdict=Verdict.CONFLICT, **words).to_json()
-        return super().ask([request])[0]
+            return Critique(observed=(), findings=(), **fine).to_json()
+        if request.picture is None or not said["description"].startswith("A plain "):
+            return super().ask([request])[0]
+        if request.picture.getpixel((0, 0)) == PLAIN[said["description"].split()[2]]:
+            return Critique(observed=(), findings=(), **fine).to_json()
+        finding = Finding(kind="wrong_background", detail="another colour")
+        words = {"analysis": "It is another colour.", "correction": "Paint it plain."}
+        return Critique(observed=(), findings=(finding,), verdict=Verdict.CONFLICT, **words).to_json()

@@ -158,3 +158,17 @@ def test_calibration_has_first_steps_of_every_sort(vocabulary: Vocabulary) -> No
     blank = [case for case in made if case and case.variables["so_far"] == "a blank canvas"]
     assert 5 < len(blank) < 100
     assert any(" and a" in case.variables["instruction"] for case in blank)
+
+
+def test_a_case_has_the_picture_before_its_step(vocabulary: Vocabulary) -> None:
+    """For templates that show it: what it holds is what the words so far say; the blank canvas is no picture."""
+    world, before = DrawnPainter("underpaint.miniature.world"), 0
+    for seed in range(30):
+        case = make_case(Side.PICTURE, None, random.Random(seed), vocabulary, 4, world)
+        assert case is not None and (case.before is None) == (case.variables["so_far"] == "a blank canvas")
+        if case.before is not None:
+            seen, background = world.read(case.before)
+            told = read(case.variables["so_far"], vocabulary)
+            assert background == told.background and len(seen) == sum(o.count for o in told.objects)
+            before += 1
+    assert before > 10

@@ -26,7 +26,7 @@ from underpaint.pipeline.selection.judge_gate import (
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.critique import Critique, Finding, Side, Verdict
 from underpaint.stages import calibration
-from underpaint.stages.common.figures import Heard
+from underpaint.stages.common.figures import AnswerCounts
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -64,7 +64,7 @@ class Made:
         return filled(calibration.STAGE.schema, self.lots[lot] or []).select(columns)
 
     def manifest(self, node: Any, lot: int) -> dict[str, Any]:
-        return {"heard": {"critique_text": Heard(questions=9, answers=9, decided=9, conflicts=4).to_dict()}}
+        return {"heard": {"critique_text": AnswerCounts(questions=9, answers=9, decided=9, conflicts=4).to_dict()}}
 
     def failures(self, node: Any, lot: int) -> list[dict[str, Any]]:
         return [{"sample": 0, "side": side} for side in self.failed]

@@ -46,6 +46,8 @@ def test_the_shortest_run_of_lots_at_the_end_is_named() -> None:
     assert too_low([5, 6, 7], [good, good, bad], 0.8) is None  # 4 of 4 missed: 0.2 ** 4
     found = too_low([5, 6, 7, 8], [good, good, bad, bad], 0.8)
     assert found and (found.lots, found.now, found.before) == ([7, 8], Share(0, 8), Share(8, 8))
+    found = too_low([5, 6, 7, 8], [good, Share(1, 4), bad, bad], 0.8)  # lot 6 was bad already, as far as can be said
+    assert found and (found.lots, found.now, found.before) == ([6, 7, 8], Share(1, 12), Share(4, 4))
     slow = [Share(2, 4)] * 16  # half are right, which eight cases do not tell from 0.8
     found = too_low(range(16), slow, 0.8)
     assert found and found.lots == range(16) and found.now == Share(32, 64)
@@ -130,7 +132,7 @@ def test_a_server_that_answers_for_another_picture_is_stopped_by_canaries(opened
         build(run, QUIET)
     said = str(stopped.value)
     assert "check, lot" in said and "(picture, plain)" in said and "in the lots before" in said
-    assert lots(run, "check") == 4  # the lots that it answered well; the others are asked again
+    assert lots(run, "check") == 4  # those that it answered well; the others are asked again
     found = {row["kind"]: row["right"] for row in status(run)["judge"]["canaries"]}
     assert found and all(right["share"] == 1 for right in found.values())
     healed = opened("", rounds={"pilot": 8}, lot_size=16, stages={"check": {"canaries": 0.4}})

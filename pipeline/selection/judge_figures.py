@@ -14,7 +14,7 @@ import numpy as np
 
 from underpaint.pipeline.selection.decisions import Decisions
 from underpaint.schemas.interval import Share
-from underpaint.stages.common.figures import Heard, total
+from underpaint.stages.common.figures import AnswerCounts, total
 from underpaint.stages.judgement.canaries import NAMED_BY
 
 ALIKE = 0.9  # a share of byte-equal answers from which on a person is told
@@ -22,7 +22,7 @@ REPEATED = 20  # of so many questions at least
 
 
 def alpha(votes: Mapping[str, int]) -> float | None:
-    """Krippendorff's alpha (nominal: conflict or not) of answers to the same questions; `votes` as in `Heard`.
+    """Krippendorff's alpha (nominal: conflict or not) of answers to the same questions; `votes` as in `AnswerCounts`.
 
     1 is full agreement, 0 what chance would give. None where no question has two answers, or all answers are the same,
     so that chance alone would agree as well. (K. Krippendorff, Content Analysis, 4th ed. 2019, chapter 12.)
@@ -40,7 +40,7 @@ def template_figures(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
 
     `repaired` is how many drafts that the template's critique called wrong were mended; None where none is tried.
     """
-    found: dict[tuple[str, str], Heard] = {}
+    found: dict[tuple[str, str], AnswerCounts] = {}
     for stage, manifests in stages.items():
         heard = [m.get("heard", {}) for m in manifests]
         for template in sorted({t for one in heard for t in one}):
@@ -51,8 +51,10 @@ def template_figures(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
         rows.append(
             {
                 "stage": stage, "template": template, "asked": h.questions, "answers": h.answers,
-                "unread": h.unread.total(), "unread_by": dict(h.unread.most_common()), "unsound": h.unsound,
-                "bends": dict(h.bends.most_common()), "decided": h.decided, "conflict": h.conflicts,
+                "unread": h.unread.total(), "unread_by": dict(h.unread.most_common()), "failed": dict(h.failed),
+                "unsound": h.unsound,
+                "bends": dict(h.bends.most_common()), "decided": h.decided,
+                "conflict": h.conflicts if h.votes else None,  # None of a writer
                 "repaired": tries and tries.decided - tries.conflicts,
                 "agreement": round(h.agreed / h.of_decided, 4) if h.of_decided else None,
                 "alpha": None if (a := alpha(h.votes)) is None else round(a, 4),
@@ -87,7 +89,7 @@ def people_figures(decisions: Decisions, candidates: Sequence[Mapping[str, Any]]
     return {kind: Share(sum(accepted), len(accepted)).to_dict() for kind, accepted in by_kind.items()}
 
 
-def _alike(name: str, heard: Heard) -> str:
+def _alike(name: str, heard: AnswerCounts) -> str:
     """A warning where questions are asked several times for nothing; "" where they are not."""
     if heard.repeated < REPEATED or heard.equal < ALIKE * heard.repeated:
         return ""
@@ -102,19 +104,12 @@ def figure_lines(found: Mapping[str, Any]) -> list[str]:
     """The figures as text; `found` has the rows as `templates`, `canaries` and `people`."""
     lines: list[str] = []
     if found["templates"]:
-        lines += [
-            "",
-            f"{'answers to':<34}{'asked':>8}{'unread':>8}{'conflict':>9}{'repaired':>9}{'agreement':>10}{'alpha':>7}",
-        ]
+        lines += ["", f"{'answers to':<34}" + _columns("asked", "unread", "conflict", "repaired", "agreement", "alpha")]
     for row in found["templates"]:
-        name = f"{row['stage']}, {row['template']}"
-        shown = [_text(row[key]) for key in ("repaired", "agreement", "alpha")]
-        judged = row["decided"] or row["unsound"] or row["stage"] != "rollout"
-        conflict = row["conflict"] if judged else ""
-        lines.append(
-            f"{name:<34}{row['asked']:>8}{row['unread']:>8}{conflict:>9}{shown[0]:>9}{shown[1]:>10}{shown[2]:>7}"
-        )
+        figures = [row[key] for key in ("asked", "unread", "conflict", "repaired", "agreement", "alpha")]
+        lines.append(f"{row['stage'] + ', ' + row['template']:<34}" + _columns(*figures))
         lines += [f"{'':<6}{n} unread: {reason}" for reason, n in row["unread_by"].items()]
+        lines += [f"{'':<6}{n} without an answer: {error}" for error, n in row["failed"].items()]
         lines += [f"{'':<6}{row['unsound']} do not follow from what they observed"] if row["unsound"] else []
     lines += [f"warning: {row['warning']}" for row in found["templates"] if row["warning"]]
     if found["canaries"]:
@@ -135,5 +130,6 @@ def share_text(found: Mapping[str, Any] | None) -> str:
     return f"{found['share']:.2f} ({found['low']:.2f}–{found['high']:.2f}) of {found['n']}"
 
 
-def _text(value: float | int | None) -> str:
-    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+def _columns(*values: str | float | int | None) -> str:
+    texts = ("" if v is None else f"{v:.2f}" if isinstance(v, float) else str(v) for v in values)
+    return "".join(f"{text:>10}" for text in texts)

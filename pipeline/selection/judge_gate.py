@@ -173,7 +173,7 @@ def _by_template(recipe: Recipe, node: Node, store: Store) -> list[str]:
     lots = [n for n in range(recipe.calibration.lots(recipe.lot_size)) if store.is_done(node, n)]
     manifests = [store.manifest(node, lot) for lot in lots]
     rows = template_figures({node.name: manifests})
-    unread = total([heard for m in manifests for heard in m["heard"].values()])
+    unread = total([heard for m in manifests for heard in m.get("heard", {}).values()])
     return [*figure_lines({"templates": rows, "canaries": [], "people": {}}), *examples(unread)]
 
 

@@ -20,7 +20,7 @@ from underpaint.pipeline.engine.graph import Node, descendants
 from underpaint.pipeline.engine.store import Store
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.schemas.interval import Share
-from underpaint.stages.common.figures import Heard, total
+from underpaint.stages.common.figures import AnswerCounts, total
 from underpaint.stages.judgement.canaries import NAMED_BY
 
 CHANCE = 1e-5  # how improbable it must be that a model which is just good enough does as badly
@@ -47,12 +47,15 @@ def too_low(lots: Sequence[int], shares: Sequence[Share], least: float, drift: b
     """The first of the last 1, 2, 4, … and all lots whose share is below `least` beyond chance; None where none is.
 
     With `drift` the share must not fall below that of the lots before these either (the lower end of its interval).
+    Lots just before these that are too low as well, if not beyond chance by themselves, are named with them.
     """
     for last in sorted({min(2**i, len(lots)) for i in range(len(lots).bit_length() + 1)}):
         now, before = _sum(shares[-last:]), _sum(shares[:-last])
         wanted = max(least, before.interval[0]) if drift else least
         if improbable(now, wanted):
-            return Bad(lots[-last:], now, before, wanted)
+            while last < len(lots) and shares[-last - 1].value < wanted:
+                last += 1
+            return Bad(lots[-last:], _sum(shares[-last:]), _sum(shares[:-last]), wanted)
     return None
 
 
@@ -77,9 +80,10 @@ class Watch:
         manifest = self.store.manifest(node, lot)
         for template, said in manifest.get("heard", {}).items():
             heard = total([said])
-            read = heard.answers - heard.unread.total()
-            unread = self._add(node, lot, ("read", template), Share(read, heard.answers), 1 - self.floor.unread)
-            used = Share(read - heard.unsound, heard.answers)
+            given = heard.answers - heard.failed.total()
+            read = given - heard.unread.total()
+            unread = self._add(node, lot, ("read", template), Share(read, given), 1 - self.floor.unread)
+            used = Share(read - heard.unsound, given)
             if bad := unread or self._add(node, lot, ("used", template), used, COUNTED):
                 last = total([self.store.manifest(node, n)["heard"][template] for n in bad.lots])
                 why = f"; the recipe allows a share of {self.floor.unread:.2f} (field calibration.floor.unread)"
@@ -118,19 +122,20 @@ def grouped(canaries: Mapping[str, Mapping[str, int]]) -> dict[str, Share]:
     return found
 
 
-def examples(heard: Heard) -> list[str]:
+def examples(heard: AnswerCounts) -> list[str]:
     """Up to three answers that could not be read, each with the reason."""
     return [f"{why}: {words!r}" if words else why for why, words in heard.examples]
 
 
-def _unusable(node: Node, template: str, lots: Sequence[int], heard: Heard) -> str:
+def _unusable(node: Node, template: str, lots: Sequence[int], heard: AnswerCounts) -> str:
     reasons = ", ".join(f"{n} {reason}" for reason, n in heard.unread.most_common())
     unread = f"{heard.unread.total()} could not be read" + (f" ({reasons})" if reasons else "")
     unsound = f", {heard.unsound} do not follow from what they observed" if heard.unsound else ""
-    return f"{node.name}, {_named(lots)}: of {heard.answers} answers to the template {template} {unread}{unsound}"
+    given = heard.answers - heard.failed.total()
+    return f"{node.name}, {_named(lots)}: of {given} answers to the template {template} {unread}{unsound}"
 
 
-def _remedy(node: Node, heard: Heard) -> str:
+def _remedy(node: Node, heard: AnswerCounts) -> str:
     return "\n  ".join(["", *examples(heard)]) + (
         "\nchange the template (`underpaint templates test`) or the model; if a server was ill for a while, run"
         f" `underpaint retry --stage {node.name}`; or build on all the same: --ship-anyway"
@@ -139,11 +144,11 @@ def _remedy(node: Node, heard: Heard) -> str:
 
 def _blind(node: Node, group: str, bad: Bad) -> str:
     before = f"; {bad.before} in the lots before" if bad.before.n else ""
+    field = f"calibration.floor.{'edits' if group.endswith(EDITED) else 'canaries'}"
     return (
-        f"{node.name}, {_named(bad.lots)}: the judge answers questions of known truth wrongly ({group}): {bad.now}"
-        f" right{before}; at least {bad.least:.2f} is asked for (field calibration.floor."
-        f"{'edits' if group.endswith(EDITED) else 'canaries'}, or what it did before)\nit has changed, or its server"
-        f" answers for other pictures than it is shown; {_named(bad.lots)} of {node.name} will be made again by the next"
+        f"{node.name}, {_named(bad.lots)}: the judge answers questions of known truth wrongly ({group}): {bad.now} are"
+        f" right{before}; {bad.least:.2f} is the least that counts as good (field {field}, or what it did before)\nit"
+        " has changed, or its server answers for other pictures than it is shown; these lots are made again by the next"
         " build, everything before is kept"
     )
 

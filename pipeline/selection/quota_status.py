@@ -18,9 +18,9 @@ from underpaint.stages.common.ledger import balances
 
 
 def status(run: Run, selection: Selection | None = None) -> dict[str, Any]:
-    """Ledgers summed by stage, quotas and how far they are met, the judge's figures, how benchmark prompts are compared.
+    """Ledgers summed by stage, quotas and how far they are met, the judge's figures, benchmark prompts by comparison.
 
-    Also the folder of the quarantine, "" where nothing is in it.
+    Also the folder of the quarantine, "" where nothing failed.
     """
     lots = run.state().get("lots") or dict.fromkeys(BRANCHES, 0)
     stages, by_stage = [], {}

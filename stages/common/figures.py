@@ -22,19 +22,21 @@ class Said(Protocol):
 
 
 @dataclass
-class Heard:
+class AnswerCounts:
     """Of the questions put with one template: how they were answered, and what was decided.
 
-    An answer counts once, in its last form. `unread` are those without a value, by reason: the AnswerError's, or the
-    class of the model's own error. `unsound` were read, but do not count, since they do not follow from what was
-    observed. The rest is of judges alone. `votes` has the questions by "answers for conflict:answers against", the
-    arbiter's included; `agreed` are the answers on the side of the decision. `repeated` questions were put more than
-    once at a temperature above 0; `equal` are those of them whose answers are all equal byte by byte.
+    An answer counts once, in its last form. `unread` are those from which nothing could be read, by reason (that of the
+    AnswerError, else the error's class). `failed` are no answers: the model itself raised an error, by class. `unsound`
+    were read, but do not count, since they do not follow from what was observed. The rest is of judges alone. `votes`
+    has the questions by "answers for conflict:answers against", the arbiter's included; `agreed` are the answers on the
+    side of the decision. `repeated` questions were put more than once at a temperature above 0; `equal` are those of
+    them whose answers are all equal byte by byte.
     """
 
     questions: int = 0
     answers: int = 0
     unread: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
     unsound: int = 0
     bends: Counter[str] = field(default_factory=Counter)
     decided: int = 0
@@ -52,20 +54,24 @@ class Heard:
         for one in said:
             self.answers += 1
             self.bends.update(one.bends)
-            if one.error is not None:
-                self.unread[str(getattr(one.error, "reason", type(one.error).__name__))] += 1
-                words = one.answers[-1].text or one.answers[-1].refused if one.answers else ""
-                if len(self.examples) < EXAMPLES:
-                    self.examples.append((str(one.error)[:SHOWN], words[:SHOWN]))
+            if one.error is None:
+                continue
+            if not one.answers:
+                self.failed[type(one.error).__name__] += 1
+                continue
+            self.unread[str(getattr(one.error, "reason", type(one.error).__name__))] += 1
+            if len(self.examples) < EXAMPLES:
+                last = one.answers[-1]
+                self.examples.append((str(one.error)[:SHOWN], (last.text or last.refused)[:SHOWN]))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, counts in a stable order."""
         return {k: dict(sorted(v.items())) if isinstance(v, Counter) else v for k, v in vars(self).items()}
 
 
-def total(found: Sequence[Mapping[str, Any]]) -> Heard:
-    """The sum of several `Heard.to_dict`, as manifests have them."""
-    whole = Heard()
+def total(found: Sequence[Mapping[str, Any]]) -> AnswerCounts:
+    """The sum of several `AnswerCounts.to_dict`, as manifests have them."""
+    whole = AnswerCounts()
     for one in found:
         for name, value in one.items():
             if isinstance(value, dict):

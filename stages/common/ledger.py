@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict
 
 from underpaint.schemas.markup import writable
-from underpaint.stages.common.figures import Heard
+from underpaint.stages.common.figures import AnswerCounts
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Ledger:
         self.kept = 0
         self.rejected: Counter[str] = Counter()
         self.failures: list[Failure] = []
-        self.heard: defaultdict[str, Heard] = defaultdict(Heard)  # by template
+        self.heard: defaultdict[str, AnswerCounts] = defaultdict(AnswerCounts)  # by template
         self.canaries: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by kind
 
     def enter(self, units: int = 1) -> None:

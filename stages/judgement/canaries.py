@@ -102,16 +102,14 @@ def make_canaries(context: Context[Any], questions: Sequence[Question], share: f
         rng.shuffle(makers)
         for make in makers:
             if made := make(question, questions, rng, context.vocabulary):
-                kind, variables, picture = made
-                asked = replace(question, unit=unit, variables=variables, picture=picture, template=template.id)
-                if kind == "plain":
-                    asked = replace(asked, before=None)
+                kind, asked = made
+                asked = replace(asked, unit=unit, template=template.id)
                 found.append(Canary(kind, asked, kind not in ("plain", "as asked"), origin))
                 break
     return found
 
 
-Made = tuple[str, dict[str, str], Image.Image | None]  # kind, variables, picture
+Made = tuple[str, Question]  # with its kind
 Maker = Callable[[Question, Sequence[Question], Random, Vocabulary], Made | None]
 
 
@@ -121,7 +119,7 @@ def _as_told(question: Question, others: Sequence[Question], rng: Random, vocabu
     if question.side is Side.TEXT or question.picture is None:
         prompt = question.variables["prompt"]
         words = {"instruction": f"Paint this: {prompt}", "description": prompt}
-        return "as asked", {**question.variables, **blank, **words}, None
+        return "as asked", replace(question, variables={**question.variables, **blank, **words})
     colour = rng.choice(list(PLAIN))
     words = {
         "prompt": f"a plain {colour} picture",
@@ -129,7 +127,8 @@ def _as_told(question: Question, others: Sequence[Question], rng: Random, vocabu
         "description": f"A plain {colour} picture with nothing else in it.",
     }
     picture = Image.new("RGB", question.picture.size, PLAIN[colour])
-    return "plain", {**question.variables, **blank, **words}, picture
+    variables = {**question.variables, **blank, **words}
+    return "plain", replace(question, variables=variables, picture=picture, before=None, scene=None)
 
 
 def _swapped(question: Question, others: Sequence[Question], rng: Random, vocabulary: Vocabulary) -> Made | None:
@@ -146,8 +145,9 @@ def _swapped(question: Question, others: Sequence[Question], rng: Random, vocabu
         return None
     partner = rng.choice(partners)
     if question.side is Side.PICTURE:
-        return "swapped", question.variables, partner.picture
-    return "swapped", {**question.variables, "prompt": partner.variables["prompt"]}, None
+        return "swapped", replace(question, picture=partner.picture)
+    variables = {**question.variables, "prompt": partner.variables["prompt"]}
+    return "swapped", replace(question, variables=variables, scene=partner.scene)
 
 
 def _things(text: str, vocabulary: Vocabulary) -> set[str]:
@@ -172,7 +172,7 @@ def _edited(question: Question, others: Sequence[Question], rng: Random, vocabul
     kind = rng.choice(sorted(options))
     old, new = rng.choice(options[kind])
     changed = {name: _replaced(said[name], old, new) for name in ("instruction", "description")}
-    return kind, {**said, **changed}, question.picture
+    return kind, replace(question, variables={**said, **changed})
 
 
 def _changes(text: str, vocabulary: Vocabulary) -> Iterator[tuple[str, str, str]]:
