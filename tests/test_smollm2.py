@@ -53,7 +53,10 @@ SHORT = {
     "a black cow": ("cow",),
     "a laptop and a book": ("laptop", "book"),
 }
-CHAT = r"(?i)\b(sure|certainly|of course|i can(no|')t|i'm sorry|as an ai|here(?:'s| is| are)|let me know|the prompt|words)\b"
+CHAT = (
+    r"(?i)\b(sure|certainly|of course|i can(no|')t|i'm sorry|as an ai|here(?:'s| is| are)|let me know|the prompt|words)"
+    r"\b"
+)
 
 
 @pytest.fixture(scope="module")
