@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import structural_recipe
+from conftest import ROOT, structural_recipe
 from test_walk import walk
 
 from underpaint.pipeline.cli.main import main
@@ -16,10 +16,11 @@ from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.engine.run_folder import Run, find_run, mark_run, open_run
 from underpaint.pipeline.engine.worker import stage_worker
 from underpaint.pipeline.workbench.asking import ask, load_model
-from underpaint.pipeline.workbench.comparison import compare_templates, comparison_lines
+from underpaint.pipeline.workbench.comparison import TemplateComparison, compare_templates, comparison_lines
 from underpaint.pipeline.workbench.listing import every_template, list_templates
 from underpaint.pipeline.workbench.pages import preview_lines, write_comparison, write_preview
 from underpaint.pipeline.workbench.subjects import stored_subjects
+from underpaint.stages.common.templating import load_template
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,10 @@ def test_a_preview_asks_about_stored_steps_and_stores_nothing(run: Run) -> None:
     assert page.count("cannot be read") == sum(a.verdict == "unread" for a in answered) > 0
     text = "\n".join(preview_lines(answered))
     assert "read: conflict (wrong_perspective: the fish is as large as a house)" in text
+    lost = sum(a.verdict == "unread" for a in answered)
+    summary = text.splitlines()[-1]
+    assert summary.startswith(f"12 steps: 12 answers, {12 - lost} read, {lost} unread ({lost} no JSON); verdicts: ")
+    assert f"{lost} unread" in summary.partition("verdicts")[2]
     assert stored(run) == before
 
 
@@ -126,6 +131,23 @@ def test_the_list_knows_stages_and_shares(run: Run) -> None:
     assert drawn["critique_picture"]["check"] == 1 and drawn["critique_picture"]["critique"] == pytest.approx(2 / 3)
 
 
+def test_templates_of_one_id_are_told_apart(run: Run, tmp_path: Path) -> None:
+    general = every_template(run.recipe)["critique_picture"]
+    dialect = load_template(ROOT / "miniature" / "templates" / "critique_picture.md.j2")
+    found = compare_templates(run, dialect, general, 6)
+    assert found.names == ("critique_picture (miniature)", "critique_picture (general words)")
+    lines = comparison_lines(found)
+    assert any(line.startswith("critique_picture (miniature): 6 steps: 6 answers") for line in lines)
+    assert (
+        write_comparison(run, found).name == "compare-critique_picture_miniature_-critique_picture_general_words_.html"
+    )
+    copy = tmp_path / "mine" / "critique_picture.md.j2"
+    copy.parent.mkdir()
+    copy.write_text(Path(general.file).read_text())
+    names = TemplateComparison((general, load_template(copy)), ([], []), []).names
+    assert names == ("critique_picture (templates)", "critique_picture (mine)")
+
+
 def test_what_cannot_be_compared_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     every = every_template(run.recipe)
     with pytest.raises(UserError, match="critique_text is for critique_text, write for write; compare two critiques"):
@@ -147,6 +169,11 @@ def test_lint_and_test_exit_with_1_where_something_is_wrong(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2 and "neither a template nor a folder" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["underpaint", "templates", "lint", str(ROOT / "miniature" / "templates")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = "in the dialect miniature, which no other model was taught: critique_picture, critique_text, write"
+    assert ended.value.code == 0 and said in capsys.readouterr().out
 
 
 def test_a_run_is_found_by_its_folder_under_the_recipe_as_it_is_now(

@@ -32,7 +32,7 @@ def told(template: Template) -> str:
     """All that a model is told by a template itself: the system message, worked examples, the body."""
     given = {name: f"‹{name}›" for name in template.names}
     given.pop("shown", None)
-    shots = [turn.text for turn in template.turns()]
+    shots = [shot.answer for shot in template.shots]  # their questions are the body
     return "\n".join([template.render_system(**given), *shots, template.render(shown=template.pictures, **given)])
 
 

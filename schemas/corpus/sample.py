@@ -71,7 +71,7 @@ class Strict(BaseModel):
 class Score(Strict):
     """One measurement of one picture. "Not measured" is the absence of a row."""
 
-    name: Filled = Field(description="what was measured, e.g. `clip_description`, `judge_agreement`")
+    name: Filled = Field(description="what was measured, e.g. `clip_description`, `judge_agreement`, `judge_graded`")
     model: str = Field(description="the model that measured")
     revision: str = Field(description="its revision")
     value: Annotated[float, BeforeValidator(_real_float)] = Field(description="the measurement, finite")
@@ -154,7 +154,8 @@ class Sample(Strict):
     )
     config_sha256: Sha256 = Field(description="digest of the recipe that made it")
     extra: JsonObject = Field(
-        description="JSON object for anything irregular: scene graph, raw answers of the judge, …"
+        description="JSON object for anything irregular: scene graph, the critique (a template's further answer fields"
+        " are its `extra`), raw answers of the judge, …"
     )
     content_sha256: Sha256 = Field(
         description="of this JSON without this field: sorted keys, no blanks, UTF-8; pictures by their `sha256`"
