@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 
+import pytest
 import yaml
 from conftest import ROOT
 from hypothesis import HealthCheck, assume, given, settings
@@ -11,12 +13,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from underpaint.miniature.world import vocabulary
+from underpaint.schemas.scenes.compare import FaultKind, SceneFit, compare
 from underpaint.schemas.scenes.edit import Edit, Op, apply, instruct, read_instruction
-from underpaint.schemas.scenes.grammar import describe, read
+from underpaint.schemas.scenes.grammar import NUMBERS, describe, is_verb, read
 from underpaint.schemas.scenes.mentions import disagreements
-from underpaint.schemas.scenes.plurals import plural_of
+from underpaint.schemas.scenes.plurals import is_name, plural_of
 from underpaint.schemas.scenes.prompt_reading import read_prompt
-from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.survival import refuse_unreadable
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.planning.compose import TooFewWords, compose
