@@ -15,14 +15,16 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
+from underpaint.schemas.markup import BLANK
 from underpaint.schemas.scenes.edit import Edit, Op, instruct
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.schemas.scenes.wordings import reword, wordings
-from underpaint.stages.common.ledger import Ledger
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.rows import Int16, StepRow, rows
-from underpaint.stages.common.stage import Context, Outcome, Params, Stage, Tables, Weights, outcome
+from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, Weights, outcome
+from underpaint.stages.judgement.text_checks import AGREEMENT, REACH, Check, SecondCheckParams, about_prompt, settle
 from underpaint.stages.planning.detour import PICTURES, DetourKind, PlannedStep, take
 from underpaint.stages.planning.layout import NoLayout, lay_out
 from underpaint.stages.planning.order import NoOrder, first_groups, paint_order, part, told_from
@@ -32,6 +34,7 @@ from underpaint.stages.prompting.plan_writing import WRITE_PLAN, Wanted, write_p
 from underpaint.stages.prompting.rewording import REWORD_STEPS, GraphStep, Rewording, reword_steps
 from underpaint.stages.prompts import PromptRow
 
+CHECKS = (AGREEMENT, REACH)
 Pictures = Annotated[int, Field(ge=1, le=5)]  # the number of pictures of a trajectory, as in the paper
 Choice = TypeVar("Choice", DetourKind, int)
 Made = Counter[str | int]  # the lot's plans so far, by kind of detour and by number of pictures
@@ -47,11 +50,11 @@ class PlanRow(StepRow):
     description: str
     scene: str
     author: str  # of its words: grammar or writer
-    checked_by: str  # who saw that they say what the scene shows: grammar, or nobody where it lacks words of the scene
+    checked_by: str  # who saw that they say what the scene shows: grammar; model or nobody where it lacks words of it
     templates: list[str]  # digests of those that the writer was asked with
 
 
-class PlanParams(Params):
+class PlanParams(SecondCheckParams):
     """The steps of the painted trajectories. The shares are kept within a lot, as far as its scenes have room."""
 
     pictures: Weights[Pictures] = Field(
@@ -80,8 +83,17 @@ class PlanParams(Params):
     )
 
     def unused_tasks(self) -> frozenset[str]:
-        """Writing and rewording plans, where the parameters do not ask for it."""
-        return frozenset([*([] if self.author == "writer" else [WRITE_PLAN]), *([] if self.reword else [REWORD_STEPS])])
+        """Writing, rewording and checking plans, where the parameters do not ask for it."""
+        own = [*([] if self.author == "writer" else [WRITE_PLAN]), *([] if self.reword else [REWORD_STEPS])]
+        return frozenset([*own, *([] if self._by_writer else CHECKS)]) | super().unused_tasks()
+
+    def roles(self) -> tuple[str, ...]:
+        """The judge, where it checks a writer's words."""
+        return ("judge",) if self._by_writer and self.second_check == "model" else ()
+
+    @property
+    def _by_writer(self) -> bool:
+        return self.author == "writer" or self.reword is not None
 
 
 class NoPlan(ValueError):
@@ -170,6 +182,12 @@ class Draft:
     author: str = "grammar"
     templates: tuple[str, ...] = ()
     words: Sequence[tuple[str, str]] = field(default=())  # new ones: instruction and description of every step
+    checked_by: str = "grammar"
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """Instruction and description of every step."""
+        return [*self.words] or [(step.instruction, step.description) for step in self.steps]
 
 
 def run(context: Context[PlanParams], inputs: Tables) -> Outcome:
@@ -180,8 +198,9 @@ def run(context: Context[PlanParams], inputs: Tables) -> Outcome:
     drafts = _written(context, prompts, ledger) if context.params.author == "writer" else _own(context, prompts, ledger)
     if context.params.reword is not None:
         drafts = _reworded(context, context.params.reword, drafts, ledger)
+    drafts = _checked(context, drafts, ledger)
     ledger.keep(len(drafts))
-    return outcome(PlanRow, [row for draft in drafts for row in _rows(draft, context.vocabulary)], ledger)
+    return outcome(PlanRow, [row for draft in drafts for row in _rows(draft)], ledger)
 
 
 def _own(context: Context[PlanParams], prompts: Sequence[PromptRow], ledger: Ledger) -> list[Draft]:
@@ -253,11 +272,38 @@ def _reworded(
     return kept
 
 
-def _rows(draft: Draft, vocabulary: Vocabulary) -> Iterator[PlanRow]:
+def _checked(context: Context[PlanParams], drafts: Sequence[Draft], ledger: Ledger) -> list[Draft]:
+    """The plans that are right, and who says so: the judge, where the vocabulary lacks words of a writer's plan."""
+    grammar = [d.author == "grammar" or _knows(context.vocabulary, d.steps[-1].scene) for d in drafts]
+    asked = [[] if known else _checks(draft, context.vocabulary) for known, draft in zip(grammar, drafts, strict=True)]
+    kept = []
+    for draft, result in zip(drafts, settle(context, asked, context.params.second_check), strict=True):
+        if isinstance(result, Failure):
+            ledger.fail(result)
+        elif result.why:
+            ledger.reject(result.why)
+        else:
+            kept.append(replace(draft, checked_by=result.checked_by))
+    return kept
+
+
+def _checks(draft: Draft, vocabulary: Vocabulary) -> list[Check]:
+    """That every step's instruction and description agree, and that the prompt can be met after it."""
+    found, so_far, goal = list[Check](), BLANK, draft.steps[-1].scene
+    for i, (instruction, description) in enumerate(draft.told, 1):
+        unit, said = Unit(draft.row["sample"], step=i), {"so_far": so_far, "instruction": instruction}
+        said = {**said, "description": description}
+        found.append(Check(unit, AGREEMENT, said, None, "instruction and description disagree"))
+        if not any(draft.detours[i - 1 :]):  # before a detour ends, the picture is not yet on its way to the prompt
+            about = about_prompt(draft.row["prompt"], goal, vocabulary.with_words_of(goal))
+            found.append(Check(unit, REACH, {**about, **said}, None, "the prompt cannot be met after the step"))
+        so_far = description
+    return found
+
+
+def _rows(draft: Draft) -> Iterator[PlanRow]:
     """The rows of a plan. The first step of a prompt that takes knowledge says what was understood."""
-    words = draft.words or [(step.instruction, step.description) for step in draft.steps]
-    checked = draft.author == "grammar" or _knows(vocabulary, draft.steps[-1].scene)
-    for i, (step, (instruction, description)) in enumerate(zip(draft.steps, words, strict=True), 1):
+    for i, (step, (instruction, description)) in enumerate(zip(draft.steps, draft.told, strict=True), 1):
         yield {
             "sample": draft.row["sample"],
             "step": i,
@@ -268,7 +314,7 @@ def _rows(draft: Draft, vocabulary: Vocabulary) -> Iterator[PlanRow]:
             "description": description,
             "scene": step.scene.model_dump_json(),
             "author": draft.author,
-            "checked_by": "grammar" if checked else "nobody",
+            "checked_by": draft.checked_by,
             "templates": [*draft.templates],
         }
 
@@ -281,5 +327,5 @@ def _knows(vocabulary: Vocabulary, scene: SceneGraph) -> bool:
 
 STAGE = Stage(
     "plan", "prompts", ("painted",), ("prompts",), PlanRow, PlanParams, run,
-    roles=("writer",), tasks=(WRITE_PLAN, REWORD_STEPS), key=("sample",),
+    roles=("writer",), tasks=(WRITE_PLAN, REWORD_STEPS, *CHECKS), key=("sample",),
 )  # fmt: skip

@@ -66,8 +66,9 @@ class WordPainter:
             if there := [w for w in re.findall(r"[a-z-]+", text) if w in words]:
                 wrong = rng.choice(there)
                 return re.sub(rf"\b{wrong}\b", rng.choice([w for w in words if w != wrong]), text, count=1)
-        parts = re.split(r"(?<=\w)(?:, | and )(?=an? )", text, maxsplit=1)
-        return parts[0] + "." if len(parts) > 1 else text
+        first, stop, rest = text.partition(". ")
+        parts = re.split(r"(?<=\w)(?:, | and )(?=an? )", first, maxsplit=1)
+        return parts[0] + stop + rest
 
 
 class WordScorer:
