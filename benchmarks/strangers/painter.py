@@ -1,6 +1,6 @@
 """A painter of words: its picture shows the description that it painted, for people to read and for a judge to decode.
 
-Now and then it mistakes a colour, a number or a noun, as painters do; the request's seed alone decides.
+Now and then it paints another scene, wrong in one way, as painters do; the request's seed alone decides.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.strangers.scenes import understood, vocabulary, worded
+from underpaint.schemas.scenes.critique import Side
 from underpaint.stages.common.roles import PaintRequest
+from underpaint.stages.planning.planted_faults import PLANTERS
 
 SIZE, CELL = 384, 4  # pixels: the picture's side, and the side of a square that holds one bit
 ROW = SIZE // CELL // 8  # bytes a row of squares
 COLOURS = ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white"]
-NUMBERS = ["two", "three", "four", "five"]
 
 
 def write(text: str) -> Image.Image:
@@ -60,15 +62,13 @@ class WordPainter:
         return [write(self._told(r.description, random.Random(r.seed))) for r in requests]
 
     def _told(self, text: str, rng: random.Random) -> str:
-        if rng.random() >= self.errs:
+        if rng.random() >= self.errs or text.startswith("A plain "):
             return text
-        for words in rng.sample((COLOURS, NUMBERS), 2):
-            if there := [w for w in re.findall(r"[a-z-]+", text) if w in words]:
-                wrong = rng.choice(there)
-                return re.sub(rf"\b{wrong}\b", rng.choice([w for w in words if w != wrong]), text, count=1)
-        first, stop, rest = text.partition(". ")
-        parts = re.split(r"(?<=\w)(?:, | and )(?=an? )", first, maxsplit=1)
-        return parts[0] + stop + rest
+        scene = understood(text)
+        for planters in rng.sample(list(PLANTERS[Side.PICTURE].values()), len(PLANTERS[Side.PICTURE])):
+            if scene.objects and (wrong := planters[0](scene, rng, vocabulary())):
+                return worded(wrong, rng.randrange(9))
+        return text
 
 
 class WordScorer:

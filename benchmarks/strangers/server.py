@@ -24,9 +24,10 @@ from benchmarks.strangers.unrendering import Unrendering
 from underpaint.schemas.markup import BLANK, DONE
 from underpaint.schemas.scenes.compare import compare, match
 from underpaint.schemas.scenes.edit import Edit, Op, apply, instruct, read_instruction
-from underpaint.schemas.scenes.grammar import GrammarError
+from underpaint.schemas.scenes.grammar import GrammarError, describe
 from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text, why_stuck
 from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages.judgement.step_consistency import disagreement
 
 Reply = tuple[str, str]  # the words, and the finish reason
 
@@ -121,8 +122,9 @@ class Stranger:
         return _bent(json.loads(critique.to_json()), form)
 
     def _check_agreement(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
-        before, edit, described = self._step(said)
-        return _yes(not compare(apply(before, edit), described).faults and not compare(described, before).missing)
+        so_far = "" if said["so_far"] == BLANK else describe(understood(said["so_far"]), vocabulary())
+        told = describe(understood(said["description"]), vocabulary())
+        return _yes(disagreement(so_far or BLANK, plain(said["instruction"]), told, vocabulary()) == "")
 
     def _check_keeps(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
         before, edit, _ = self._step(said)
