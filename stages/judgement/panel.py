@@ -206,7 +206,12 @@ def judge(context: Context[Any], questions: Sequence[Question], params: JudgePar
 
 
 def _job(speaker: Speaker, request: AskRequest, template: Template) -> Job[Critique]:
-    return Job(speaker, request, partial(read_critique, kinds=template.kinds), 0 if template.dialect else REASKS)
+    return Job(
+        speaker,
+        request,
+        partial(read_critique, kinds=template.kinds, fields=template.fields),
+        0 if template.dialect else REASKS,
+    )
 
 
 def _votes(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
@@ -215,7 +220,7 @@ def _votes(context: Context[Any], questions: Sequence[Question], params: JudgePa
     for q in questions:
         template = context.pick_template(f"critique_{q.side.value}", q.unit, q.template)
         templates.append(template)
-        form = critique_schema(template.kinds)
+        form = critique_schema(template.kinds, template.fields)
         first = request_for(template, q.variables, 0, temperature=temperature, pictures=q.pictures, schema=form)
         for k in range(answers):
             request = replace(first, seed=context.seed_for(str(q.unit), q.side.value, k))
