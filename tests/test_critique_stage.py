@@ -162,7 +162,7 @@ def test_every_draft_of_a_plan_is_checked(vocabulary: Vocabulary) -> None:
     ]  # fmt: skip
     failed = {"CritiqueError": 1, "PictureError": 1}
     assert made.ledger.summary() == {"entered": 4, "kept": 2, "rejected": {}, "failed": failed}
-    (batch,) = judge_.batches
+    batch = judge_.batches[0]  # what could not be read is asked for again in another
     assert [(r.context["description"], r.picture and redness(r.picture)) for r in batch] == [
         ("d1", 1), ("d3", 3), ("d4", 4),
     ]  # fmt: skip

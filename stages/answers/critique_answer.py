@@ -181,9 +181,9 @@ def _finding(said: Any, kinds: Sequence[str], bends: set[str]) -> Iterator[Findi
         if _is_nothing(said):
             bends.add("null findings")
             return
-        kind, detail = read_sentence(said.strip(), kinds)
         bends.add("finding as a sentence")
-        yield Finding(kind=kind, detail=detail)
+        said_kind, clause = read_sentence(said.strip(), kinds)
+        yield Finding(kind=said_kind, detail=clause)
         return
     if not isinstance(said, dict):
         raise CritiqueError(f"findings: {quote(str(said))} is no finding", "field of another type")
