@@ -42,7 +42,7 @@ class Says:
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
         self.asked += requests
-        said = [r.follow_up[0].text if r.follow_up else self.answers.pop(0) for r in requests]  # asked again, it says the same
+        said = [r.follow_up[0].text if r.follow_up else self.answers.pop(0) for r in requests]
         if isinstance(said[0], Exception):
             raise said[0]
         return said  # type: ignore[return-value]
