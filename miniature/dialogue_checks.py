@@ -10,8 +10,8 @@ from underpaint.schemas.scenes.critique import Critique, Verdict
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import seen_items
 from underpaint.schemas.scenes.scene import SceneGraph
-from underpaint.stages.answers.answer import CritiqueError
-from underpaint.stages.answers.critique import parse_critique
+from underpaint.stages.answers.critique_answer import parse_critique
+from underpaint.stages.answers.reading import CritiqueError
 
 
 def grade(cases: list[Dialogue], answers: list[str]) -> dict[str, list[float]]:

@@ -24,8 +24,8 @@ from underpaint.schemas.scenes.inspection import inspect_picture, inspect_text
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.schemas.scenes.wordings import WORDINGS
-from underpaint.stages.answers.answer import CritiqueError
-from underpaint.stages.answers.critique import parse_critique
+from underpaint.stages.answers.critique_answer import parse_critique
+from underpaint.stages.answers.reading import CritiqueError
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import Renderer
 from underpaint.stages.common.rows import SampleRow

@@ -8,16 +8,16 @@ from typing import Any
 import jsonschema
 import pytest
 from answer_forms import FORMS
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Critique, Finding, Verdict
-from underpaint.stages.answers.answer import AnswerError, CritiqueError, words_of
-from underpaint.stages.answers.critique import critique_schema, parse_critique, read_critique, without_lengths
+from underpaint.stages.answers.critique_answer import critique_schema, parse_critique, read_critique, without_lengths
 from underpaint.stages.answers.kinds import read_sentence
 from underpaint.stages.answers.label import read_label
 from underpaint.stages.answers.plan import read_plan
+from underpaint.stages.answers.reading import AnswerError, CritiqueError, words_of
 from underpaint.stages.answers.scene import read_scene
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.answers.verdicts import read_verdict
@@ -51,12 +51,13 @@ PIECES = [
     "\\", "<think>", "</think>", "```json\n", "```", "<ins>", "</ins>", "<des>", "</des>", "done", "Correct",
     '"objects": [', '{"noun": "car"}', "“", "”", "//", "/*", "#", "null", "None", "-1e999", "NaN", "\ud83d", "\x00",
     "Incorrect.",
-    "I'm sorry", "Sure:", "- a", "Option 1", "a red car", ".", '"findings": [', '"count": ', "<|im_end|>",
+    "I'm sorry", "Sure", ":", "- a", "Option 1", "a red car", ".", '"findings": [', '"count": ', "<|im_end|>",
     "<|channel|>",
 ]  # fmt: skip
 soup = st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=24).map("".join)
 
 
+@settings(max_examples=500)
 @given(st.text() | soup)
 def test_reading_raises_nothing_but_answer_errors(text: str) -> None:
     readers = (

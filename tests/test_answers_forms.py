@@ -14,8 +14,8 @@ from underpaint.miniature.scenes import random_scene
 from underpaint.miniature.world import vocabulary
 from underpaint.schemas.scenes.critique import Critique, Finding, Verdict
 from underpaint.schemas.scenes.inspection import inspect_picture
-from underpaint.stages.answers.answer import CritiqueError
-from underpaint.stages.answers.critique import read_critique
+from underpaint.stages.answers.critique_answer import read_critique
+from underpaint.stages.answers.reading import CritiqueError
 
 WORDS = vocabulary()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from underpaint.miniature.scenes import random_scene
 from underpaint.schemas.scenes.scene import Relation, SceneGraph, SceneObject
-from underpaint.stages.answers.answer import AnswerError
+from underpaint.stages.answers.reading import AnswerError
 from underpaint.stages.answers.scene import read_scene
 
 CAR: dict[str, Any] = {"id": "o0", "noun": "car", "attributes": {"colour": "red"}, "count": 1}

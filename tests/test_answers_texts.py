@@ -17,9 +17,9 @@ from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Verdict
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import PLACE
-from underpaint.stages.answers.answer import AnswerError, CritiqueError
 from underpaint.stages.answers.label import read_label
 from underpaint.stages.answers.plan import read_plan
+from underpaint.stages.answers.reading import AnswerError, CritiqueError
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.models.storyteller import tell
 
@@ -34,6 +34,7 @@ BAD_TEXTS = [
     ("refusal, then words", "I cannot help with that. A truck.", "refusal"),
     ("as an AI", "As an AI language model, I have no eyes. A red car stands there.", "refusal"),
     ("preamble within the text", f"Sure! {TEXT}", "chat around the text"),
+    ("preamble within quotes", f'"Sure! {TEXT}"', "chat around the text"),
     ("preamble without an end", f"Here is a paragraph about a red car. {TEXT}", "chat around the text"),
     ("offer within the text", f"{TEXT} Let me know if you want more detail.", "chat around the text"),
     ("hope", f"{TEXT} I hope this helps!", "chat around the text"),

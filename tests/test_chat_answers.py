@@ -11,7 +11,7 @@ from fake_endpoint import FakeEndpoint, said, serving
 from PIL import Image
 
 from underpaint.pipeline.engine.remote_answers import Journal
-from underpaint.stages.answers.critique import critique_schema
+from underpaint.stages.answers.critique_answer import critique_schema
 from underpaint.stages.common.roles import Answer, AskRequest, PaintRequest, Turn, answer_of, each, whole_characters
 from underpaint.stages.models import chat_api
 from underpaint.stages.models.endpoint import Endpoint, EndpointError

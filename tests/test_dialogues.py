@@ -29,7 +29,7 @@ from underpaint.schemas.scenes.edit import read_instruction
 from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import AS_ASKED, NOT_SO, NOT_THERE, TO_COME
 from underpaint.schemas.scenes.scene import SceneGraph
-from underpaint.stages.answers.critique import parse_critique
+from underpaint.stages.answers.critique_answer import parse_critique
 
 N = 150
 

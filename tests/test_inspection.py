@@ -17,7 +17,7 @@ from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import DEAD_END, inspect_picture, inspect_text, observed_scene
 from underpaint.schemas.scenes.inspection.text_correction import correct_text
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph
-from underpaint.stages.answers.critique import parse_critique
+from underpaint.stages.answers.critique_answer import parse_critique
 from underpaint.stages.judgement.step_consistency import disagreement, takes_away
 
 WORDS = vocabulary()

@@ -16,7 +16,7 @@ from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.selection.select import select
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.answer import CritiqueError
+from underpaint.stages.answers.reading import CritiqueError
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.common.stage import Context, Lot

@@ -17,7 +17,7 @@ from underpaint.miniature.minimal_edits import EDIT_KINDS, held_out
 from underpaint.miniature.train import CHECKPOINTS
 from underpaint.miniature.world import render, vocabulary
 from underpaint.schemas.scenes.critique import Side, Verdict
-from underpaint.stages.answers.critique import parse_critique
+from underpaint.stages.answers.critique_answer import parse_critique
 from underpaint.stages.common.roles import AskRequest, PaintRequest
 from underpaint.stages.judgement.entailment import weigh_observations
 from underpaint.stages.models.decoding import SeededSampling

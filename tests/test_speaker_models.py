@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from underpaint.pipeline.common.errors import UserError
 from underpaint.pipeline.recipe.recipe import load_recipe
-from underpaint.stages.answers.critique import critique_schema
+from underpaint.stages.answers.critique_answer import critique_schema
 from underpaint.stages.common.roles import AskRequest, ModelUnavailable, Turn, each
 from underpaint.stages.models.speaker import TransformersSpeaker
 

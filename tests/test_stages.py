@@ -22,7 +22,7 @@ from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.inspection import why_stuck
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.all_stages import STAGES
-from underpaint.stages.answers.answer import CritiqueError
+from underpaint.stages.answers.reading import CritiqueError
 from underpaint.stages.common.ledger import Ledger, balances
 from underpaint.stages.common.roles import ModelUnavailable, each
 from underpaint.stages.common.stage import outcome

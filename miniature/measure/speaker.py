@@ -19,8 +19,8 @@ from underpaint.schemas.scenes.critique import Verdict
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.inspection import inspect_picture
 from underpaint.schemas.scenes.scene import PLACE
-from underpaint.stages.answers.answer import CritiqueError
-from underpaint.stages.answers.critique import parse_critique
+from underpaint.stages.answers.critique_answer import parse_critique
+from underpaint.stages.answers.reading import CritiqueError
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.models.painter import DiffusersPainter
 from underpaint.stages.models.speaker import TransformersSpeaker

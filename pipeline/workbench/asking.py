@@ -14,7 +14,7 @@ from underpaint.pipeline.workbench.subjects import Subject
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages import critique, rollout
-from underpaint.stages.answers.answer import AnswerError
+from underpaint.stages.answers.reading import AnswerError
 from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
 from underpaint.stages.common.ledger import Failure
 from underpaint.stages.common.roles import AskRequest, ModelUnavailable

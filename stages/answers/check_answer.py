@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from underpaint.stages.answers.answer import AnswerError, Read, Said, words_of
 from underpaint.stages.answers.objects import find_object
+from underpaint.stages.answers.reading import AnswerError, Read, Said, words_of
 
 NAMES = {"why": "why", "reason": "why", "reasoning": "why", "answer": "answer"}
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.grammar import NUMBERS
 from underpaint.schemas.scenes.scene import PLACES
-from underpaint.stages.answers.answer import CritiqueError, quote
+from underpaint.stages.answers.reading import CritiqueError, quote
 
 _ABSENT = {"missing", "absent", "omitted", "omission", "lacking"}
 _EXTRA = {"unwanted", "extra", "additional", "unexpected", "unrequested", "superfluous", "hallucinated", "added"}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from underpaint.schemas.scenes.critique import Critique, Finding, Verdict
-from underpaint.stages.answers.answer import AnswerError, CritiqueError, Read, Said, blind, quote, refuses, words_of
+from underpaint.stages.answers.reading import AnswerError, CritiqueError, Read, Said, blind, quote, refuses, words_of
 
 _SENTENCE = re.compile(r"\n+|(?<=[.!?])[\"'”’)*_]*\s+(?=[\"'“‘(*_]*[A-Z0-9])")
 _LEAD = re.compile(

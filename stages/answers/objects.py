@@ -14,9 +14,10 @@ from typing import Any
 
 import json_repair
 
-from underpaint.stages.answers.answer import AnswerError, check_characters, quote, refuses
+from underpaint.stages.answers.reading import AnswerError, check_characters, quote, refuses
 
 DEEPEST = 32  # brackets within brackets; a critique has four
+_STRAY = 100  # brackets that open no JSON; each costs a search through the answer
 _OPEN = re.compile(r"[{\[]")
 _BRACKET = re.compile(r"[{}\[\]]")
 _FENCE = re.compile(r"```[ \t]*\w*|~~~[ \t]*\w*")
@@ -92,11 +93,13 @@ def _values(words: str) -> tuple[list[Any], str, set[str]]:
         else:
             values, outside, bends = _values(inner) if not inner.startswith('"') else ([], inner, bends)
             return values, outside, {*bends, "wrapped"}
-    unclosed = False
+    unclosed, stray = False, 0
     while start := _OPEN.search(words, at):
         around.append(words[at : start.start()])
         value, at, bend = _value(words, start.start())
         if value is None:
+            if (stray := stray + 1) > _STRAY:
+                raise AnswerError(f"more than {_STRAY} brackets are not closed", "no JSON")
             unclosed = unclosed or words[at - 1] == "{"
             around.append(words[at - 1])
         elif not any(_objects(value)):
@@ -121,9 +124,10 @@ def _value(words: str, start: int) -> tuple[Any, int, str]:
             return value, end, bend
         except json.JSONDecodeError:
             continue
-    if (end := _close(words, start)) is None:
+    closed = _close(words, start)
+    if closed is None:
         return None, start + 1, ""
-    return _repaired(words[start:end]), end, "repaired JSON"
+    return _repaired(words[start:closed]), closed, "repaired JSON"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

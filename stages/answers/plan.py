@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from underpaint.schemas.markup import DONE, TAG, MarkupError, parse_plan, plan_text
-from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, refuses, words_of
 from underpaint.stages.answers.objects import find_object
+from underpaint.stages.answers.reading import AnswerError, Read, Said, quote, refuses, words_of
 
 Step = tuple[str, str]  # (instruction, description)
 

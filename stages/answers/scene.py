@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from underpaint.schemas.markup import MarkupError, check_plain
 from underpaint.schemas.scenes.grammar import NUMBERS
 from underpaint.schemas.scenes.scene import Relation, SceneGraph, SceneObject
-from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, words_of
 from underpaint.stages.answers.objects import field_name, find_object, renamed_fields
+from underpaint.stages.answers.reading import AnswerError, Read, Said, quote, words_of
 
 DETAIL = "detail"  # the kind of attributes that are given without a kind
 

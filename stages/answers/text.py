@@ -10,7 +10,7 @@ import re
 from collections import Counter
 
 from underpaint.schemas.markup import MarkupError, check_plain
-from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, refuses, words_of
+from underpaint.stages.answers.reading import AnswerError, Read, Said, quote, refuses, words_of
 
 _FENCED = re.compile(r"```[ \t]*\w*[ \t]*\n?(.*?)```", re.DOTALL)
 _CHAT = (
@@ -105,8 +105,9 @@ def _without_chat(text: str, bends: set[str]) -> str:
         text = "\n\n".join(paragraphs)
         bends.add("offer of more")
     plain = text.strip().replace("’", "'")
-    if re.match(_CHAT, plain.lstrip("\"'*_ "), re.IGNORECASE) or (more := _MORE.search(plain)):
-        said = plain[:60] if re.match(_CHAT, plain, re.IGNORECASE) or not more else plain[more.start() :][:60]
+    opening, more = re.match(_CHAT, plain.lstrip("\"'*_ "), re.IGNORECASE), _MORE.search(plain)
+    if opening or more:
+        said = plain[more.start() if more and not opening else 0 :][:60]
         raise AnswerError(
             f"there is chat in the text: {quote(said)}; write the paragraph alone", "chat around the text"
         )
@@ -130,7 +131,7 @@ def _babble(text: str) -> str:
         return "a word has more than 40 letters"
     fours = Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
     if fours and (most := max(fours.values())) > 3 and 4 * most > 0.2 * len(words):
-        return f"it says {' '.join(max(fours, key=lambda k: fours[k]))!r} {most} times"
+        return f"it says {' '.join(fours.most_common(1)[0][0])!r} {most} times"
     if len(fours) > 16 and len(fours) < 0.4 * (len(words) - 3):
         return "it repeats itself"
     return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from underpaint.schemas.scenes.critique import Verdict
-from underpaint.stages.answers.answer import CritiqueError, quote
+from underpaint.stages.answers.reading import CritiqueError, quote
 
 _SYNONYMS = {
     Verdict.CONSISTENT: "match, matches, matching, matched, pass, passes, passed, correct, ok, okay, accept, accepted,"

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from PIL import Image
 
-from underpaint.stages.answers.answer import AnswerError, Read
+from underpaint.stages.answers.reading import AnswerError, Read
 from underpaint.stages.common.roles import Answer, AskRequest, Speaker, Turn, answer_of, each
 from underpaint.stages.common.templating import Template
 

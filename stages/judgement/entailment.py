@@ -27,7 +27,7 @@ from underpaint.schemas.scenes.inspection import (
 from underpaint.schemas.scenes.mentions import find_mentions
 from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.answer import CritiqueError
+from underpaint.stages.answers.reading import CritiqueError
 
 
 def read_scene(text: str, vocabulary: Vocabulary) -> SceneGraph:

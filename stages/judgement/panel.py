@@ -14,7 +14,7 @@ from pydantic import Field
 
 from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.schemas.scenes.scene import SceneGraph
-from underpaint.stages.answers.answer import CritiqueError, Read
+from underpaint.stages.answers.reading import CritiqueError, Read
 from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
 from underpaint.stages.common.checkers import weakest
 from underpaint.stages.common.critique_formats import QUESTIONS, answer_schema, read_as_critique

@@ -8,7 +8,7 @@ from typing import Any
 
 from underpaint.schemas.scenes.critique import Critique, Side
 from underpaint.schemas.scenes.scene import SceneGraph
-from underpaint.stages.answers.answer import CritiqueError
+from underpaint.stages.answers.reading import CritiqueError
 from underpaint.stages.common.ledger import Failure, Unit
 from underpaint.stages.common.stage import Context
 from underpaint.stages.judgement.entailment import Weighed, weigh_observations, words_for

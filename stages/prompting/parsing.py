@@ -14,7 +14,7 @@ from underpaint.schemas.scenes.mentions import find_mentions
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.answer import AnswerError, Said
+from underpaint.stages.answers.reading import AnswerError, Said
 from underpaint.stages.answers.scene import read_scene
 from underpaint.stages.common.asking import request_for
 from underpaint.stages.common.ledger import Failure, Unit

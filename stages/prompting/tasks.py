@@ -19,9 +19,9 @@ from jinja2 import meta, nodes
 from underpaint.schemas.markup import DONE
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.scene import SceneGraph
-from underpaint.stages.answers.answer import Read, Said
 from underpaint.stages.answers.check_answer import check_schema, read_check
 from underpaint.stages.answers.plan import read_plan
+from underpaint.stages.answers.reading import Read, Said
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.common.critique_formats import CRITIQUE_FORMATS, QUESTIONS, answer_schema, read_as_critique
 from underpaint.stages.common.suggest import did_you_mean

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+V = TypeVar("V")
 
 LONGEST = 32_768  # characters of an answer without its thinking: a model that writes more is in a loop
 _THINKING = re.compile(r"(</?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad)>)", re.IGNORECASE)
@@ -73,16 +74,16 @@ class Said(Protocol):
 
 
 @dataclass(frozen=True)
-class Read(Generic[T]):
+class Read(Generic[T_co]):
     """What was read, and the kinds of what was bent to read it: sorted, each once, none where the form was right."""
 
-    value: T
+    value: T_co
     bends: tuple[str, ...] = ()
 
-    @classmethod
-    def of(cls, value: T, bends: Iterable[str]) -> Read[T]:
+    @staticmethod
+    def of(value: V, bends: Iterable[str]) -> Read[V]:
         """A reading with these bends, in any order; an empty string is none."""
-        return cls(value, tuple(sorted({*bends} - {""})))
+        return Read(value, tuple(sorted({*bends} - {""})))
 
 
 def words_of(answer: str | Said) -> tuple[str, set[str]]:

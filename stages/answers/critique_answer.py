@@ -11,9 +11,9 @@ from pydantic import JsonValue, ValidationError
 
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import FIELDS, Critique, Finding, Verdict
-from underpaint.stages.answers.answer import AnswerError, CritiqueError, Read, Said, blind, quote, words_of
 from underpaint.stages.answers.kinds import read_kind, read_sentence, unknown_kind
 from underpaint.stages.answers.objects import field_name, find_object, renamed_fields
+from underpaint.stages.answers.reading import AnswerError, CritiqueError, Read, Said, blind, quote, words_of
 from underpaint.stages.answers.verdicts import gainsaid, gainsaid_by_field, read_verdict
 
 Fields = Mapping[str, Mapping[str, Any]]  # a template's own answer fields: name to JSON Schema
@@ -181,9 +181,9 @@ def _finding(said: Any, kinds: Sequence[str], bends: set[str]) -> Iterator[Findi
         if _is_nothing(said):
             bends.add("null findings")
             return
-        kind, detail = read_sentence(said.strip(), kinds)
         bends.add("finding as a sentence")
-        yield Finding(kind=kind, detail=detail)
+        said_kind, clause = read_sentence(said.strip(), kinds)
+        yield Finding(kind=said_kind, detail=clause)
         return
     if not isinstance(said, dict):
         raise CritiqueError(f"findings: {quote(str(said))} is no finding", "field of another type")
@@ -204,14 +204,11 @@ def _finding(said: Any, kinds: Sequence[str], bends: set[str]) -> Iterator[Findi
         return
     if not isinstance(detail, str) or not detail.strip():
         raise CritiqueError("findings: detail: this field is missing; say in a clause what is wrong", "field missing")
-    if kind is None:
-        kind = read_sentence(detail, kinds)[0]
-        bends.add("finding as a sentence")
-    if not isinstance(kind, str):
+    if kind is not None and not isinstance(kind, str):
         raise unknown_kind(kind, kinds)
-    kind, bend = read_kind(kind, kinds)
+    named, bend = read_kind(kind, kinds) if kind else (read_sentence(detail, kinds)[0], "finding as a sentence")
     bends.add(bend)
-    yield Finding(kind=kind, detail=detail)
+    yield Finding(kind=named, detail=detail)
 
 
 def _part_of(key: str) -> str:
