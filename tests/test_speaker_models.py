@@ -152,7 +152,7 @@ def shown(speaker: TransformersSpeaker, request: AskRequest) -> str:
 
 @pytest.mark.parametrize("make", [text_model, *SEEING])
 def test_a_conversation_is_answered_alone_as_in_a_batch(make: Callable[[Path], None], tmp_path: Path) -> None:
-    """System message, an example with a picture, two pictures: every row has its own number of them, and its own form."""
+    """System message, an example with a picture, two pictures: every row has its own number, and its own form."""
     speaker, sees = loaded(make, tmp_path), make in SEEING
     one, two = ((RED,), (BLUE, RED)) if sees else ((), ())
     shots = (Turn("user", "Shown?", one), Turn("assistant", "yes"))

@@ -49,21 +49,19 @@ class HeldToSchemas:
 
     def __init__(self, tokenizer: LLTokenizer, schemas: Sequence[Mapping[str, Any] | None]) -> None:
         self._matchers = {row: _matcher(tokenizer, schema) for row, schema in enumerate(schemas) if schema is not None}
-        self._bits = llguidance.numpy.allocate_token_bitmask(1, tokenizer.vocab_size)
+        self._bits = llguidance.numpy.allocate_token_bitmask(len(schemas), tokenizer.vocab_size)  # all are allowed
         self._begun = False
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        scores = scores.clone()
         for row, matcher in self._matchers.items():
             if self._begun and not matcher.is_stopped():
                 matcher.consume_token(int(input_ids[row, -1]))
-            llguidance.numpy.fill_next_token_bitmask(matcher, self._bits)
+            llguidance.numpy.fill_next_token_bitmask(matcher, self._bits, row)
             if matcher.is_error():
                 raise ValueError(f"the answer left its JSON Schema: {matcher.get_error()}")
-            allowed = np.unpackbits(self._bits.view(np.uint8), bitorder="little")[: scores.shape[1]]
-            scores[row, torch.from_numpy(allowed == 0).to(scores.device)] = -torch.inf
         self._begun = True
-        return scores
+        allowed = np.unpackbits(self._bits.view(np.uint8), axis=1, bitorder="little")[:, : scores.shape[1]]
+        return scores.masked_fill(torch.from_numpy(allowed == 0).to(scores.device), -torch.inf)
 
 
 class Chances:
