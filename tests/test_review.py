@@ -33,6 +33,7 @@ def candidates(agreements: list[float]) -> pa.Table:
     columns["fault"] = pa.array([""] * len(agreements), columns["fault"].type)
     columns["lot"] = pa.array([0] * len(agreements), columns["lot"].type)
     columns["content"] = pa.array(range(len(agreements)), columns["content"].type)
+    columns["checked_by"] = pa.array(["grammar"] * len(agreements), columns["checked_by"].type)
     columns["agreement"] = pa.array(agreements, columns["agreement"].type)
     return pa.table(columns)
 
