@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 import underpaint.stages.models.torchvision_compat  # noqa: F401  (before transformers imports torchvision)
-from underpaint.schemas.scenes.critique import critique_schema
+from underpaint.stages.answers.critique_answer import critique_schema
 from underpaint.stages.models.decoding import HeldToSchemas, schema_tokenizer
 
 
