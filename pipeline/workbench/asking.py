@@ -152,9 +152,9 @@ def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
         jobs.append(Job(model, request, lambda said: form.read(said, template), 0 if template.dialect else REASKS))
     found = []
     for subject, said in zip(subjects, ask_and_read(jobs), strict=True):
-        request, answers = _words(said.requests[0]), [answer.text for answer in said.answers]
+        words, answers = _words(said.requests[0]), [answer.text for answer in said.answers]
         error = "" if said.error is None else f"{type(said.error).__name__}: {said.error}"
         agreement = 1.0 if said.value is not None else 0.0
         bends, why = said.bends, _unread([said])
-        found.append(Answered(subject, request, answers, said.value, agreement, error, unread=why, bends=bends))
+        found.append(Answered(subject, words, answers, said.value, agreement, error, unread=why, bends=bends))
     return found
