@@ -15,7 +15,7 @@ from underpaint.pipeline.selection.judge_figures import alpha, figure_lines, peo
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.reading import AnswerError
+from underpaint.stages.answers.answer import AnswerError
 from underpaint.stages.common.figures import AnswerCounts, total
 from underpaint.stages.common.ledger import Ledger, Unit
 from underpaint.stages.common.roles import Answer, AskRequest, Models

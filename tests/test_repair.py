@@ -153,7 +153,9 @@ class Mute(Judge):
         self.broken = iter(broken)
 
     def ask(self, requests: Sequence[AskRequest]) -> list[str]:
-        return ['{"observed": [' if next(self.broken) else answer for answer in super().ask(requests)]
+        said = super().ask(requests)
+        cut = [bool(r.follow_up) or next(self.broken) for r in requests]  # asked again, it is cut again
+        return ['{"observed": [' if c else answer for c, answer in zip(cut, said, strict=True)]
 
 
 @pytest.mark.parametrize(
