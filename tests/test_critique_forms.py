@@ -19,9 +19,9 @@ from underpaint.schemas.scenes.scene import Relation, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages import check
 from underpaint.stages.all_stages import STAGES
+from underpaint.stages.answers.answer import CritiqueError
 from underpaint.stages.answers.critique import read_critique
 from underpaint.stages.answers.questions import questions_schema, read_questions
-from underpaint.stages.answers.answer import CritiqueError
 from underpaint.stages.common.asking import Said
 from underpaint.stages.common.critique_formats import read_as_critique
 from underpaint.stages.common.ledger import Unit

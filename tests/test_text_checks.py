@@ -24,8 +24,8 @@ from underpaint.schemas.scenes.grammar import read
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages import alignment, check, conflict, repair
 from underpaint.stages import critique as critique_stage
-from underpaint.stages.answers.check_answer import check_schema, read_check
 from underpaint.stages.answers.answer import AnswerError, CritiqueError
+from underpaint.stages.answers.check_answer import check_schema, read_check
 from underpaint.stages.common.checkers import weakest
 from underpaint.stages.common.roles import Answer, AskRequest
 from underpaint.stages.common.stage import Outcome

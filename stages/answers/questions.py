@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Critique, Finding, Verdict
+from underpaint.stages.answers.answer import AnswerError, CritiqueError, Read, Said, quote, words_of
 from underpaint.stages.answers.kinds import read_kind
 from underpaint.stages.answers.objects import find_object, renamed_fields
-from underpaint.stages.answers.answer import AnswerError, CritiqueError, Read, Said, quote, words_of
 
 NAMES = {name: name for name in ("questions", "correction")}
 PARTS = {name: name for name in ("question", "kind", "detail", "answer")}

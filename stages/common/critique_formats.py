@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from underpaint.schemas.scenes.critique import Critique
+from underpaint.stages.answers.answer import Read, Said
 from underpaint.stages.answers.critique import critique_schema, read_critique
 from underpaint.stages.answers.label import read_label
 from underpaint.stages.answers.questions import questions_schema, read_questions
-from underpaint.stages.answers.answer import Read, Said
 from underpaint.stages.common.templating import Template
 
 QUESTIONS = "questions"  # the variable that holds the questions made by the grammar, one a line

@@ -14,8 +14,8 @@ from pydantic import Field
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.check_answer import CheckAnswer, check_schema, read_check
 from underpaint.stages.answers.answer import AnswerError
+from underpaint.stages.answers.check_answer import CheckAnswer, check_schema, read_check
 from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
 from underpaint.stages.common.checkers import weakest
 from underpaint.stages.common.ledger import Failure, Unit
