@@ -167,7 +167,10 @@ class Stranger:
     def _critique_picture(self, said: Said, pictures: Pictures, rng: random.Random, form: Form | None) -> Reply:
         if match := re.fullmatch(r"A plain (\w+) picture with nothing else in it\.", said["description"]):
             return _bent(_plain_critique(pictures[-1], match[1]), form)
-        seen = understood(shown(pictures[-1]))
+        try:
+            seen = understood(shown(pictures[-1]))
+        except ValueError:
+            seen = SceneGraph()  # a plain colour
         one_by_one = [
             o.model_copy(update={"id": f"{o.id}-{i}", "count": 1}) for o in seen.objects for i in range(o.count)
         ]

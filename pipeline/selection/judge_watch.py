@@ -2,7 +2,7 @@
 
 A lot's manifest says what became of the questions (`stages.common.figures`, `stages.judgement.canaries`). After every
 lot the last one, two, four, … lots of the stage are held against the recipe's `calibration.floor`. They break it where
-a model that is just good enough would do as badly less than once in 100,000 times, so no build stops by chance, and a
+a model that is just good enough would do as badly less than once in 10,000 times, so no build stops by chance, and a
 judge that never answers in the right form is stopped after some ten answers. Canaries are also held against the lots
 before: a server that begins to answer for the wrong picture is far from any floor at first.
 """
@@ -23,7 +23,7 @@ from underpaint.schemas.interval import Share
 from underpaint.stages.common.figures import AnswerCounts, total
 from underpaint.stages.judgement.canaries import NAMED_BY
 
-CHANCE = 1e-5  # how improbable it must be that a model which is just good enough does as badly
+CHANCE = 1e-4  # how improbable it must be that a model which is just good enough does as badly
 EDITED = "one word changed"
 COUNTED = 0.2  # the least share of answers that count, of those that are asked for; below it the judge is of no use
 

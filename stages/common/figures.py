@@ -46,7 +46,7 @@ class AnswerCounts:
     votes: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     equal: int = 0
-    examples: list[tuple[str, str]] = field(default_factory=list)  # (why it was not read, its words)
+    examples: list[tuple[str, str]] = field(default_factory=list)  # (why it was not read, its words), each once
 
     def hear(self, said: Sequence[Said]) -> None:
         """Count the answers to one question."""
@@ -60,9 +60,10 @@ class AnswerCounts:
                 self.failed[type(one.error).__name__] += 1
                 continue
             self.unread[str(getattr(one.error, "reason", type(one.error).__name__))] += 1
-            if len(self.examples) < EXAMPLES:
-                last = one.answers[-1]
-                self.examples.append((str(one.error)[:SHOWN], (last.text or last.refused)[:SHOWN]))
+            last = one.answers[-1]
+            shown = str(one.error)[:SHOWN], (last.text or last.refused)[:SHOWN]
+            if len(self.examples) < EXAMPLES and shown not in self.examples:
+                self.examples.append(shown)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, counts in a stable order."""
@@ -77,7 +78,7 @@ def total(found: Sequence[Mapping[str, Any]]) -> AnswerCounts:
             if isinstance(value, dict):
                 getattr(whole, name).update(value)
             elif isinstance(value, list):
-                whole.examples = [*whole.examples, *map(tuple, value)][:EXAMPLES]
+                whole.examples = [*dict.fromkeys([*whole.examples, *map(tuple, value)])][:EXAMPLES]
             else:
                 setattr(whole, name, getattr(whole, name) + value)
     return whole

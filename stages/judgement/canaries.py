@@ -38,6 +38,7 @@ from underpaint.stages.common.stage import Context
 from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, Votes, judge_by_votes
 
 PLAIN = {"red": (210, 30, 30), "green": (30, 160, 50), "blue": (30, 60, 210), "yellow": (240, 220, 40)}
+RIGHT = 0.5  # share of steps that are right, where the judge can be asked about them: what shows that it sees at all
 # Which findings name a changed word rightly.
 NAMED_BY = {
     "colour": (FaultKind.WRONG_ATTRIBUTE,),
@@ -98,8 +99,10 @@ def make_canaries(context: Context[Any], questions: Sequence[Question], share: f
         template = context.pick_template(f"critique_{question.side.value}", unit, question.template)
         # A model that was taught one dialect, or reads by a grammar, cannot be asked in other words than its own.
         free = not template.dialect and not getattr(context.speaker(template), "grammar_only", False)
-        makers = [_swapped, _edited, *([_as_told] if free else [])]
+        makers: list[Maker] = [_swapped, _edited]
         rng.shuffle(makers)
+        if free and rng.random() < RIGHT:
+            makers.insert(0, _as_told)
         for make in makers:
             if made := make(question, questions, rng, context.vocabulary):
                 kind, asked = made
