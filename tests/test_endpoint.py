@@ -215,13 +215,13 @@ def test_a_build_judged_by_an_endpoint_then_retried(
     judge, down = Symbolic("underpaint.miniature.world"), {"cup"}
 
     def answer(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        content = body["messages"][0]["content"]
+        content = next(m["content"] for m in body["messages"] if m["role"] == "user")
         words = content if isinstance(content, str) else content[-1]["text"]
         context = yaml.safe_load(words.split("<<", 1)[1].split(">>", 1)[0])
         if any(word in context["description"] for word in down):
             return 503, {"error": {"message": "overloaded"}}
         task, picture = (
-            ("critique_text", None) if isinstance(content, str) else ("critique_picture", _picture(content[0]))
+            ("critique_text", None) if isinstance(content, str) else ("critique_picture", _picture(content[-2]))
         )
         return 200, said(judge.ask([AskRequest(task, "", 1, (picture,) if picture else (), 0.0, context)])[0])
 
@@ -235,6 +235,9 @@ def test_a_build_judged_by_an_endpoint_then_retried(
         far = {"kind": "openai", "base_url": server.url, "model": "fake", "revision": "1", "key": "FAKE_KEY"}
         recipe["models"]["far"] = far | {"retries": 0}
         recipe["roles"]["judge"], recipe["templates"] = "far", [str(templates)]
+        recipe.setdefault("stages", {})
+        for stage in ("check", "critique"):  # this judge reads the grammar's texts alone
+            recipe["stages"][stage] = {**recipe["stages"].get(stage, {}), "canaries": 0}
         file, out = write_recipe(recipe), tmp_path / "run"
         done = underpaint("build", file, "--out", out)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from underpaint.schemas.scenes.critique import Critique
+from underpaint.schemas.scenes.critique import Critique, Verdict
 from underpaint.stages.answers.answer import Read, Said
 from underpaint.stages.answers.critique import critique_schema, read_critique
 from underpaint.stages.answers.label import read_label
@@ -34,14 +34,16 @@ def _least(variables: Mapping[str, str]) -> int:
 
 CRITIQUE_FORMATS = {
     "critique/1": CritiqueFormat(
-        lambda answer, t, _: read_critique(answer, t.kinds, t.fields, t.yes_means),
+        lambda answer, t, _: read_critique(answer, t.kinds, t.fields, t.yes_means and Verdict(t.yes_means)),
         lambda t, _: critique_schema(t.kinds, t.fields),
     ),
     "questions/1": CritiqueFormat(
         lambda answer, t, given: read_questions(answer, t.kinds, _least(given)),
         lambda t, given: questions_schema(t.kinds, _least(given)),
     ),
-    "label/1": CritiqueFormat(lambda answer, t, _: read_label(answer, t.labels, t.kinds[0]), None),
+    "label/1": CritiqueFormat(
+        lambda answer, t, _: read_label(answer, {k: Verdict(v) for k, v in t.labels.items()}, t.kinds[0]), None
+    ),
 }
 
 

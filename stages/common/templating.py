@@ -20,16 +20,18 @@ from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from underpaint.schemas.corpus.picture import PictureError, decode_picture
-from underpaint.schemas.scenes.critique import Verdict
-from underpaint.stages.common.finding_kinds import OF_PICTURES, OF_TEXTS, as_list
 from underpaint.stages.common.roles import Turn
 
 BUILT_IN = Path(__file__).parents[1] / "templates"
 ENVIRONMENT = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=False)
 # What every template may use and nobody gives: explanations that all critiques share.
-SHARED = {"picture_kinds": as_list(OF_PICTURES), "text_kinds": as_list(OF_TEXTS)}
+SHARED = {  # one line a kind
+    name: "\n".join(f'- "{kind}": {meaning}' for kind, meaning in kinds.items())
+    for name, kinds in yaml.safe_load((BUILT_IN / "finding_kinds.yaml").read_text("utf-8")).items()
+}
 ENVIRONMENT.globals.update(SHARED)
 
+VerdictName = Literal["consistent", "incomplete", "conflict"]
 Shown = Literal["before", "after"]  # a step's picture: the one that it begins with, or the one that it makes
 
 # Fields that never reach a model and do not change how its answer is read: editing them changes no digest.
@@ -101,10 +103,12 @@ class Template(BaseModel):
     pictures: tuple[Shown, ...] = ()  # what the model is shown of the step, in this order
     shots: tuple[Shot, ...] = ()  # worked examples that the model is shown before the question
     fields: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further fields of the answer, a JSON Schema each
-    labels: dict[str, Verdict] = Field(
+    labels: dict[str, VerdictName] = Field(
         default_factory=dict
     )  # label/1: the words that end an answer, and their verdicts
-    yes_means: Verdict | None = None  # the verdict that a yes to the words' question means; without it a yes is refused
+    yes_means: VerdictName | None = (
+        None  # the verdict that a yes to the words' question means; without it a yes is refused
+    )
     model: str = ""  # the recipe's model that is asked; the role's unless given
     dialect: str = ""  # whose words these are, if they were taught to one model; no other would know what is asked
     kinds: tuple[str, ...] = ()  # kinds of finding that this template adds to schemas.scenes.compare.FaultKind
