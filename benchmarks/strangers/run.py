@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.strangers.scenes import ROOT, prompts
 from benchmarks.strangers.server import Stranger
+from benchmarks.strangers.truth import wrong_samples
 from tests.answer_forms import FORMS
 from tests.fake_endpoint import serving
 
@@ -47,6 +48,9 @@ def main() -> int:
         done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     for task, times in stranger.asked.most_common():
         print(f"  {task:<40}{times}")
+    if done.returncode == 0:
+        number, wrong = wrong_samples(options.out / "run" / "corpus")
+        print(f"{number} samples held against the truth, {len(wrong)} faults", *wrong, sep="\n  ")
     return done.returncode
 
 

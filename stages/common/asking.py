@@ -18,6 +18,7 @@ from underpaint.stages.common.templating import Template
 
 T = TypeVar("T")
 REASKS = 1
+NOTHING = "(no words)"  # in place of an empty answer, which not every server takes as a turn of a conversation
 AGAIN = "That answer cannot be used: {error}. Answer again, in the form that was asked for, with nothing around it."
 
 
@@ -106,7 +107,7 @@ def _ask_again(said: Said[T], job: Job[T]) -> bool:
     """Turn the request into the one that shows the error, where the answer was unreadable and a try is left."""
     if not isinstance(said.error, AnswerError) or len(said.answers) > job.reasks:
         return False
-    words = said.answers[-1].text or said.answers[-1].refused
+    words = said.answers[-1].text or said.answers[-1].refused or NOTHING
     told = Turn("user", AGAIN.format(error=str(said.error).rstrip(".")))
     said.request = replace(said.request, follow_up=(*said.request.follow_up, Turn("assistant", words), told))
     return True
