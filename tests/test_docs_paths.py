@@ -21,7 +21,7 @@ FOLDERS = "schemas|stages|pipeline|miniature|recipes|benchmarks|docs|tests|examp
 # CHANGELOG.md speaks of what was, too.
 PAGES = [
     ROOT / "README.md", ROOT / "CONTRIBUTING.md",
-    *(page for folder in ("docs", "examples", "miniature") for page in sorted((ROOT / folder).rglob("*.md"))),
+    *(page for f in ("docs", "examples", "miniature", "benchmarks") for page in sorted((ROOT / f).rglob("*.md"))),
 ]  # fmt: skip
 # What a reader makes along the way (the first is part of a sed expression).
 THEIRS = {
@@ -30,6 +30,7 @@ THEIRS = {
     "recipes/my_corpus.yaml",
     "recipes/my_vocabulary.yaml",
     "recipes/miniature_2000.yaml",
+    "recipes/watched.yaml",
 }
 # Files that a page makes, or lines that it changes: tests/test_contributing.py does so.
 MADE = re.compile(r"^```(?:python \S+|diff)\n.*?^```$", re.DOTALL | re.MULTILINE)

@@ -24,11 +24,12 @@ def take_scenes(
         try:
             if not one.scene.objects:
                 raise SceneError("objects: there is none; a scene that shows nothing countable has no steps")
+            # The graph is the truth: what it adds, the prompt may mean. What the prompt names it must have.
+            scene = check_against(one.text, one.scene, context.vocabulary, indirect=True)
             if not source.open_words:
-                check_words(one.scene, context.vocabulary)
-            check_against(one.text, one.scene, context.vocabulary, source.indirect)
-            check_plain(one.text or describe(one.scene, context.vocabulary))
-            found[sample] = Parsed(one.scene, "user")
+                check_words(scene, context.vocabulary)
+            check_plain(one.text or describe(scene, context.vocabulary))
+            found[sample] = Parsed(scene, "user")
         except ValueError as e:
             found[sample] = Failure.of(Unit(sample, detail=one.text), e, one.text)
     return found
