@@ -239,7 +239,7 @@ def _written(context: Context[PlanParams], prompts: Sequence[PromptRow], ledger:
             continue
         wanted[row["sample"]] = Wanted(row["prompt"], goal)
     most = max(number for number, weight in params.pictures.items() if weight)
-    said = write_plans(context, wanted, most, params.temperature)
+    said = write_plans(context, wanted, most, params.temperature, ledger)
     found, lost = list[Draft](), list[PromptRow]()
     for row in (row for row in prompts if row["sample"] in wanted):
         written = said[row["sample"]]
@@ -257,7 +257,8 @@ def _reworded(
     context: Context[PlanParams], settings: Rewording, drafts: Sequence[Draft], ledger: Ledger
 ) -> list[Draft]:
     """The plans in the writer's words. Those that it cannot word truly are rejected, and counted with the reason."""
-    said = reword_steps(context, settings, {d.row["sample"]: (d.row["prompt"], d.steps) for d in drafts})
+    plans = {d.row["sample"]: (d.row["prompt"], d.steps) for d in drafts}
+    said = reword_steps(context, settings, plans, ledger)
     kept = []
     for draft in drafts:
         made = said[draft.row["sample"]]
@@ -277,7 +278,7 @@ def _checked(context: Context[PlanParams], drafts: Sequence[Draft], ledger: Ledg
     grammar = [d.author == "grammar" or _knows(context.vocabulary, d.steps[-1].scene) for d in drafts]
     asked = [[] if known else _checks(draft, context.vocabulary) for known, draft in zip(grammar, drafts, strict=True)]
     kept = []
-    for draft, result in zip(drafts, settle(context, asked, context.params.second_check), strict=True):
+    for draft, result in zip(drafts, settle(context, asked, context.params.second_check, ledger), strict=True):
         if isinstance(result, Failure):
             ledger.fail(result)
         elif result.why:

@@ -15,7 +15,7 @@ from underpaint.pipeline.selection.judge_figures import alpha, figure_lines, peo
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.answer import AnswerError
+from underpaint.stages.answers.answer import AnswerError, ContentError
 from underpaint.stages.common.figures import AnswerCounts, total
 from underpaint.stages.common.ledger import Ledger, Unit
 from underpaint.stages.common.roles import Answer, AskRequest, Models
@@ -192,9 +192,12 @@ def test_the_reason_of_an_unread_answer_is_counted() -> None:
     silent.answers = []
     heard.hear([silent])
     assert heard.unread == {"refusal": 1, "ValueError": 1} and heard.failed == {"TimeoutError": 1}
-    assert heard.examples == [("it refuses", "No."), ("half a word", "No.")] and heard.bends == {"fence": 4}
+    assert heard.examples == [("it refuses", "No."), ("half a word", "No.")]
+    heard.hear([Said(ContentError("it names a star", "adds what the scene has not"))])  # its form was right
+    assert heard.departed == {"adds what the scene has not": 1} and heard.unread.total() == 2
+    assert (heard.bent, heard.bends) == (5, {"fence": 5})
     twice = total([heard.to_dict(), heard.to_dict()])
-    assert (twice.questions, twice.answers, twice.unread["refusal"], len(twice.examples)) == (4, 8, 2, 3)
+    assert (twice.questions, twice.answers, twice.unread["refusal"], len(twice.examples)) == (6, 10, 2, 2)
 
 
 def test_alpha_is_krippendorffs() -> None:

@@ -78,7 +78,7 @@ def judge_watched(
 ) -> list[Judged | Failure]:
     """As `panel.judge`, with canaries beside a `share` of the questions; the ledger counts what came of either."""
     canaries = make_canaries(context, questions, share)
-    votes, found = judge_by_votes(context, [*questions, *(c.question for c in canaries)], params)
+    votes, found = judge_by_votes(context, [*questions, *(c.question for c in canaries)], params, ledger)
     own = found[: len(questions)]
     sampled = params.answers > 1 and params.temperature > 0
     for vote, result in zip(votes, own, strict=False):  # not those of the canaries, which follow
