@@ -92,6 +92,11 @@ class PlanParams(SecondCheckParams):
         return ("judge",) if self._by_writer and self.second_check == "model" else ()
 
     @property
+    def most(self) -> int:
+        """The greatest number of pictures that a plan may have."""
+        return max(number for number, weight in self.pictures.items() if weight)
+
+    @property
     def _by_writer(self) -> bool:
         return self.author == "writer" or self.reword is not None
 
@@ -238,8 +243,7 @@ def _written(context: Context[PlanParams], prompts: Sequence[PromptRow], ledger:
             ledger.reject(str(e))
             continue
         wanted[row["sample"]] = Wanted(row["prompt"], goal)
-    most = max(number for number, weight in params.pictures.items() if weight)
-    said = write_plans(context, wanted, most, params.temperature, ledger)
+    said = write_plans(context, wanted, params.most, params.temperature, ledger)
     found, lost = list[Draft](), list[PromptRow]()
     for row in (row for row in prompts if row["sample"] in wanted):
         written = said[row["sample"]]

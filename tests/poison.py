@@ -236,8 +236,9 @@ class Stranger(Symbolic):
             return [self._judged(replace(r, pictures=p)) for r, p in zip(requests, [shown[-1], *shown], strict=False)]
         if self.fault == "fenced":
             return [f"```json\n{self._judged(r)}\n```" for r in requests]
+        if self.fault == "prose":
+            return [Answer(f"Number {r.seed} shows what it should, I think; well done!") for r in requests]
         words = {
-            "prose": Answer("The picture shows what it should, I think; well done!"),
             "refused": Answer("", refused="I cannot help with that."),
             "cut": Answer('{"observed": ["a red', cut=True),
         }

@@ -170,7 +170,7 @@ def test_answers_are_counted_under_their_template(vocabulary: Vocabulary) -> Non
     assert (heard.questions, heard.answers, heard.unread.total(), heard.unsound) == (4, 12, 3, 0)
     assert (heard.decided, heard.conflicts, heard.agreed, heard.of_decided) == (3, 2, 9, 9)
     assert heard.votes == {"0:3": 1, "0:0": 1, "3:0": 2} and (heard.repeated, heard.equal) == (4, 4)
-    assert [words for _, words in heard.examples] == ["let us see"] * 3
+    assert [words for _, words in heard.examples] == ["let us see"]  # each once
     (row,) = template_figures({"check": [ledger.answered(), ledger.answered()]})
     assert (row["asked"], row["unread"], row["conflict"], row["repaired"], row["agreement"]) == (8, 6, 4, None, 1.0)
     assert row["alpha"] == 1.0 and row["warning"] == ""  # eight questions are too few to warn
