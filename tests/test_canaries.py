@@ -133,6 +133,15 @@ def test_what_the_prompt_leaves_open_is_not_changed_in_texts(vocabulary: Vocabul
     assert {c.kind for c in made(vocabulary, questions)} <= {"noun", "as asked", "swapped"}
 
 
+def test_no_noun_takes_anothers_place_that_is_named_in_the_plural(vocabulary: Vocabulary) -> None:
+    """Of two flowers and a boat, a flower in the boat's place would be of a wrong number, and no other thing."""
+    questions = [shown(n, "boat", Side.TEXT) for n in range(200)]
+    prompt = {"prompt": f"two {vocabulary.plural('flower')} and a red boat"}
+    found = made(vocabulary, [replace(q, variables={**q.variables, **prompt}) for q in questions])
+    nouns = {c.question.variables["description"] for c in found if c.kind == "noun"}
+    assert "A red star." in nouns and "A red flower." not in nouns and "flower" in vocabulary.nouns
+
+
 def test_a_changed_word_counts_where_the_step_itself_was_accepted(vocabulary: Vocabulary) -> None:
     """Of three drafts the first two pass; of the changed ones two are seen, one of them under its right name."""
     questions = [shown(n, noun) for n, noun in enumerate(("car", "cup", "boat"))]

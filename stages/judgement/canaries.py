@@ -163,12 +163,15 @@ def _edited(question: Question, others: Sequence[Question], rng: Random, vocabul
     """The step with one word of its instruction and description changed, so that picture or prompt contradict it."""
     said, prompt = question.variables, question.variables["prompt"]
     before = said.get("so_far", "")
-    used = f"{prompt} {said['instruction']} {said['description']} {before}"
+    texts = (prompt, said["instruction"], said["description"], before)
+    used, things = " ".join(texts), set[str]().union(*(_things(text, vocabulary) for text in texts))
     options: dict[str, list[tuple[str, str]]] = {}
     for kind, old, new in _changes(said["description"], vocabulary):
         if question.side is Side.TEXT and (_has(before, old) or not _has(prompt, old)):
             continue  # what is there already is not this step's; what the prompt leaves open contradicts nothing
-        if not _has(used, new) and (old[0] in "aeiou") == (new[0] in "aeiou"):  # "a" and "an" stay as they are
+        if _has(used, new) or new in things:
+            continue  # "flower" is no other thing where the prompt asks for two flowers
+        if (old[0] in "aeiou") == (new[0] in "aeiou"):  # "a" and "an" stay as they are
             options.setdefault(kind, []).append((old, new))
     if not options:
         return None
