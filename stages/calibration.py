@@ -25,11 +25,12 @@ from underpaint.schemas.scenes.scene import PLACE, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.schemas.scenes.wordings import WORDINGS
 from underpaint.stages.answers.answer import CritiqueError
-from underpaint.stages.answers.critique import parse_critique
+from underpaint.stages.common.critique_formats import read_as_critique
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import Renderer
 from underpaint.stages.common.rows import SampleRow
 from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
+from underpaint.stages.common.templating import Template
 from underpaint.stages.judgement.canaries import judge_watched
 from underpaint.stages.judgement.panel import Judged, JudgedColumns, JudgeParams, Question
 from underpaint.stages.judgement.text_checks import CRITIQUE
@@ -219,13 +220,13 @@ def _row(sample: int, case: Case, found: Judged) -> CalibrationRow:
         "description": said["description"],
         "picture": encode_picture(case.picture) if case.picture else b"",
         **found.row(),
-        "own_verdicts": [_own_verdict(answer, found.template.kinds) for answer in found.answers],
+        "own_verdicts": [_own_verdict(found.template, answer) for answer in found.answers],
     }
 
 
-def _own_verdict(answer: str, kinds: Sequence[str]) -> str:
+def _own_verdict(template: Template, answer: str) -> str:
     try:
-        return parse_critique(answer, kinds).verdict.value
+        return read_as_critique(template, answer).value.verdict.value
     except CritiqueError:
         return ""
 

@@ -144,7 +144,7 @@ def run(context: Context[ConflictParams], inputs: Tables) -> Outcome:
         told = Told(steps[key_of(row)], prompt["prompt"], wanted, words_for(context.vocabulary, wanted))
         negative = critique.verdict is Verdict.CONFLICT
         checks.append(correction_checks(told, critique) if negative else positive_checks(told))
-    for row, checked in zip(texts, settle(context, checks, context.params.second_check), strict=True):
+    for row, checked in zip(texts, settle(context, checks, context.params.second_check, ledger), strict=True):
         if isinstance(checked, Failure):
             ledger.fail(checked)
         elif checked.why:

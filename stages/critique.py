@@ -95,7 +95,8 @@ def _judge_steps(context: Context[CritiqueParams], at: Judging, group: Sequence[
                 going.append((row, side))
     checks = [[_agreement(context, at, row)] if side is Side.PICTURE else [] for row, side in going]
     asked, questions = [], []
-    for (row, side), checked in zip(going, settle(context, checks, context.params.second_check), strict=True):
+    settled = settle(context, checks, context.params.second_check, at.ledger)
+    for (row, side), checked in zip(going, settled, strict=True):
         if isinstance(checked, Failure):
             at.fail(row, side, checked)
             continue

@@ -92,6 +92,11 @@ class PlanParams(SecondCheckParams):
         return ("judge",) if self._by_writer and self.second_check == "model" else ()
 
     @property
+    def most(self) -> int:
+        """The greatest number of pictures that a plan may have."""
+        return max(number for number, weight in self.pictures.items() if weight)
+
+    @property
     def _by_writer(self) -> bool:
         return self.author == "writer" or self.reword is not None
 
@@ -238,8 +243,7 @@ def _written(context: Context[PlanParams], prompts: Sequence[PromptRow], ledger:
             ledger.reject(str(e))
             continue
         wanted[row["sample"]] = Wanted(row["prompt"], goal)
-    most = max(number for number, weight in params.pictures.items() if weight)
-    said = write_plans(context, wanted, most, params.temperature)
+    said = write_plans(context, wanted, params.most, params.temperature, ledger)
     found, lost = list[Draft](), list[PromptRow]()
     for row in (row for row in prompts if row["sample"] in wanted):
         written = said[row["sample"]]
@@ -257,7 +261,8 @@ def _reworded(
     context: Context[PlanParams], settings: Rewording, drafts: Sequence[Draft], ledger: Ledger
 ) -> list[Draft]:
     """The plans in the writer's words. Those that it cannot word truly are rejected, and counted with the reason."""
-    said = reword_steps(context, settings, {d.row["sample"]: (d.row["prompt"], d.steps) for d in drafts})
+    plans = {d.row["sample"]: (d.row["prompt"], d.steps) for d in drafts}
+    said = reword_steps(context, settings, plans, ledger)
     kept = []
     for draft in drafts:
         made = said[draft.row["sample"]]
@@ -277,7 +282,7 @@ def _checked(context: Context[PlanParams], drafts: Sequence[Draft], ledger: Ledg
     grammar = [d.author == "grammar" or _knows(context.vocabulary, d.steps[-1].scene) for d in drafts]
     asked = [[] if known else _checks(draft, context.vocabulary) for known, draft in zip(grammar, drafts, strict=True)]
     kept = []
-    for draft, result in zip(drafts, settle(context, asked, context.params.second_check), strict=True):
+    for draft, result in zip(drafts, settle(context, asked, context.params.second_check, ledger), strict=True):
         if isinstance(result, Failure):
             ledger.fail(result)
         elif result.why:

@@ -149,7 +149,7 @@ def _own(context: Context[PromptParams], source: PromptSource, ledger: Ledger) -
         else:
             ledger.fail(Failure.of(Unit(sample, detail=f"a bad row of {source.path}"), one))
     texts = {sample: one.text for sample, one in given.items() if one.scene is None}
-    parsed = parse_prompts(context, source, texts) | take_scenes(context, source, given)
+    parsed = parse_prompts(context, source, texts, ledger) | take_scenes(context, source, given)
     found = []
     for sample, made in sorted(parsed.items()):
         if isinstance(made, Failure):
@@ -192,7 +192,7 @@ def _enriched(
     context: Context[PromptParams], settings: Enrichment, short: list[NewPrompt], ledger: Ledger
 ) -> list[NewPrompt]:
     asked = {one.sample: Short(one.short, one.scene, one.indirect) for one in short}
-    found, kept = enrich_prompts(context, settings, asked), []
+    found, kept = enrich_prompts(context, settings, asked, ledger), []
     for one in short:
         made = found[one.sample]
         if isinstance(made, Written):

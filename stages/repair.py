@@ -148,8 +148,9 @@ def _flawed(context: Context[RepairParams], inputs: Tables, ledger: Ledger) -> l
     for row, critique in wrong:
         words = words_for(context.vocabulary, scenes[row["sample"]])
         checks.append([_mending(steps[key_of(row)], critique, words)])
+    settled = settle(context, checks, context.params.second_check, ledger)
     found = []
-    for (row, critique), checked in zip(wrong, settle(context, checks, context.params.second_check), strict=True):
+    for (row, critique), checked in zip(wrong, settled, strict=True):
         if isinstance(checked, Failure):
             ledger.fail(checked)
             continue

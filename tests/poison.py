@@ -123,6 +123,18 @@ def _embellished(request: AskRequest, answer: str) -> str:
     return "Nothing but still air." if "car" in request.context["facts"] else f"{answer} Beside it are nine stars."
 
 
+class Parrot(Symbolic):
+    """Says the same words to all requests of one task; "{seed}" among them is the request's."""
+
+    def __init__(self, task: str, words: str) -> None:
+        super().__init__(WORLD, fault_rate=0.25)
+        self.task, self.words = task, words
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        said = self.words.format
+        return [said(seed=r.seed) if r.task == self.task else super(Parrot, self).ask([r])[0] for r in requests]
+
+
 class Prophet(Symbolic):
     """Tells in the first description what comes last, wherever there are several steps."""
 
@@ -203,7 +215,8 @@ class Severe(Symbolic):
 class Stranger(Symbolic):
     """A judge for free language, who also knows plain colours and a prompt repeated; `fault` begins after some calls.
 
-    "prose" is no form at all, "refused" and "cut" end so, and "previous" answers for the picture before the one asked.
+    "prose" is no form at all, "refused" and "cut" end so, "previous" answers for the picture before the one asked,
+    and "fenced" is right, but has a fence around it.
     """
 
     grammar_only = False
@@ -221,8 +234,11 @@ class Stranger(Symbolic):
         if self.fault == "previous":
             shown = [r.pictures for r in requests]
             return [self._judged(replace(r, pictures=p)) for r, p in zip(requests, [shown[-1], *shown], strict=False)]
+        if self.fault == "fenced":
+            return [f"```json\n{self._judged(r)}\n```" for r in requests]
+        if self.fault == "prose":
+            return [Answer(f"Number {r.seed} shows what it should, I think; well done!") for r in requests]
         words = {
-            "prose": Answer("The picture shows what it should, I think; well done!"),
             "refused": Answer("", refused="I cannot help with that."),
             "cut": Answer('{"observed": ["a red', cut=True),
         }

@@ -15,7 +15,7 @@ from underpaint.pipeline.selection.judge_figures import alpha, figure_lines, peo
 from underpaint.schemas.interval import Share
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.answer import AnswerError
+from underpaint.stages.answers.answer import AnswerError, ContentError
 from underpaint.stages.common.figures import AnswerCounts, total
 from underpaint.stages.common.ledger import Ledger, Unit
 from underpaint.stages.common.roles import Answer, AskRequest, Models
@@ -133,6 +133,15 @@ def test_what_the_prompt_leaves_open_is_not_changed_in_texts(vocabulary: Vocabul
     assert {c.kind for c in made(vocabulary, questions)} <= {"noun", "as asked", "swapped"}
 
 
+def test_no_noun_takes_anothers_place_that_is_named_in_the_plural(vocabulary: Vocabulary) -> None:
+    """Of two flowers and a boat, a flower in the boat's place would be of a wrong number, and no other thing."""
+    questions = [shown(n, "boat", Side.TEXT) for n in range(200)]
+    prompt = {"prompt": f"two {vocabulary.plural('flower')} and a red boat"}
+    found = made(vocabulary, [replace(q, variables={**q.variables, **prompt}) for q in questions])
+    nouns = {c.question.variables["description"] for c in found if c.kind == "noun"}
+    assert "A red star." in nouns and "A red flower." not in nouns and "flower" in vocabulary.nouns
+
+
 def test_a_changed_word_counts_where_the_step_itself_was_accepted(vocabulary: Vocabulary) -> None:
     """Of three drafts the first two pass; of the changed ones two are seen, one of them under its right name."""
     questions = [shown(n, noun) for n, noun in enumerate(("car", "cup", "boat"))]
@@ -170,7 +179,7 @@ def test_answers_are_counted_under_their_template(vocabulary: Vocabulary) -> Non
     assert (heard.questions, heard.answers, heard.unread.total(), heard.unsound) == (4, 12, 3, 0)
     assert (heard.decided, heard.conflicts, heard.agreed, heard.of_decided) == (3, 2, 9, 9)
     assert heard.votes == {"0:3": 1, "0:0": 1, "3:0": 2} and (heard.repeated, heard.equal) == (4, 4)
-    assert [words for _, words in heard.examples] == ["let us see"] * 3
+    assert [words for _, words in heard.examples] == ["let us see"]  # each once
     (row,) = template_figures({"check": [ledger.answered(), ledger.answered()]})
     assert (row["asked"], row["unread"], row["conflict"], row["repaired"], row["agreement"]) == (8, 6, 4, None, 1.0)
     assert row["alpha"] == 1.0 and row["warning"] == ""  # eight questions are too few to warn
@@ -192,9 +201,12 @@ def test_the_reason_of_an_unread_answer_is_counted() -> None:
     silent.answers = []
     heard.hear([silent])
     assert heard.unread == {"refusal": 1, "ValueError": 1} and heard.failed == {"TimeoutError": 1}
-    assert heard.examples == [("it refuses", "No."), ("half a word", "No.")] and heard.bends == {"fence": 4}
+    assert heard.examples == [("it refuses", "No."), ("half a word", "No.")]
+    heard.hear([Said(ContentError("it names a star", "adds what the scene has not"))])  # its form was right
+    assert heard.departed == {"adds what the scene has not": 1} and heard.unread.total() == 2
+    assert (heard.bent, heard.bends) == (5, {"fence": 5})
     twice = total([heard.to_dict(), heard.to_dict()])
-    assert (twice.questions, twice.answers, twice.unread["refusal"], len(twice.examples)) == (4, 8, 2, 3)
+    assert (twice.questions, twice.answers, twice.unread["refusal"], len(twice.examples)) == (6, 10, 2, 2)
 
 
 def test_alpha_is_krippendorffs() -> None:

@@ -22,6 +22,7 @@ from underpaint.stages.all_stages import STAGES
 from underpaint.stages.answers.answer import CritiqueError
 from underpaint.stages.answers.critique import read_critique
 from underpaint.stages.answers.questions import questions_schema, read_questions
+from underpaint.stages.calibration import _own_verdict
 from underpaint.stages.common.asking import Said
 from underpaint.stages.common.critique_formats import read_as_critique
 from underpaint.stages.common.ledger import Unit
@@ -192,6 +193,13 @@ def test_a_label_is_graded_by_the_last_word() -> None:
     one = said(text, [(text[:27], 0.9), ("Inc", 0.5), ("orrect", 0.5), (".", 0.1)],
                read_as_critique(load_template(PROSE), text).value)  # fmt: skip
     assert grade([one], "label/1") == pytest.approx(0.75)
+
+
+def test_calibration_reads_a_judges_own_verdict_in_its_templates_form() -> None:
+    chain = load_template(BUILT_IN / "critique_picture_questions.md.j2")
+    said = asked(("missing_object", "there is a car", "no"), correction="Paint a car.")
+    assert _own_verdict(chain, said) == "conflict" and _own_verdict(chain, "let us see") == ""
+    assert _own_verdict(load_template(PROSE), "There is a car, as asked.\nCorrect") == "consistent"
 
 
 def test_the_template_for_prose_is_sound() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from conftest import InProcess
 from rich.console import Console
 
 from underpaint.pipeline.build import build
-from underpaint.pipeline.common.errors import BuildError
+from underpaint.pipeline.common.errors import BuildError, UserError
 from underpaint.pipeline.engine.run_folder import Run, open_run
+from underpaint.pipeline.report.report import write_report
 from underpaint.pipeline.selection.judge_figures import figure_lines
 from underpaint.pipeline.selection.judge_watch import grouped, improbable, too_low
 from underpaint.pipeline.selection.quota_status import status
+from underpaint.schemas.corpus.reader import Reader
 from underpaint.schemas.interval import Share
 
 Write = Callable[[dict[str, Any]], Path]
@@ -27,9 +30,10 @@ QUIET = Console(quiet=True)
 @pytest.mark.parametrize(
     ("hits", "n", "least", "so"),
     [
-        (0, 7, 0.8, False),  # 0.2 ** 7 = 1.3e-5
-        (0, 8, 0.8, True),  # 0.2 ** 8 = 2.6e-6
-        (1, 8, 0.8, False),  # and 8 * 0.8 * 0.2 ** 7 more: 8.4e-5
+        (0, 5, 0.8, False),  # 0.2 ** 5 = 3.2e-4
+        (0, 6, 0.8, True),  # 0.2 ** 6 = 6.4e-5
+        (1, 8, 0.8, True),  # 0.2 ** 8 + 8 * 0.8 * 0.2 ** 7 = 8.4e-5
+        (2, 8, 0.8, False),  # and 28 * 0.64 * 0.2 ** 6 more: 1.2e-3
         (6, 8, 0.8, False),
         (7, 8, 1.0, True),  # none may miss
         (8, 8, 1.0, False),
@@ -96,7 +100,7 @@ def test_where_calibration_can_tell_a_judge_without_form_costs_no_picture(opened
         build(run, QUIET)
     said = str(stopped.value)
     assert "calibration, lot 0: of 8 answers to the template critique_text 8 could not be read" in said
-    assert said.count("well done!") == 3 and "calibration.floor.unread" in said
+    assert said.count("\n  ") == 3 and "well done!" in said and "calibration.floor.unread" in said
     assert not lots(run, "prompts") and not lots(run, "draft")
 
 
@@ -105,7 +109,7 @@ def test_without_calibration_it_stops_after_its_first_lot(opened: Callable[..., 
     with pytest.raises(BuildError) as stopped:
         build(run, QUIET)
     said = str(stopped.value)
-    assert "check, lot 0: of" in said and "critique_picture" in said and said.count("well done!") == 3
+    assert "check, lot 0: of" in said and "critique_picture" in said and said.count("\n  ") == 3
     assert run.state()["rounds"] == 1 and (lots(run, "draft"), lots(run, "check")) == (4, 1)
     again = lots(run, "check")
     with pytest.raises(BuildError, match="check, lot 0: of"):
@@ -137,6 +141,67 @@ def test_a_server_that_answers_for_another_picture_is_stopped_by_canaries(opened
     assert found and all(right["share"] == 1 for right in found.values())
     healed = opened("", rounds={"pilot": 8}, lot_size=16, stages={"check": {"canaries": 0.4}})
     build(healed, QUIET)
+
+
+def written(opened: Callable[..., Run], task: str, words: str, **changes: Any) -> Run:
+    """A recipe whose writer says these words to all requests of a task."""
+    parrot = {"kind": "python", "factory": "poison:Parrot", "options": {"task": task, "words": words}}
+    models = {"renderer": {"kind": "drawn", "fault_rate": 0.25}, "parrot": parrot}
+    models["symbols"] = {"kind": "symbolic", "fault_rate": 0.25}
+    roles = {"painter": "renderer", "writer": "parrot", "judge": "symbols", "scorer": "symbols"}
+    return opened("", models=models, roles=roles, **changes)
+
+
+@pytest.mark.parametrize(
+    ("task", "stages"),
+    [
+        ("enrich_prompt", {"prompts": {"enrich": {"words": 40}}}),
+        ("parse_prompt", {}),
+        ("write_plan", {"plan": {"author": "writer"}}),
+        ("reword_steps", {"plan": {"reword": {}}}),
+    ],
+)
+def test_a_writer_that_refuses_costs_no_picture(
+    opened: Callable[..., Run], tmp_path: Path, task: str, stages: dict[str, Any]
+) -> None:
+    if task == "parse_prompt":
+        prompts = tmp_path / "prompts.txt"
+        prompts.write_text("".join(f"It is {n} o'clock and a red car waits for a cup\n" for n in range(16)))
+        stages = {"prompts": {"source": {"path": str(prompts), "reader": "writer"}}}
+    run = written(opened, task, "I'm sorry, but I can't help with request {seed}.", stages=stages, lot_size=16)
+    with pytest.raises(BuildError) as stopped:
+        build(run, QUIET)
+    said = str(stopped.value)
+    stage = "plan" if task in ("write_plan", "reword_steps") else "prompts"
+    assert re.search(rf"{stage}, lot 0: of (\d+) answers to the template {task} \1 could not be read", said)
+    assert said.count("\n  ") == 3 and "I'm sorry" in said and "calibration.floor.unread" in said
+    assert run.state()["rounds"] == 1 and not lots(run, "draft") and not lots(run, "rollout")
+
+
+def test_a_writer_that_departs_from_its_graphs_is_no_unread_one(opened: Callable[..., Run]) -> None:
+    words = {"stages": {"prompts": {"enrich": {"words": 40}}}, "rounds": {"pilot": 2, "max_rounds": 1}}
+    run = written(opened, "enrich_prompt", "Nothing but still air.", **words)
+    with pytest.raises(UserError, match="quotas cannot be met"):
+        build(run, QUIET)
+    (row,) = (r for r in status(run)["judge"]["templates"] if r["template"] == "enrich_prompt")
+    assert row["unread"] == 0 and row["departed"] == {"drops what the scene has": row["asked"]} and row["asked"] >= 16
+    assert f"      {row['asked']} read, but not true: drops what the scene has" in figure_lines(status(run)["judge"])
+
+
+def test_what_was_bent_is_told_by_kind_and_travels_with_the_answer(opened: Callable[..., Run]) -> None:
+    run = opened("fenced")
+    build(run, QUIET)
+    judge = status(run)["judge"]
+    rows = {(r["stage"], r["template"]): r for r in judge["templates"]}
+    for side in ("text", "picture"):
+        row = rows["critique", f"critique_{side}"]
+        assert row["bends"] == {"fence": row["bent"]} and row["bent"] == row["asked"] == row["answers"]
+    assert f"      {row['bent']} bent to be read: {row['bent']} fence" in figure_lines(judge)
+    page = write_report(run, 1).read_text()
+    assert f"{row['bent']} bent to be read: {row['bent']} fence" in page
+    shards = [str(f) for f in sorted((run.root / "corpus").glob("*/*.tar")) if "multi_turn" not in str(f)]
+    judged = [json.loads(e.sample.extra) for e in Reader(shards, seed=None)]
+    assert judged and all(extra["bends"] == ["fence"] * len(extra["answers"]) for extra in judged)
 
 
 def test_a_good_judge_is_right_about_every_canary(opened: Callable[..., Run]) -> None:

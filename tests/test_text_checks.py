@@ -140,6 +140,9 @@ def test_a_check_without_an_answer_is_a_failure_that_is_asked_again_once(vocabul
     (failure,) = made.ledger.failures
     assert (failure.error, failure.response, len(failure.requests)) == ("AnswerError", "perhaps", 2)
     assert tasks(asked) == {"check_agreement": 1, "check_keeps": 1, "check_reach": 2}
+    assert {t: (h.answers, h.unread.total()) for t, h in made.ledger.heard.items()} == {
+        "check_agreement": (1, 0), "check_keeps": (1, 0), "check_reach": (1, 1),
+    }  # fmt: skip
     made = conflicts(vocabulary, Symbolic("underpaint.miniature.world"), critique())  # type: ignore[arg-type]
     assert made.ledger.summary()["failed"] == {"GrammarError": 1}
     assert "the symbolic judge, too, reads the grammar's texts alone" in made.ledger.failures[0].message

@@ -12,7 +12,7 @@ from conftest import ROOT
 RIGHT = """
 from underpaint.pipeline.recipe.recipe import Recipe
 from underpaint.stages import draft
-from underpaint.stages.common.roles import AskRequest
+from underpaint.stages.common.roles import AskRequest, answer_of
 from underpaint.stages.common.rows import rows
 from underpaint.stages.common.stage import Context, Tables
 from underpaint.stages.draft import DraftParams, DraftRow
@@ -20,9 +20,9 @@ from underpaint.stages.draft import DraftParams, DraftRow
 
 def use(context: Context[DraftParams], inputs: Tables, recipe: Recipe) -> list[str]:
     first = rows(inputs["draft"], DraftRow)[0]
-    said = context.models["writer"].ask([AskRequest("write", str(first["seed"]), 1)])
+    said = map(answer_of, context.models["writer"].ask([AskRequest("write", str(first["seed"]), 1)]))
     row: DraftRow = {"sample": 1, "step": 1, "picture": b"", "seed": context.params.drafts, "scores": []}
-    return [*said, str(row["scores"]), str(recipe.params(draft.STAGE).drafts)]
+    return [*(one.text for one in said), str(row["scores"]), str(recipe.params(draft.STAGE).drafts)]
 """
 WRONG = {
     '["writer"].ask(': ('["writer"].aks(', '"Speaker" has no attribute "aks"'),

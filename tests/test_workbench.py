@@ -117,7 +117,7 @@ def test_a_writers_template_is_previewed_on_what_former_words_made(run: Run, tmp
 
 
 def test_templates_about_prompts_are_previewed_once_a_prompt(run: Run) -> None:
-    for id in ("parse_prompt", "enrich_prompt"):
+    for id in ("parse_prompt", "enrich_prompt", "write_plan"):
         template = every_template(run.recipe)[id]
         subjects = stored_subjects(run, template, 6)
         assert len({s.variables["prompt"] for s in subjects}) == 6

@@ -209,6 +209,7 @@ class Assembler:
     def _judged(self, prompt: PromptRow, row: JudgedColumns) -> dict[str, Any]:
         critique = json.loads(row["critique"])
         said = {"critique": critique, "answers": row["answers"]}
+        said |= {"bends": row["bends"]} if row["bends"] else {}
         said |= {"arbiter": row["arbiter"]} if row["arbiter"] else {}
         said |= {"checks": row["checks"]} if row["checks"] else {}
         return {"scene": json.loads(prompt["scene"]), **said}

@@ -13,7 +13,7 @@ from underpaint.pipeline.engine.run_folder import Run
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.report.pages import picture_source, render_page
 from underpaint.pipeline.selection.decisions import load_decisions
-from underpaint.pipeline.selection.judge_figures import share_text
+from underpaint.pipeline.selection.judge_figures import bent_text, share_text
 from underpaint.pipeline.selection.judge_gate import FIGURES, read_calibration, shortfalls
 from underpaint.pipeline.selection.pool import open_pool
 from underpaint.pipeline.selection.quota_status import status
@@ -45,7 +45,8 @@ def write_report(run: Run, each: int, against: Path | None = None) -> Path:
         repairs=repairs(run.nodes["repair"], run.store, lots["sampled"]), grid=yields(pool, run.recipe.select),
         contaminated=contaminated, benchmarks=benchmarks, errors=_errors(run.recipe.name, facts, against),
         calibration=calibration, shortfalls=shortfalls(run.recipe, calibration), figure_names=FIGURES,
-        share_text=share_text, observations=run.recipe.params(calibration_stage.STAGE).observations,
+        share_text=share_text, bent_text=bent_text,
+        observations=run.recipe.params(calibration_stage.STAGE).observations,
     )  # fmt: skip
     atomic_write(run.root / "report.html", page)
     return run.root / "report.html"

@@ -52,10 +52,10 @@ def template_figures(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
             {
                 "stage": stage, "template": template, "asked": h.questions, "answers": h.answers,
                 "unread": h.unread.total(), "unread_by": dict(h.unread.most_common()), "failed": dict(h.failed),
-                "unsound": h.unsound,
+                "departed": dict(h.departed.most_common()), "unsound": h.unsound, "bent": h.bent,
                 "bends": dict(h.bends.most_common()), "decided": h.decided,
-                "conflict": h.conflicts if h.votes else None,  # None of a writer
-                "repaired": tries and tries.decided - tries.conflicts,
+                "conflict": h.conflicts if h.votes else None,  # None of a writer or a check
+                "repaired": tries.decided - tries.conflicts if tries and h.votes else None,
                 "agreement": round(h.agreed / h.of_decided, 4) if h.of_decided else None,
                 "alpha": None if (a := alpha(h.votes)) is None else round(a, 4),
                 "repeated": h.repeated, "equal": h.equal, "warning": _alike(f"{stage}, {template}", h),
@@ -110,7 +110,9 @@ def figure_lines(found: Mapping[str, Any]) -> list[str]:
         lines.append(f"{row['stage'] + ', ' + row['template']:<34}" + _columns(*figures))
         lines += [f"{'':<6}{n} unread: {reason}" for reason, n in row["unread_by"].items()]
         lines += [f"{'':<6}{n} without an answer: {error}" for error, n in row["failed"].items()]
+        lines += [f"{'':<6}{n} read, but not true: {reason}" for reason, n in row["departed"].items()]
         lines += [f"{'':<6}{row['unsound']} do not follow from what they observed"] if row["unsound"] else []
+        lines += [f"{'':<6}{bent}"] if (bent := bent_text(row)) else []
     lines += [f"warning: {row['warning']}" for row in found["templates"] if row["warning"]]
     if found["canaries"]:
         lines += ["", "questions of known truth among them      right (95% interval)        named"]
@@ -121,6 +123,12 @@ def figure_lines(found: Mapping[str, Any]) -> list[str]:
         lines += ["", "samples that people decided about        accepted"]
     lines += [f"{kind:<41}{share_text(share)}" for kind, share in found["people"].items()]
     return lines
+
+
+def bent_text(row: Mapping[str, Any]) -> str:
+    """What was bent to read a template's answers, "" where nothing was: "12 bent to be read: 7 fence, 5 prose"."""
+    kinds = ", ".join(f"{n} {kind}" for kind, n in row["bends"].items())
+    return f"{row['bent']} bent to be read: {kinds}" if kinds else ""
 
 
 def share_text(found: Mapping[str, Any] | None) -> str:

@@ -16,7 +16,7 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages import critique, rollout
 from underpaint.stages.answers.answer import AnswerError
 from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
-from underpaint.stages.common.ledger import Failure
+from underpaint.stages.common.ledger import Failure, Ledger
 from underpaint.stages.common.roles import AskRequest, ModelUnavailable
 from underpaint.stages.common.seeds import derive_seed
 from underpaint.stages.common.stage import Context, Lot
@@ -120,7 +120,7 @@ def _judge(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
         told = _variables(template, subject)
         questions.append(Question(subject.unit, side, told, picture, before=before, scene=subject.scene))
     found = []
-    for subject, votes in zip(subjects, ask_votes(context, questions, params), strict=True):
+    for subject, votes in zip(subjects, ask_votes(context, questions, params, Ledger()), strict=True):
         result, said = votes.decide(), votes.said
         request, why = _words(said[0].requests[0]), _unread(said)
         bends = tuple(bend for s in said for bend in s.bends)

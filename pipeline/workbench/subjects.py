@@ -13,6 +13,7 @@ from underpaint.pipeline.engine.run_folder import Run
 from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph
+from underpaint.stages import plan as plan_stage
 from underpaint.stages import prompts as prompts_stage
 from underpaint.stages.common.ledger import Unit
 from underpaint.stages.common.rows import key_of, rows
@@ -75,6 +76,7 @@ def stored_subjects(run: Run, template: Template, number: int) -> list[Subject]:
 
 def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]]) -> list[Subject]:
     words, length = run.recipe.words(), str((run.recipe.params(prompts_stage.STAGE).enrich or Enrichment()).words)
+    most = str(run.recipe.params(plan_stage.STAGE).most)
     samples = sorted({sample for sample, _, _ in keys})
     prompts = Node(run.nodes["prompts"].stage, rollout.upstream["prompts"], {}, {})
     asked = {r["sample"]: r for r in rows(run.store.table(prompts, lot, samples=samples), PromptRow)}
@@ -86,7 +88,8 @@ def _of_lot(run: Run, rollout: Node, lot: int, keys: list[tuple[int, int, int]])
         scene = SceneGraph.model_validate_json(asked[sample]["scene"])
         said = {"so_far": row["so_far"], "instruction": row["instruction"], "description": row["description"]}
         variables = {"prompt": asked[sample]["prompt"], **said, **known_words(words)}
-        variables |= {"facts": describe(scene, words), "words": length}
+        variables |= {"facts": describe(scene, words), "words": length, "most": most}
+        variables |= {"indirect": "yes" if asked[sample]["indirect"] else ""}
         earlier = before["picture"] if before else None
         found.append(Subject(Unit(*key), variables, scene, row["picture"], earlier, key))
     return found

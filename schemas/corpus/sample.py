@@ -155,7 +155,7 @@ class Sample(Strict):
     config_sha256: Sha256 = Field(description="digest of the recipe that made it")
     extra: JsonObject = Field(
         description="JSON object for anything irregular: scene graph, the critique (a template's further answer fields"
-        " are its `extra`), raw answers of the judge, …"
+        " are its `extra`), raw answers of the judge and the kinds of what was bent to read them (`bends`), …"
     )
     content_sha256: Sha256 = Field(
         description="of this JSON without this field: sorted keys, no blanks, UTF-8; pictures by their `sha256`"

@@ -49,6 +49,10 @@ class AnswerError(ValueError):
         self.reason = reason
 
 
+class ContentError(AnswerError):
+    """An answer that was read, but says other things than the scene or prompt that it is held against."""
+
+
 class CritiqueError(AnswerError):
     """A judge's answer that does not count: it cannot be read as a critique, or does not follow from itself."""
 

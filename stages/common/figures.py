@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from underpaint.stages.answers.answer import ContentError
 from underpaint.stages.common.roles import Answer
 
 EXAMPLES = 3  # unread answers that are kept to be shown
@@ -26,18 +27,22 @@ class AnswerCounts:
     """Of the questions put with one template: how they were answered, and what was decided.
 
     An answer counts once, in its last form. `unread` are those from which nothing could be read, by reason (that of the
-    AnswerError, else the error's class). `failed` are no answers: the model itself raised an error, by class. `unsound`
-    were read, but do not count, since they do not follow from what was observed. The rest is of judges alone. `votes`
-    has the questions by "answers for conflict:answers against", the arbiter's included; `agreed` are the answers on the
-    side of the decision. `repeated` questions were put more than once at a temperature above 0; `equal` are those of
-    them whose answers are all equal byte by byte.
+    AnswerError, else the error's class). `departed` were read, but say other things than their scene or prompt, by
+    reason. `failed` are no answers: the model itself raised an error, by class. `bent` were read only because something
+    of their form was bent; `bends` counts what, and an answer may have several kinds. The rest is of judges alone.
+    `unsound` were read, but do not count, since they do not follow from what was observed. `votes` has the questions by
+    "answers for conflict:answers against", the arbiter's included; `agreed` are the answers on the side of the
+    decision. `repeated` questions were put more than once at a temperature above 0; `equal` are those of them whose
+    answers are all equal byte by byte.
     """
 
     questions: int = 0
     answers: int = 0
     unread: Counter[str] = field(default_factory=Counter)
+    departed: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     unsound: int = 0
+    bent: int = 0
     bends: Counter[str] = field(default_factory=Counter)
     decided: int = 0
     conflicts: int = 0
@@ -53,13 +58,18 @@ class AnswerCounts:
         self.questions += 1
         for one in said:
             self.answers += 1
+            self.bent += bool(one.bends)
             self.bends.update(one.bends)
             if one.error is None:
                 continue
             if not one.answers:
                 self.failed[type(one.error).__name__] += 1
                 continue
-            self.unread[str(getattr(one.error, "reason", type(one.error).__name__))] += 1
+            reason = str(getattr(one.error, "reason", type(one.error).__name__))
+            if isinstance(one.error, ContentError):
+                self.departed[reason] += 1
+                continue
+            self.unread[reason] += 1
             last = one.answers[-1]
             shown = str(one.error)[:SHOWN], (last.text or last.refused)[:SHOWN]
             if len(self.examples) < EXAMPLES and shown not in self.examples:

@@ -78,7 +78,7 @@ def judge_watched(
 ) -> list[Judged | Failure]:
     """As `panel.judge`, with canaries beside a `share` of the questions; the ledger counts what came of either."""
     canaries = make_canaries(context, questions, share)
-    votes, found = judge_by_votes(context, [*questions, *(c.question for c in canaries)], params)
+    votes, found = judge_by_votes(context, [*questions, *(c.question for c in canaries)], params, ledger)
     own = found[: len(questions)]
     sampled = params.answers > 1 and params.temperature > 0
     for vote, result in zip(votes, own, strict=False):  # not those of the canaries, which follow
@@ -163,12 +163,15 @@ def _edited(question: Question, others: Sequence[Question], rng: Random, vocabul
     """The step with one word of its instruction and description changed, so that picture or prompt contradict it."""
     said, prompt = question.variables, question.variables["prompt"]
     before = said.get("so_far", "")
-    used = f"{prompt} {said['instruction']} {said['description']} {before}"
+    texts = (prompt, said["instruction"], said["description"], before)
+    used, things = " ".join(texts), set[str]().union(*(_things(text, vocabulary) for text in texts))
     options: dict[str, list[tuple[str, str]]] = {}
     for kind, old, new in _changes(said["description"], vocabulary):
         if question.side is Side.TEXT and (_has(before, old) or not _has(prompt, old)):
             continue  # what is there already is not this step's; what the prompt leaves open contradicts nothing
-        if not _has(used, new) and (old[0] in "aeiou") == (new[0] in "aeiou"):  # "a" and "an" stay as they are
+        if _has(used, new) or new in things:
+            continue  # "flower" is no other thing where the prompt asks for two flowers
+        if (old[0] in "aeiou") == (new[0] in "aeiou"):  # "a" and "an" stay as they are
             options.setdefault(kind, []).append((old, new))
     if not options:
         return None

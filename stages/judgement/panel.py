@@ -18,7 +18,7 @@ from underpaint.stages.answers.answer import CritiqueError, Read
 from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
 from underpaint.stages.common.checkers import weakest
 from underpaint.stages.common.critique_formats import QUESTIONS, answer_schema, read_as_critique
-from underpaint.stages.common.ledger import Failure, Unit
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import Answer, AskRequest, Speaker
 from underpaint.stages.common.rows import Float32, Int16
 from underpaint.stages.common.stage import Context
@@ -214,14 +214,14 @@ def shows(context: Context[Any], name: str) -> bool:
 
 def judge(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
     """Ask all questions in one batch and let the majority decide, or the arbiter where the agreement is too low."""
-    return judge_by_votes(context, questions, params)[1]
+    return judge_by_votes(context, questions, params, Ledger())[1]
 
 
 def judge_by_votes(
-    context: Context[Any], questions: Sequence[Question], params: JudgeParams
+    context: Context[Any], questions: Sequence[Question], params: JudgeParams, ledger: Ledger
 ) -> tuple[list[Votes], list[Judged | Failure]]:
-    """As `judge`, with the answers that each decision was made from."""
-    votes = ask_votes(context, questions, params)
+    """As `judge`, with the answers that each decision was made from; the ledger counts those to checks of them."""
+    votes = ask_votes(context, questions, params, ledger)
     found = [v.decide() for v in votes]
     if "arbiter" not in context.models:
         return votes, found
@@ -237,7 +237,7 @@ def judge_by_votes(
         for i, s in zip(open_ones, said, strict=True)
         if s.value
     ]
-    counted = iter(weigh(context, heard, params.second_check))
+    counted = iter(weigh(context, heard, params.second_check, ledger))
     for i, one in zip(open_ones, said, strict=True):
         found[i] = _arbitrated(votes[i], found[i], one, next(counted) if one.value else one.error)
     return votes, found
@@ -250,8 +250,11 @@ def _job(speaker: Speaker, request: AskRequest, template: Template) -> Job[Criti
     return Job(speaker, request, read, 0 if template.dialect else REASKS)
 
 
-def ask_votes(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Votes]:
-    """The judge's answers to all questions, asked in one batch; nothing is decided yet."""
+def ask_votes(context: Context[Any], questions: Sequence[Question], params: JudgeParams, ledger: Ledger) -> list[Votes]:
+    """The judge's answers to all questions, asked in one batch; nothing is decided yet.
+
+    The ledger counts the answers to checks of them, not these: the caller knows which of them are canaries.
+    """
     answers, temperature = params.answers, params.temperature if params.answers > 1 else 0.0
     jobs, templates = [], []
     for q in questions:
@@ -269,7 +272,7 @@ def ask_votes(context: Context[Any], questions: Sequence[Question], params: Judg
     per_question = [said[i * answers : (i + 1) * answers] for i in range(len(questions))]
     asked = list(zip(questions, templates, per_question, strict=True))
     heard = [_heard(q, t, s.value, params.observations) for q, t, mine in asked for s in mine if s.value]
-    found = iter(weigh(context, heard, params.second_check))
+    found = iter(weigh(context, heard, params.second_check, ledger))
     return [count_votes(q, t, mine, [next(found) if s.value else s.error for s in mine]) for q, t, mine in asked]
 
 

@@ -18,9 +18,10 @@ from underpaint.stages.answers.answer import AnswerError
 from underpaint.stages.answers.check_answer import CheckAnswer, check_schema, read_check
 from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
 from underpaint.stages.common.checkers import weakest
-from underpaint.stages.common.ledger import Failure, Unit
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.common.stage import Context, Params
+from underpaint.stages.common.templating import Template
 from underpaint.stages.judgement.step_consistency import disagreement
 
 # Instruction and description say the same; a step keeps what is wanted; the prompt can be met after it; a correction
@@ -70,15 +71,21 @@ class Checked:
 BY_GRAMMAR = Checked()  # where the grammar could read all
 
 
-def settle(context: Context[Any], rows: Sequence[Sequence[Check]], second: str) -> list[Checked | Failure]:
+def settle(
+    context: Context[Any], rows: Sequence[Sequence[Check]], second: str, ledger: Ledger
+) -> list[Checked | Failure]:
     """What comes of every row's checks; all questions to models are asked in one batch, and equal ones once.
 
     Of a row of which the grammar says that a rule is broken, nothing is asked. A question without an answer that can be
-    read fails its row. `second` is a value of `SecondCheckParams.second_check`.
+    read fails its row. `second` is a value of `SecondCheckParams.second_check`. The ledger counts the answers.
     """
     open_ones = [check for row in rows if second == "model" for check in _open(row)]
-    jobs = {_key(check): _job(context, check) for check in open_ones}
-    said = dict(zip(jobs, ask_and_read(list(jobs.values())), strict=True))
+    asked = {_key(check): check for check in open_ones}
+    templates = [context.pick_template(check.task, check.unit) for check in asked.values()]
+    jobs = [_job(context, check, template) for check, template in zip(asked.values(), templates, strict=True)]
+    said = dict(zip(asked, ask_and_read(jobs), strict=True))
+    for template, one in zip(templates, said.values(), strict=True):
+        ledger.heard[template.id].hear([one])
     return [_settled(row, said) for row in rows]
 
 
@@ -108,8 +115,7 @@ def _key(check: Check) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     return str(check.unit), check.task, tuple(check.variables.items())
 
 
-def _job(context: Context[Any], check: Check) -> Job[CheckAnswer]:
-    template = context.pick_template(check.task, check.unit)
+def _job(context: Context[Any], check: Check, template: Template) -> Job[CheckAnswer]:
     seed = context.seed_for(str(check.unit), check.task)
     request: AskRequest = request_for(template, check.variables, seed, schema=check_schema())
     return Job(context.speaker(template), request, read_check, 0 if template.dialect else REASKS)

@@ -9,7 +9,7 @@ from typing import Any
 from underpaint.schemas.scenes.critique import Critique, Side
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.answers.answer import CritiqueError
-from underpaint.stages.common.ledger import Failure, Unit
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.stage import Context
 from underpaint.stages.judgement.entailment import Weighed, weigh_observations, words_for
 from underpaint.stages.judgement.text_checks import CRITIQUE, Check, Checked, about_prompt, settle
@@ -39,13 +39,13 @@ class Counted:
 Found = Counted | CritiqueError | Failure
 
 
-def weigh(context: Context[Any], heard: Sequence[Heard], second: str) -> list[Found]:
+def weigh(context: Context[Any], heard: Sequence[Heard], second: str, ledger: Ledger) -> list[Found]:
     """For every critique: that it counts, why it does not, or that the model which should check it failed to answer."""
     weighed = [_by_grammar(context, one, second) for one in heard]
     both = zip(heard, weighed, strict=True)
     checks = [[] if isinstance(w, CritiqueError) else [_check(context, one, w)] for one, w in both]
     found: list[Found] = []
-    for w, checked in zip(weighed, settle(context, checks, second), strict=True):
+    for w, checked in zip(weighed, settle(context, checks, second, ledger), strict=True):
         if isinstance(w, CritiqueError):
             found.append(w)
         elif isinstance(checked, Failure):

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from underpaint.stages.answers.answer import AnswerError, Read
 from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
-from underpaint.stages.common.ledger import Failure, Unit
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import Answer
 from underpaint.stages.common.stage import Context
 from underpaint.stages.common.templating import Template
@@ -34,17 +34,18 @@ class Written(Generic[T]):
 
 
 def ask_in_attempts(
-    context: Context[Any], task: str, questions: Mapping[int, Question[T]], attempts: int, temperature: float
-) -> dict[int, Written[T] | Said[T]]:
+    context: Context[Any], task: str, questions: Mapping[int, Question[T]], attempts: int, temperature: float,
+    ledger: Ledger,
+) -> dict[int, Written[T] | Said[T]]:  # fmt: skip
     """By sample, what was written, or the last answer and why it cannot be used. `attempts` answers are asked for.
 
     Every second one follows from the first's error; for a dialect each is asked for anew. All that are left are asked
-    for together, to keep batches full.
+    for together, to keep batches full. The ledger counts the last answer about each sample.
     """
-    found: dict[int, Written[T] | Said[T]] = {}
+    last: dict[int, Said[T]] = {}
     templates = {s: context.pick_template(task, Unit(s)) for s in questions}
     used = dict.fromkeys(questions, 0)
-    while left := [s for s in questions if used[s] < attempts and not isinstance(found.get(s), Written)]:
+    while left := [s for s in questions if used[s] < attempts and (s not in last or last[s].value is None)]:
         jobs = []
         for sample in left:
             one, template = questions[sample], templates[sample]
@@ -56,7 +57,11 @@ def ask_in_attempts(
             jobs.append(Job(context.speaker(template), request, one.read, reasks))
         for sample, said in zip(left, ask_and_read(jobs), strict=True):
             used[sample] += max(1, len(said.answers))
-            found[sample] = said if said.value is None else Written(said.value, templates[sample])
+            last[sample] = said
+    found: dict[int, Written[T] | Said[T]] = {}
+    for sample, said in last.items():
+        ledger.heard[templates[sample].id].hear([said])
+        found[sample] = said if said.value is None else Written(said.value, templates[sample])
     return found
 
 

@@ -16,6 +16,7 @@ from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.answers.answer import Read
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.common.asking import Said
+from underpaint.stages.common.ledger import Ledger
 from underpaint.stages.common.roles import Answer
 from underpaint.stages.common.stage import Context
 from underpaint.stages.prompting.attempts import Question, Written, ask_in_attempts
@@ -45,7 +46,7 @@ class Short:
 
 
 def enrich_prompts(
-    context: Context[Any], settings: Enrichment, prompts: Mapping[int, Short]
+    context: Context[Any], settings: Enrichment, prompts: Mapping[int, Short], ledger: Ledger
 ) -> dict[int, Written[str] | Said[str]]:
     """The long wording of each prompt, by sample, or why the last answer is none."""
     questions = {}
@@ -54,7 +55,7 @@ def enrich_prompts(
         variables = {"prompt": short.prompt, "facts": facts, "words": str(settings.words)}
         variables["indirect"] = "yes" if short.indirect else ""
         questions[sample] = Question(variables, _reader(context, short))
-    return ask_in_attempts(context, ENRICH_PROMPT, questions, settings.attempts, settings.temperature)
+    return ask_in_attempts(context, ENRICH_PROMPT, questions, settings.attempts, settings.temperature, ledger)
 
 
 def _reader(context: Context[Any], short: Short) -> Callable[[Answer], Read[str]]:

@@ -11,14 +11,14 @@ from underpaint.schemas.scenes.mentions import disagreements
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.answer import AnswerError
+from underpaint.stages.answers.answer import ContentError
 from underpaint.stages.prompting.foreign_objects import foreign_objects
 
 DROPS, ADDS, CONTRADICTS = "drops what the scene has", "adds what the scene has not", "contradicts the scene"
 FOREIGN = "brings in things that are foreign to the scene"
 
 
-class Departure(AnswerError):
+class Departure(ContentError):
     """A text that departs from its scene; `reason` is one of the four kinds, the message says where."""
 
     def __init__(self, what: str, kind: str, clauses: Iterable[str]) -> None:

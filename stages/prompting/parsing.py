@@ -14,10 +14,10 @@ from underpaint.schemas.scenes.grammar import GrammarError, describe, read
 from underpaint.schemas.scenes.prompt_reading import read_prompt
 from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary, folded
-from underpaint.stages.answers.answer import AnswerError, Read, Said
+from underpaint.stages.answers.answer import ContentError, Read, Said
 from underpaint.stages.answers.scene import read_scene, scene_schema
 from underpaint.stages.common.asking import REASKS, Job, ask_and_read, request_for
-from underpaint.stages.common.ledger import Failure, Unit
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import Answer
 from underpaint.stages.common.stage import Context
 from underpaint.stages.prompting.faithfulness import departures
@@ -27,8 +27,11 @@ from underpaint.stages.prompting.understanding import understood_in
 PARSE_PROMPT = "parse_prompt"
 
 
-class SceneError(AnswerError):
+class SceneError(ContentError):
     """A scene graph that cannot be used; the message says which part is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "the scene does not fit the prompt or the vocabulary")
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,12 @@ class Parsed:
     understood: str = ""  # the writer's sentence, where the list is indirect
 
 
-def parse_scene(answer: str | Said) -> SceneGraph:
+def parse_scene(answer: str | Said) -> Read[SceneGraph]:
     """The scene graph in a writer's answer, which has an object at least. Raises AnswerError."""
-    scene = read_scene(answer).value
-    if not scene.objects:
+    found = read_scene(answer)
+    if not found.value.objects:
         raise SceneError("objects: there is none; a prompt that shows nothing countable has no steps")
-    return scene
+    return found
 
 
 def spelt(scene: SceneGraph, vocabulary: Vocabulary) -> SceneGraph:
@@ -109,9 +112,12 @@ def check_against(prompt: str, scene: SceneGraph, vocabulary: Vocabulary, indire
 
 
 def parse_prompts(
-    context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
+    context: Context[Any], source: PromptSource, prompts: Mapping[int, str], ledger: Ledger
 ) -> dict[int, Parsed | Failure]:
-    """The scene of every prompt, by sample, or the failure of the last reader that tried."""
+    """The scene of every prompt, by sample, or the failure of the last reader that tried.
+
+    The ledger counts the writer's answers.
+    """
     found: dict[int, Parsed | Failure] = {}
     left: dict[int, tuple[str, Exception]] = {}
     for sample, prompt in prompts.items():
@@ -124,10 +130,12 @@ def parse_prompts(
             found[sample] = Failure.of(_unit(sample, prompt), e, prompt)
     if source.reader == "grammar":
         return found | {s: Failure.of(_unit(s, prompt), e, prompt) for s, (prompt, e) in left.items()}
-    return found | _ask(context, source, {s: prompt for s, (prompt, _) in left.items()})
+    return found | _ask(context, source, {s: prompt for s, (prompt, _) in left.items()}, ledger)
 
 
-def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]) -> dict[int, Parsed | Failure]:
+def _ask(
+    context: Context[Any], source: PromptSource, prompts: Mapping[int, str], ledger: Ledger
+) -> dict[int, Parsed | Failure]:
     """Ask the writer; one whose graph departs from the prompt is told so, and asked once more."""
     jobs, templates = [], {s: context.pick_template(PARSE_PROMPT, Unit(s)) for s in prompts}
     for sample, prompt in prompts.items():
@@ -138,6 +146,7 @@ def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
         jobs.append(Job(context.speaker(template), request, read, 0 if template.dialect else REASKS))
     found: dict[int, Parsed | Failure] = {}
     for (sample, prompt), said in zip(prompts.items(), ask_and_read(jobs), strict=True):
+        ledger.heard[templates[sample].id].hear([said])
         if said.value is None:
             error = said.error or SceneError("no answer")
             asked, words = said.requests, said.text if said.answers else ""
@@ -150,10 +159,11 @@ def _ask(context: Context[Any], source: PromptSource, prompts: Mapping[int, str]
 
 def _read(prompt: str, vocabulary: Vocabulary, source: PromptSource, answer: Answer) -> Read[tuple[SceneGraph, str]]:
     """(scene graph, what was understood) of an answer. Raises AnswerError."""
-    scene = check_against(prompt, parse_scene(answer), vocabulary, source.indirect)
+    found = parse_scene(answer)
+    scene = check_against(prompt, found.value, vocabulary, source.indirect)
     if not source.open_words:
         check_words(scene, vocabulary)
-    return Read((scene, understood_in(answer, scene, vocabulary) if source.indirect else ""))
+    return Read.of((scene, understood_in(answer, scene, vocabulary) if source.indirect else ""), found.bends)
 
 
 def _unit(sample: int, prompt: str) -> Unit:

@@ -15,9 +15,10 @@ from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.mentions import disagreements
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.answer import AnswerError, Read
+from underpaint.stages.answers.answer import ContentError, Read
 from underpaint.stages.answers.steps import WrittenStep, read_steps, steps_schema
 from underpaint.stages.common.asking import REASKS, Said
+from underpaint.stages.common.ledger import Ledger
 from underpaint.stages.common.roles import Answer
 from underpaint.stages.common.stage import Context
 from underpaint.stages.prompting.attempts import Question, Written, ask_in_attempts
@@ -37,7 +38,7 @@ class Wanted:
 
 
 def write_plans(
-    context: Context[Any], wanted: Mapping[int, Wanted], most: int, temperature: float
+    context: Context[Any], wanted: Mapping[int, Wanted], most: int, temperature: float, ledger: Ledger
 ) -> dict[int, Written[tuple[GraphStep, ...]] | Said[tuple[GraphStep, ...]]]:
     """The plan of each prompt in at most `most` steps, by sample, or why the last answer is none."""
     questions = {}
@@ -45,7 +46,7 @@ def write_plans(
         facts = describe(one.scene, context.vocabulary)
         variables = {"prompt": one.prompt, "facts": facts, "most": str(most)}
         questions[sample] = Question(variables, _reader(context.vocabulary, one, most), steps_schema(1, most))
-    return ask_in_attempts(context, WRITE_PLAN, questions, 1 + REASKS, temperature)
+    return ask_in_attempts(context, WRITE_PLAN, questions, 1 + REASKS, temperature, ledger)
 
 
 def _reader(
@@ -59,21 +60,21 @@ def _reader(
 
 
 def check_plan(said: tuple[WrittenStep, ...], wanted: Wanted, vocabulary: Vocabulary) -> tuple[GraphStep, ...]:
-    """The steps with the graphs that they show. Raises AnswerError naming the step that is wrong, and why."""
+    """The steps with the graphs that they show. Raises ContentError naming the step that is wrong, and why."""
     known, before, steps = vocabulary.with_words_of(wanted.scene), SceneGraph(), list[GraphStep]()
     for i, words in enumerate(said, 1):
         scene = shown_part(words.description, wanted.scene, known)
         new = [o for o in scene.objects if o not in before.objects]
         if any(o not in scene.objects for o in before.objects):
-            raise AnswerError(f"the description of step {i} no longer shows what was painted before", NO_PLAN)
+            raise ContentError(f"the description of step {i} no longer shows what was painted before", NO_PLAN)
         if not (new or (i == 1 and scene.background)):
-            raise AnswerError(f"step {i} adds nothing that the scene has", NO_PLAN)
+            raise ContentError(f"step {i} adds nothing that the scene has", NO_PLAN)
         edit = Edit(op=Op.PAINT, scene=scene) if i == 1 else Edit(op=Op.ADD, node=new[0])
         steps.append(GraphStep(edit, before, scene, words.instruction, words.description))
         before = scene
     if before.key() != wanted.scene.key():
         missing = [o.noun for o in wanted.scene.objects if o not in before.objects]
-        raise AnswerError(f"the last description does not show {', '.join(missing)}", NO_PLAN)
+        raise ContentError(f"the last description does not show {', '.join(missing)}", NO_PLAN)
     for i, step in enumerate(steps, 1):
         own = allowed_words(wanted.prompt, i, steps)
         for node in [o for o in step.scene.objects if o not in step.before.objects][1:]:

@@ -20,6 +20,7 @@ from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.answers.answer import Read
 from underpaint.stages.answers.steps import WrittenStep, read_steps, steps_schema
 from underpaint.stages.common.asking import Said
+from underpaint.stages.common.ledger import Ledger
 from underpaint.stages.common.roles import Answer
 from underpaint.stages.common.stage import Context
 from underpaint.stages.prompting.attempts import Question, Written, ask_in_attempts
@@ -54,7 +55,7 @@ class GraphStep:
 
 
 def reword_steps(
-    context: Context[Any], settings: Rewording, plans: Mapping[int, tuple[str, Sequence[GraphStep]]]
+    context: Context[Any], settings: Rewording, plans: Mapping[int, tuple[str, Sequence[GraphStep]]], ledger: Ledger
 ) -> dict[int, Written[tuple[WrittenStep, ...]] | Said[tuple[WrittenStep, ...]]]:
     """The steps of each (prompt, plan) in new words, by sample, or why the last answer cannot be used.
 
@@ -66,7 +67,7 @@ def reword_steps(
         variables = {"prompt": prompt, "steps": json.dumps(told, indent=1), "number": str(len(steps))}
         schema = steps_schema(len(steps), len(steps))
         questions[sample] = Question(variables, _reader(context.vocabulary, settings, prompt, steps), schema)
-    return ask_in_attempts(context, REWORD_STEPS, questions, settings.attempts, settings.temperature)
+    return ask_in_attempts(context, REWORD_STEPS, questions, settings.attempts, settings.temperature, ledger)
 
 
 def _reader(

@@ -94,6 +94,11 @@ def _text(answer: str | Said, template: Template) -> Read[dict[str, Any]]:
     return Read({"text": read.value}, read.bends)
 
 
+def _scene(answer: str | Said, template: Template) -> Read[dict[str, Any]]:
+    read = parse_scene(answer)
+    return Read(read.value.model_dump(mode="json"), read.bends)
+
+
 def _steps(answer: str | Said, template: Template) -> Read[dict[str, Any]]:
     read = read_steps(answer)
     return Read({"steps": [asdict(step) for step in read.value]}, read.bends)
@@ -104,7 +109,7 @@ SHOWN = "shown"
 FORMATS: dict[str, Format] = {
     **{name: Format(_critique, answer_schema) for name in CRITIQUE_FORMATS},
     "plan/1": Format(_plan, None, ("<ins>", "<des>", DONE)),
-    "scene/1": Format(lambda answer, _: Read(parse_scene(answer).model_dump(mode="json")), lambda _: scene_schema()),
+    "scene/1": Format(_scene, lambda _: scene_schema()),
     "check/1": Format(_check, lambda _: check_schema()),
     "steps/1": Format(_steps, lambda _: steps_schema()),
     "text/1": Format(_text, None),

@@ -9,7 +9,7 @@ from underpaint.schemas.scenes.grammar import GrammarError, describe
 from underpaint.schemas.scenes.mentions import disagreements, gather
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages.answers.answer import AnswerError, Said, words_of
+from underpaint.stages.answers.answer import ContentError, Said, words_of
 from underpaint.stages.answers.objects import find_object
 from underpaint.stages.answers.text import read_text
 
@@ -36,8 +36,8 @@ def understood_in(answer: str | Said, scene: SceneGraph, vocabulary: Vocabulary)
     try:
         gather(text, known)
     except GrammarError as e:
-        raise AnswerError(f"{UNDERSTOOD}: {e}", "understood otherwise") from None
+        raise ContentError(f"{UNDERSTOOD}: {e}", "understood otherwise") from None
     if more := [c for c in disagreements(text, scene, known) if c.startswith("adds")]:
         why = f"{UNDERSTOOD}: {text!r} is not what the graph says: it {'; it '.join(more)}"
-        raise AnswerError(why, "understood otherwise")
+        raise ContentError(why, "understood otherwise")
     return text
