@@ -171,6 +171,17 @@ class Refuser(Prophet):
         return "I'm sorry, but I can't help with that." if request.task in ("reword_steps", "write_plan") else answer
 
 
+class Knower(Symbolic):
+    """A writer that knows what a heron waits for; `answer` is what it says of the prompt."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(WORLD)
+        self.said = answer
+
+    def ask(self, requests: Sequence[AskRequest]) -> list[str]:
+        return [self.said if r.task == "parse_prompt" else super(Knower, self).ask([r])[0] for r in requests]
+
+
 class Hasty(Prophet):
     """Writes only the first step of a plan."""
 

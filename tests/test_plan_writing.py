@@ -104,3 +104,29 @@ def test_the_first_step_says_what_an_indirect_prompt_was_understood_to_ask(
     assert prompt["understood"] == "The prompt asks for a red fish."
     assert rows[0]["instruction"].startswith("The prompt asks for a red fish. ")
     assert all("prompt asks" not in r["instruction"] for r in rows[1:])
+
+
+@pytest.mark.parametrize(
+    ("understood", "kept"),
+    [("A heron waits for a fish, here a red fish.", True), ("A heron waits for a red house.", False)],
+)
+def test_what_the_writer_understood_is_held_against_its_graph_and_begins_the_plan(
+    understood: str, kept: bool, recipe: dict[str, Any], write_recipe: Write, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    graph = {"objects": [{"id": "o0", "noun": "fish", "attributes": {"colour": "red"}, "count": 1}], "relations": []}
+    said = json.dumps({**graph, "background": "", "understood": understood})
+    recipe["models"]["symbols"] = {"kind": "python", "factory": "poison:Knower", "options": {"answer": said}}
+    given = tmp_path / "riddles.txt"
+    given.write_text("what a heron waits for, in the colour of blood\n")
+    source = {"path": str(given), "indirect": True}
+    recipe |= {"lot_size": 1, "stages": {"prompts": {"source": source}, "plan": {"background_first": 0.0}}}
+    nodes, store = make(write_recipe, recipe, tmp_path / "run", ("prompts", "plan"))
+    rows = store.table(nodes["plan"], 0).to_pylist()
+    assert bool(rows) is kept
+    if kept:
+        assert rows[0]["instruction"].startswith(f"{understood} ")
+    else:
+        [failure] = store.failures(nodes["prompts"], 0)
+        assert "understood" in failure["message"] and "house" in failure["message"]
