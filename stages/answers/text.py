@@ -138,7 +138,7 @@ def _unquoted(text: str, bends: set[str]) -> str:
 
 
 def _babble(text: str) -> str:
-    """Why a text is no prose, "" where it may be: hardly letters, endless words, the same ones over and over, open marks."""
+    """Why a text is no prose, "" where it may be: hardly letters, endless words, the same over and over, open marks."""
     letters = sum(c.isalpha() or c.isspace() for c in text)
     if letters < 0.8 * len(text):
         return "it is not made of letters"

@@ -1,4 +1,4 @@
-"""Finds in a text what no picture can show: "a testament to beauty", "the dogs are a family that has led a simple life".
+"""Finds in a text what no picture can show: "a testament to beauty", "the dogs are a family with a simple life".
 
 Small writers drift from what is seen to what it stands for; the things that they name are the scene's own, so nothing
 else notices. English only, as the check of foreign things is, whose noun phrases it looks at.
