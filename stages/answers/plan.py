@@ -8,6 +8,7 @@ from typing import Any
 from underpaint.schemas.markup import DONE, TAG, MarkupError, parse_plan, plan_text
 from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, refuses, words_of
 from underpaint.stages.answers.objects import find_object
+from underpaint.stages.answers.text import check_prose
 
 Step = tuple[str, str]  # (instruction, description)
 
@@ -51,8 +52,7 @@ def read_plan(answer: str | Said) -> Read[Step | None]:
     if not found:
         raise _no_step(words)
     instruction, description, *around = found[0]
-    said = {instruction.strip(" .").lower(), description.strip(" .").lower()}
-    if any(map(_SAYS_DONE.search, around)) or DONE in said:
+    if any(map(_SAYS_DONE.search, around)) or any(map(_DONE.fullmatch, (instruction, description))):
         raise AnswerError("the answer gives a step and says that nothing is missing", "contradicts itself")
     rest = " ".join(around).strip(" \n*_#")
     bends.add("" if tagged else "labels in place of tags")
@@ -94,9 +94,12 @@ def _part(found: dict[str, Any], name: str) -> str:
 
 def _checked(instruction: str, description: str) -> Step:
     try:
-        return parse_plan(plan_text(instruction, description))
+        step = parse_plan(plan_text(instruction, description))
     except MarkupError as e:
         raise AnswerError(str(e), "tag or control token" if "holds" in str(e) else "field missing") from None
+    check_prose(step[0], "the instruction")
+    check_prose(step[1], "the description")
+    return step
 
 
 def _no_step(words: str) -> AnswerError:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from underpaint.schemas.markup import MarkupError, parse_plan, plan_text
-from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, refuses, words_of
+from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, words_of
 from underpaint.stages.answers.objects import find_object, renamed_fields
+from underpaint.stages.answers.text import check_prose
 
 MOST_STEPS, LONGEST_TEXT = 12, 4000
 NAMES = {name: "steps" for name in ("steps", "plan")}
@@ -58,10 +59,11 @@ def _step(i: int, said: dict[str, Any]) -> WrittenStep:
         text = fields.get(name)
         if not isinstance(text, str) or not text.strip():
             raise AnswerError(f"steps.{i}.{name}: is missing, or no text", "field missing")
-        if refuses(text):
-            raise AnswerError(f"steps.{i}.{name}: refuses: {quote(text)}", "refusal")
         texts.append(" ".join(text.split()))
     try:
-        return WrittenStep(*parse_plan(plan_text(*texts)))
+        step = WrittenStep(*parse_plan(plan_text(*texts)))
     except MarkupError as e:
         raise AnswerError(f"steps.{i}: {e}", "tag or control token") from None
+    check_prose(step.instruction, f"steps.{i}.instruction:")
+    check_prose(step.description, f"steps.{i}.description:")
+    return step

@@ -29,6 +29,11 @@ _MORE = re.compile(
     r"|\d+ words\b|as (?:you )?requested|note that i)|^\W*note:",
     re.IGNORECASE,
 )
+_OF_THE_TASK = re.compile(  # words about the question, or to whoever put it
+    r"\b(?:rephras\w+|paraphras\w+|paragraphs?|prompts?|you (?:are|can|could|may|might|will|would|should|have|need)"
+    r"|you'(?:re|ll|ve|d)|(?:this|that|your|the) (?:answer|response|sentence|request|instructions?|task))\b",
+    re.IGNORECASE,
+)
 _CHOICE = re.compile(
     r"^\W{0,9}(?:option|version|alternative|variant|variation|take|draft)\s*(?:\d|[ab]\b|one\b)", re.I | re.M
 )
@@ -62,11 +67,22 @@ def read_text(answer: str | Said) -> Read[str]:
         check_plain(text)
     except MarkupError as e:
         raise AnswerError(f"the text {e}", "tag or control token") from None
-    if why := _babble(text):
-        raise AnswerError(f"the text is no prose: {why}", "babble")
+    check_prose(text)
     if not _END.search(text):
         raise AnswerError(f"the text does not end: …{quote(text[-40:])}", "cut at the limit")
     return Read.of(text, bends)
+
+
+def check_prose(text: str, what: str = "the text") -> str:
+    """Return the text unchanged. Raises AnswerError where it is a refusal, babble, or chat in place of a picture."""
+    if refuses(text):
+        raise AnswerError(f"{what} refuses: {quote(text)}", "refusal")
+    if why := _babble(text):
+        raise AnswerError(f"{what} is no prose: {why}", "babble")
+    plain = text.replace("’", "'")
+    if found := re.match(_CHAT, plain, re.IGNORECASE) or _MORE.search(plain) or _OF_THE_TASK.search(plain):
+        raise AnswerError(f"{what} speaks of the task: {quote(found[0])}; say what is seen", "chat around the text")
+    return text
 
 
 def _unwrapped(text: str, bends: set[str]) -> str:
@@ -122,7 +138,7 @@ def _unquoted(text: str, bends: set[str]) -> str:
 
 
 def _babble(text: str) -> str:
-    """Why a text is no prose, "" where it may be: hardly letters, endless words, or the same ones over and over."""
+    """Why a text is no prose, "" where it may be: hardly letters, endless words, the same over and over, open marks."""
     letters = sum(c.isalpha() or c.isspace() for c in text)
     if letters < 0.8 * len(text):
         return "it is not made of letters"
@@ -132,6 +148,11 @@ def _babble(text: str) -> str:
     fours = Counter(tuple(words[i : i + 4]) for i in range(len(words) - 3))
     if fours and (most := max(fours.values())) > 3 and 4 * most > 0.2 * len(words):
         return f"it says {' '.join(fours.most_common(1)[0][0])!r} {most} times"
+    sentences = Counter(s for s in re.split(r"[.!?]+\W*", text.lower()) if len(s.split()) > 3)
+    if sentences and (twice := sentences.most_common(1)[0])[1] > 1:
+        return f"it says {quote(twice[0])} {twice[1]} times"
+    if text.count('"') % 2 or text.count("“") != text.count("”"):
+        return "its quotation marks do not close"
     if len(fours) > 16 and len(fours) < 0.4 * (len(words) - 3):
         return "it repeats itself"
     return ""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from underpaint.schemas.scenes.grammar import describe
 from underpaint.schemas.scenes.scene import SceneGraph
-from underpaint.stages.answers.answer import Read
+from underpaint.stages.answers.answer import ContentError, Read
 from underpaint.stages.answers.text import read_text
 from underpaint.stages.common.asking import Said
 from underpaint.stages.common.ledger import Ledger
@@ -23,6 +23,7 @@ from underpaint.stages.prompting.attempts import Question, Written, ask_in_attem
 from underpaint.stages.prompting.fidelity import hold
 
 ENRICH_PROMPT = "enrich_prompt"
+SHORTEST = 0.5  # of the words asked for: a text that says the prompt again is not longer than it
 
 
 class Enrichment(BaseModel):
@@ -54,14 +55,18 @@ def enrich_prompts(
         facts = describe(short.scene, context.vocabulary)
         variables = {"prompt": short.prompt, "facts": facts, "words": str(settings.words)}
         variables["indirect"] = "yes" if short.indirect else ""
-        questions[sample] = Question(variables, _reader(context, short))
+        questions[sample] = Question(variables, _reader(context, short, settings.words))
     return ask_in_attempts(context, ENRICH_PROMPT, questions, settings.attempts, settings.temperature, ledger)
 
 
-def _reader(context: Context[Any], short: Short) -> Callable[[Answer], Read[str]]:
+def _reader(context: Context[Any], short: Short, words: int) -> Callable[[Answer], Read[str]]:
     def read(answer: Answer) -> Read[str]:
         text = read_text(answer)
         hold(text.value, short.scene, context.vocabulary, short.prompt, indirect=short.indirect)
+        if len(text.value.split()) < words * SHORTEST:
+            raise ContentError(
+                f"the text has {len(text.value.split())} words; about {words} are asked for", "too short"
+            )
         return text
 
     return read

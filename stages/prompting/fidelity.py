@@ -13,26 +13,34 @@ from underpaint.schemas.scenes.scene import PLACE, SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.answers.answer import ContentError
 from underpaint.stages.prompting.foreign_objects import foreign_objects
+from underpaint.stages.prompting.unseen import unseen
 
 DROPS, ADDS, CONTRADICTS = "drops what the scene has", "adds what the scene has not", "contradicts the scene"
 FOREIGN = "brings in things that are foreign to the scene"
+UNSEEN = "speaks of what no picture shows"
+# How things stand to each other in any vocabulary; what is merely near ("next to") is no new relation.
+STANDING = ("between", "inside", "in", "on", "on top of", "behind", "in front of", "under", "underneath", "beneath")
 
 
 class Departure(ContentError):
-    """A text that departs from its scene; `reason` is one of the four kinds, the message says where."""
+    """A text that departs from its scene; `reason` is one of the kinds above, the message says where."""
 
     def __init__(self, what: str, kind: str, clauses: Iterable[str]) -> None:
         super().__init__(f"{what} {kind}: it {'; it '.join(clauses)}", kind)
 
 
 def departures(text: str, scene: SceneGraph, vocabulary: Vocabulary) -> list[str]:
-    """Where a text drops what its scene has ("drops …"), or adds what it has not ("adds …"), a clause each."""
+    """Where a text drops what its scene has ("drops …"), or adds what it has not ("adds …"), a clause each.
+
+    Also where it adds one of `STANDING` of two of the scene's things, whether the vocabulary has it or not.
+    """
     try:
         if read_prompt(text, vocabulary).key() == scene.key():
             return []
     except GrammarError:
         pass
-    return disagreements(text, scene, vocabulary)
+    standing = vocabulary.model_copy(update={"relations": tuple(dict.fromkeys((*vocabulary.relations, *STANDING)))})
+    return disagreements(text, scene, standing)
 
 
 def kind_of(clauses: Iterable[str]) -> str:
@@ -54,6 +62,8 @@ def hold(
     if found:
         raise Departure(what, kind_of(found), found)
     refuse_foreign(text, f"{own} {named_in(scene)}", what)
+    if said := unseen(text, f"{own} {named_in(scene)}"):
+        raise Departure(what, UNSEEN, [f"says {phrase!r}" for phrase in dict.fromkeys(said)])
     return text
 
 
