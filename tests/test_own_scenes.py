@@ -49,7 +49,7 @@ def test_own_scenes_are_the_truth_or_go_to_quarantine(
     assert SceneGraph.model_validate_json(rows[0]["scene"]) == SceneGraph.model_validate(ROWS[0]["graph"])
     assert rows[1]["short"] == rows[1]["prompt"] and rows[1]["templates"] == []
     said = {f["sample"]: f["message"] for f in failures}
-    assert said.pop(2) == "the prompt names one blue house, the scene does not"
+    assert said.pop(2).startswith("the prompt names one blue house")
     assert said == {
         3: "the vocabulary has no noun 'lighthouse'; add it there, or allow open_words",
         4: "line 5: graph.objects.0.count: Input should be greater than or equal to 1",

@@ -64,7 +64,7 @@ def test_what_the_steps_say_is_painted_judged_and_scored(
         ("Keeper", {"reword": {"attempts": 2}}, {f"a reworded step {FOREIGN}"}, set()),
         ("Refuser", {"reword": {}}, set(), {"AnswerError: refusal"}),
         ("Refuser", {"author": "writer"}, set(), {"AnswerError: refusal"}),
-        ("Hasty", {"author": "writer"}, set(), {f"AnswerError: {NO_PLAN}"}),
+        ("Hasty", {"author": "writer"}, set(), {f"ContentError: {NO_PLAN}"}),
     ],
 )
 def test_steps_that_are_not_true_are_lost_with_their_reason(
