@@ -20,6 +20,12 @@ def _engine() -> Any:
 
 
 @lru_cache(maxsize=65536)
+def singular_of(word: str) -> str:
+    """The singular: "cars" → "car". A word that is none stays. Raises ValueError where inflect is not installed."""
+    return str(_engine().singular_noun(word) or word) if word.isalpha() else word
+
+
+@lru_cache(maxsize=65536)
 def plural_of(noun: str) -> str:
     """The plural: "pair of skis" → "pairs of skis", "TV" → "TVs". A noun that is one already stays ("chopsticks").
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import inflect
-from textblob.en.taggers import PatternTagger
+from underpaint.schemas.scenes.plurals import singular_of
 
 
 def _words(text: str) -> frozenset[str]:
@@ -140,27 +140,18 @@ def _part(phrase: Phrase, marks: frozenset[str], own: set[str]) -> bool:
 
 
 def _forms(words: Iterable[str]) -> set[str]:
-    return {form for word in words for form in (word, singular(word))}
+    return {form for word in words for form in (word, singular_of(word))}
 
 
 def _marks(word: str) -> frozenset[str] | None:
     """What things.txt says of a noun; None where it names no thing."""
-    return _things().get(singular(word), _things().get(word))
-
-
-@lru_cache(maxsize=65536)
-def singular(word: str) -> str:
-    """A plural's singular; any other word as it is."""
-    return str(_inflections().singular_noun(word) or word) if word.isalpha() else word
+    return _things().get(singular_of(word), _things().get(word))
 
 
 @lru_cache(maxsize=1)
-def _inflections() -> inflect.engine:
-    return inflect.engine()
+def _tagger() -> Any:
+    from textblob.en.taggers import PatternTagger  # slow to import, and most stages tag no word
 
-
-@lru_cache(maxsize=1)
-def _tagger() -> PatternTagger:
     return PatternTagger()
 
 

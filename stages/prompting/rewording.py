@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from underpaint.schemas.scenes.edit import Edit
+from underpaint.schemas.scenes.plurals import singular_of
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.answers.answer import Read
@@ -25,7 +26,6 @@ from underpaint.stages.common.roles import Answer
 from underpaint.stages.common.stage import Context
 from underpaint.stages.prompting.attempts import Question, Written, ask_in_attempts
 from underpaint.stages.prompting.fidelity import Departure, hold, hold_instruction, named_in, refuse_foreign
-from underpaint.stages.prompting.foreign_objects import singular
 
 REWORD_STEPS = "reword_steps"
 LEAVES_OUT = "leaves out what the long prompt says"
@@ -93,13 +93,13 @@ def allowed_words(prompt: str, number: int, steps: Sequence[GraphStep]) -> str:
     own = set(re.findall(r"[\w'-]+", named_in(step.before, step.scene).lower()))
     later = set(re.findall(r"[\w'-]+", " ".join(o.noun for s in steps for o in s.scene.objects).lower())) - own
     words = re.findall(r"[\w'-]+", prompt.lower())
-    return " ".join([*own, *(w for w in words if not {w, singular(w)} & later)])
+    return " ".join([*own, *(w for w in words if not {w, singular_of(w)} & later)])
 
 
 def hold_detail(text: str, prompt: str, share: float) -> str:
     """Return the text unchanged. Raises Departure where it has less than `share` of the prompt's longer words."""
-    wanted = {singular(w) for w in re.findall(r"[^\W\d_]{4,}", prompt.lower())}
-    lost = sorted(wanted - {singular(w) for w in re.findall(r"[^\W\d_]{4,}", text.lower())})
+    wanted = {singular_of(w) for w in re.findall(r"[^\W\d_]{4,}", prompt.lower())}
+    lost = sorted(wanted - {singular_of(w) for w in re.findall(r"[^\W\d_]{4,}", text.lower())})
     if len(lost) > (1 - share) * len(wanted):
         raise Departure("the last description", LEAVES_OUT, [f"does not say {', '.join(lost[:12])}"])
     return text

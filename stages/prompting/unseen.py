@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from underpaint.stages.prompting.foreign_objects import LIKENESSES, OF_ANY_PICTURE, Phrase, phrases, singular
+from underpaint.schemas.scenes.plurals import singular_of
+from underpaint.stages.prompting.foreign_objects import LIKENESSES, OF_ANY_PICTURE, Phrase, phrases
 
 # What a text tells, means or is, in place of what it shows.
 TOLD = frozenset(
@@ -31,9 +32,9 @@ def unseen(text: str, own: str) -> list[str]:
 
     `own` are the words of the scene's things. Likenesses ("like a story") are none.
     """
-    mine, found = {singular(w) for w in re.findall(r"[a-z']+", own.lower())}, list[str]()
+    mine, found = {singular_of(w) for w in re.findall(r"[a-z']+", own.lower())}, list[str]()
     for phrase in phrases(text):
-        head = singular(phrase.nouns[-1])
+        head = singular_of(phrase.nouns[-1])
         told = head in TOLD and not LIKENESSES & {*phrase.before}
         if head not in mine and (told or (head not in OF_ANY_PICTURE | LOOKS and _says_what_it_is(phrase, mine))):
             found.append(str(phrase))
@@ -43,4 +44,4 @@ def unseen(text: str, own: str) -> list[str]:
 def _says_what_it_is(phrase: Phrase, own: set[str]) -> bool:
     """Whether a phrase follows "the dogs are", or "they are": "the dogs are a family"."""
     *_, subject, verb = ("", "", *phrase.before)
-    return verb in IS and bool(ARTICLES & {*phrase.front[:1]}) and (subject in THEY or singular(subject) in own)
+    return verb in IS and bool(ARTICLES & {*phrase.front[:1]}) and (subject in THEY or singular_of(subject) in own)
