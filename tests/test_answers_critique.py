@@ -306,3 +306,10 @@ def test_a_server_may_refuse_or_cut() -> None:
     said.refused = "content policy"
     with pytest.raises(AnswerError, match="the server refused: 'content policy'"):
         words_of(said)
+
+
+def test_texts_of_several_lines_come_to_stand_on_one() -> None:
+    said = {**WRONG, "analysis": "It is blue.\n\n  It should be red.", "correction": "Make it\nred."}
+    read = read_critique(json.dumps(said))
+    assert read.value.analysis == "It is blue. It should be red." and read.value.correction == "Make it red."
+    assert read.bends == ("line break",)

@@ -99,6 +99,9 @@ def _read(answer: str | Said, kinds: Sequence[str], fields: Fields, yes: Verdict
     own = {field_name(name): name for name in fields}
     found, around, loose = find_object(words, "verdict", NAMES | own)
     bends |= loose
+    told = {name: _on_one_line(value) if name in FIELDS else value for name, value in found.items()}
+    bends.add("line break" if told != found else "")
+    found = told
     verdict, bend = read_verdict(_required(found, "verdict"), yes)
     bends.add(bend)
     if around and gainsaid(around, verdict):
@@ -123,6 +126,15 @@ def _read(answer: str | Said, kinds: Sequence[str], fields: Fields, yes: Verdict
     except ValidationError as e:
         raise CritiqueError(e.errors()[0]["msg"].removeprefix("Value error, "), "tag or control token") from None
     return Read.of(critique, bends)
+
+
+def _on_one_line(said: Any) -> Any:
+    """The texts of a field without line breaks: they become segments, a line each."""
+    if isinstance(said, str):
+        return re.sub(r"\s*[\r\n]+\s*", " ", said)
+    if isinstance(said, list):
+        return [_on_one_line(one) for one in said]
+    return {k: _on_one_line(v) for k, v in said.items()} if isinstance(said, dict) else said
 
 
 def _closed(properties: dict[str, Any]) -> dict[str, Any]:
