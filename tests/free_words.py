@@ -10,7 +10,7 @@ from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.models.symbolic import Symbolic
 
 WORLD = "underpaint.miniature.world"
-KINDLY = "If you would be so kind: "
+KINDLY = "With a light hand: "
 
 
 class KindWriter(Symbolic):

@@ -207,7 +207,7 @@ def test_the_scorer_is_a_role_only_where_it_chooses(vocabulary: Vocabulary) -> N
 def test_the_template_that_found_the_fault_judges_whether_it_is_mended(vocabulary: Vocabulary) -> None:
     """The judge accepts everything, but for the words that named the fault."""
     found = context(vocabulary, siblings=0, edits=1, repaints=0)
-    (plain,) = found.templates["critique_picture"]
+    plain = next(t for t in found.templates["critique_picture"] if t.id == "critique_picture")
     strict = plain.model_copy(update={"id": "t", "body": "Strictly: " + plain.body, "weight": 1e-9})
     both = replace(found, templates={"critique_picture": [plain, strict]})
 

@@ -54,7 +54,7 @@ def mend(
     prompts = [{"sample": s, "prompt": f"prompt {s}"} for s in (0, 1)]
     given = {"prompts": prompts, "rollout": steps, "critique": verdicts}
     cast = {"judge": judge, "painter": painter or Painter(lambda _: 0), **(models or {})}
-    return run_stage(repair.STAGE, vocabulary, given, cast, **params)
+    return run_stage(repair.STAGE, vocabulary, given, cast, **{"second_check": "none", **params})
 
 
 def tried(made: Outcome) -> list[tuple[int, str, int]]:
@@ -139,7 +139,7 @@ def test_the_judge_sees_the_try_and_the_words_of_the_step(vocabulary: Vocabulary
     judge = judge_of(1)
     mend(vocabulary, [draft(0, sample=1)], [verdict(0, FLAWED, sample=1)], judge, Painter(lambda _: 77), edits=1)
     request = judge.batches[0][0]
-    assert request.context == {"prompt": "prompt 1", **SAID}
+    assert request.context == {"prompt": "prompt 1", "so_far": "", **SAID}
     assert request.picture is not None and redness(request.picture) == 77
 
 
@@ -158,7 +158,7 @@ def test_the_agreement_of_a_try_is_the_judges_share_and_1_where_an_arbiter_decid
     def agreement(said: list[str], arbiter: str = "") -> tuple[float, bool, str]:
         answers = iter(said)
         models = {"arbiter": Judge(lambda _: arbiter)} if arbiter else {}
-        judge = Judge(lambda _: next(answers))
+        judge = Judge(lambda r: torn if r.follow_up else next(answers))  # what cannot be read is asked for once more
         made = mend(vocabulary, [draft(0)], [verdict(0, FLAWED)], judge, models=models, edits=1, repaints=0, answers=4)
         (row,) = made.table.to_pylist()
         return row["agreement"], row["accepted"], row["verdict"]

@@ -32,6 +32,7 @@ def prompts(n: int) -> Outcome:
     ledger.enter(n)
     ledger.keep(n)
     whole = {"category": "c", "prompt": "p", "scene": "{}", "short": "p", "origin": "composed", "templates": []}
+    whole |= {"indirect": False, "understood": ""}
     rows = [{"sample": i, **whole, "indirect": False} for i in range(n)]
     return outcome(PromptRow, rows, ledger)
 

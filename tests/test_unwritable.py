@@ -60,6 +60,9 @@ def test_an_answer_holds_only_whole_characters(said: str, read: str) -> None:
     assert answer_of(said).text == answer.text
 
 
+FAR = "Far away, in soft and even light, stands a blue house with a calm outline."
+
+
 def step(number: int) -> dict[str, Any]:
     words = {"so_far": "a blank canvas", "instruction": f"step {number}", "description": "words"}
     return {"sample": 6, "rollout": number, "step": 1, **words, "picture": shade(number)}
@@ -76,7 +79,7 @@ def test_half_a_character_in_a_judges_answer_costs_its_own_row_at_most(
         return json.dumps(said, ensure_ascii=escaped) if request.context["instruction"] == "step 0" else critique()
 
     inputs = {"prompts": [{"sample": 6, "prompt": "a car"}], "rollout": [step(0), step(1)]}
-    made = run_stage(critique_stage.STAGE, vocabulary, inputs, {"judge": Judge(answer)}, answers=1)
+    made = run_stage(critique_stage.STAGE, vocabulary, inputs, {"judge": Judge(answer)}, answers=1, second_check="none")
     kept = [(row["rollout"], row["side"]) for row in made.table.to_pylist()]
     assert {(1, "text"), (1, "picture")} <= set(kept)
     assert len(kept) == (4 if field == "observed" else 2) and made.ledger.entered == 4
@@ -87,10 +90,10 @@ def test_half_a_character_in_a_judges_answer_costs_its_own_row_at_most(
 @pytest.mark.parametrize("said", [f"A shiny red car waits {HALF}", f"A shiny red car {HALF}\ufffd", "A red car \x00"])
 def test_a_long_prompt_with_half_a_character_is_refused(vocabulary: Vocabulary, said: str, tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("a red car\na blue house\n")
-    writer = Judge(lambda r: said if "red car" in r.context["prompt"] else "Far away stands a blue house.")
+    writer = Judge(lambda r: said if "red car" in r.context["prompt"] else FAR)
     source = {"path": str(tmp_path / "own.txt"), "reader": "grammar"}
     made = run_stage(prompts.STAGE, vocabulary, {}, {"writer": writer}, source=source, enrich={"words": 20})
-    assert [row["prompt"] for row in made.table.to_pylist()] == ["Far away stands a blue house."]
+    assert [row["prompt"] for row in made.table.to_pylist()] == [FAR]
     (failure,) = made.ledger.failures
     assert "which marks a character that was lost" in failure.message
 
