@@ -167,7 +167,7 @@ def _run_stage(
 
         def done(lot: int, manifest: Any) -> None:
             advance()
-            watch.lot(node, lot)  # at once: other lots of the stage may still be waiting
+            watch.lot(node, lot, manifest)  # at once: other lots of the stage may still be waiting
 
         try:
             report = actors.run(stage_worker, arguments, todo, gpus=run.gpus(node), on_done=done)

@@ -31,6 +31,7 @@ def run(context: Context[CheckParams], inputs: Tables) -> Outcome:
     """A judgement of every draft."""
     ledger, judged = Ledger(), list[CheckRow]()
     prompts = {r["sample"]: r for r in rows(inputs["prompts"], PromptRow)}
+    scenes = {sample: wanted_scene(prompt["scene"]) for sample, prompt in prompts.items()}
     plan = {(r["sample"], r["step"]): r for r in rows(inputs["plan"], PlanRow)}
     drafts = {(r["sample"], r["step"]): r["picture"] for r in rows(inputs["draft"], DraftRow)}
     asked, questions = [], []
@@ -50,8 +51,7 @@ def run(context: Context[CheckParams], inputs: Tables) -> Outcome:
             "instruction": step["instruction"],
             "description": step["description"],
         }
-        scene = wanted_scene(prompt["scene"])
-        questions.append(Question(unit, Side.PICTURE, variables, picture, before=before, scene=scene))
+        questions.append(Question(unit, Side.PICTURE, variables, picture, before=before, scene=scenes[sample]))
     found = judge_watched(context, questions, context.params, ledger, context.params.canaries)
     for step, result in zip(asked, found, strict=True):
         if isinstance(result, Failure):

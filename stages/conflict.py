@@ -135,12 +135,13 @@ def run(context: Context[ConflictParams], inputs: Tables) -> Outcome:
     ledger, fit = Ledger(), list[ConflictRow]()
     steps = {key_of(r): r for r in rows(inputs["rollout"].drop_columns(["picture"]), RolloutRow)}
     prompts = {r["sample"]: r for r in rows(inputs["prompts"], PromptRow)}
+    scenes = {sample: wanted_scene(prompt["scene"]) for sample, prompt in prompts.items()}
     texts = [row for row in rows(inputs["critique"], CritiqueRow) if row["side"] == Side.TEXT.value]
     ledger.enter(len(texts))
     checks: list[Sequence[Check]] = []
     for row in texts:
         critique, prompt = Critique.model_validate_json(row["critique"]), prompts[row["sample"]]
-        wanted = wanted_scene(prompt["scene"])
+        wanted = scenes[row["sample"]]
         told = Told(steps[key_of(row)], prompt["prompt"], wanted, words_for(context.vocabulary, wanted))
         negative = critique.verdict is Verdict.CONFLICT
         checks.append(correction_checks(told, critique) if negative else positive_checks(told))

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 
 from underpaint.schemas.corpus.picture import PictureError, decode_picture
 from underpaint.schemas.scenes.critique import Side
+from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.rows import Key, RolloutStepRow, key_of, rows, step_of
 from underpaint.stages.common.stage import Context, Outcome, Stage, Tables, outcome
@@ -62,7 +63,8 @@ class CritiqueParams(WatchedParams):
 class Judging:
     """The lot's steps so far. `ended` says by rollout and side why what follows is not judged."""
 
-    prompts: dict[int, PromptRow]
+    prompts: dict[int, str]
+    scenes: dict[int, SceneGraph | None]  # the prompts'
     steps: dict[Key, RolloutRow]
     ledger: Ledger = field(default_factory=Ledger)
     judged: list[CritiqueRow] = field(default_factory=list)
@@ -77,7 +79,11 @@ class Judging:
 def run(context: Context[CritiqueParams], inputs: Tables) -> Outcome:
     """Judge all first steps together, then all second ones, and so on, so that batches stay full."""
     steps = rows(inputs["rollout"], RolloutRow)
-    at = Judging({r["sample"]: r for r in rows(inputs["prompts"], PromptRow)}, {key_of(r): r for r in steps})
+    prompts = rows(inputs["prompts"], PromptRow)
+    at = Judging(
+        {r["sample"]: r["prompt"] for r in prompts}, {r["sample"]: wanted_scene(r["scene"]) for r in prompts},
+        {key_of(r): r for r in steps},
+    )  # fmt: skip
     for _, group in groupby(sorted(steps, key=lambda r: r["step"]), key=lambda r: r["step"]):
         _judge_steps(context, at, list(group))
     at.judged.sort(key=lambda r: (*key_of(r), r["side"]))
@@ -122,17 +128,16 @@ def _judge_steps(context: Context[CritiqueParams], at: Judging, group: Sequence[
 
 
 def _agreement(context: Context[CritiqueParams], at: Judging, row: RolloutRow) -> Check:
-    words = words_for(context.vocabulary, wanted_scene(at.prompts[row["sample"]]["scene"]))
+    words = words_for(context.vocabulary, at.scenes[row["sample"]])
     return agreement_check(Unit(*key_of(row)), row["so_far"], row["instruction"], row["description"], words)
 
 
 def _question(context: Context[CritiqueParams], at: Judging, row: RolloutRow, side: Side) -> Question | Failure:
-    unit, prompt = Unit(*key_of(row)), at.prompts[row["sample"]]
+    unit, scene = Unit(*key_of(row)), at.scenes[row["sample"]]
     variables = {
-        "prompt": prompt["prompt"], "so_far": row["so_far"], "instruction": row["instruction"],
+        "prompt": at.prompts[row["sample"]], "so_far": row["so_far"], "instruction": row["instruction"],
         "description": row["description"],
     }  # fmt: skip
-    scene = wanted_scene(prompt["scene"])
     if side is Side.TEXT:
         return Question(unit, side, variables, scene=scene)
     earlier = at.steps.get((row["sample"], row["rollout"], row["step"] - 1)) if shows(context, "before") else None

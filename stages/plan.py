@@ -295,12 +295,12 @@ def _checked(context: Context[PlanParams], drafts: Sequence[Draft], ledger: Ledg
 def _checks(draft: Draft, vocabulary: Vocabulary) -> list[Check]:
     """That every step's instruction and description agree, and that the prompt can be met after it."""
     found, so_far, goal = list[Check](), BLANK, draft.steps[-1].scene
+    about = about_prompt(draft.row["prompt"], goal, vocabulary.with_words_of(goal))
     for i, (instruction, description) in enumerate(draft.told, 1):
-        unit, said = Unit(draft.row["sample"], step=i), {"so_far": so_far, "instruction": instruction}
-        said = {**said, "description": description}
+        unit = Unit(draft.row["sample"], step=i)
+        said = {"so_far": so_far, "instruction": instruction, "description": description}
         found.append(Check(unit, AGREEMENT, said, None, "instruction and description disagree"))
         if not any(draft.detours[i - 1 :]):  # before a detour ends, the picture is not yet on its way to the prompt
-            about = about_prompt(draft.row["prompt"], goal, vocabulary.with_words_of(goal))
             found.append(Check(unit, REACH, {**about, **said}, None, "the prompt cannot be met after the step"))
         so_far = description
     return found

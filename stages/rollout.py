@@ -13,7 +13,7 @@ from pydantic import Field
 from underpaint.schemas.corpus.picture import decode_picture
 from underpaint.schemas.markup import BLANK
 from underpaint.stages.answers.plan import read_plan
-from underpaint.stages.common.asking import REASKS, Job, ask_and_read, request_for
+from underpaint.stages.common.asking import ask_and_read, job_for, request_for
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.painting import paint_all
 from underpaint.stages.common.roles import PaintRequest
@@ -115,7 +115,7 @@ def _write(
         pictures = {"before": decode_picture(r.steps[-1]["picture"]) if template.pictures and r.steps else None}
         seed = context.seed_for(r.sample, r.number, step, "write")
         request = request_for(template, variables, seed, temperature=context.params.temperature, pictures=pictures)
-        jobs.append(Job(context.speaker(template), request, read_plan, 0 if template.dialect else REASKS))
+        jobs.append(job_for(context.speaker(template), template, request, read_plan))
     written: list[tuple[Rollout, Written]] = []
     for r, template, said in zip(going, templates, ask_and_read(jobs), strict=True):
         ledger.heard[template.id].hear([said])

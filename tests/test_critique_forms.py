@@ -25,7 +25,7 @@ from underpaint.stages.answers.questions import questions_schema, read_questions
 from underpaint.stages.calibration import _own_verdict
 from underpaint.stages.common.asking import Said
 from underpaint.stages.common.critique_formats import read_as_critique
-from underpaint.stages.common.ledger import Unit
+from underpaint.stages.common.ledger import Ledger, Unit
 from underpaint.stages.common.roles import Answer, AskRequest
 from underpaint.stages.common.stage import Context, Lot
 from underpaint.stages.common.templating import BUILT_IN, load_template
@@ -129,7 +129,7 @@ def ask_questions(vocabulary: Vocabulary, answer: str, description: str) -> tupl
         "check", 7, Lot(0, 8), settings, vocabulary, {"judge": judge_}, {"critique_picture": [template]}
     )  # fmt: skip
     variables = {"prompt": "p", "instruction": "Paint a red car.", "description": description}
-    (found,) = judge(context, [Question(Unit(1, step=1), Side.PICTURE, variables)], settings)
+    (found,) = judge(context, [Question(Unit(1, step=1), Side.PICTURE, variables)], settings, Ledger())[1]
     return found, [r for batch in judge_.batches for r in batch]
 
 

@@ -17,7 +17,7 @@ from underpaint.pipeline.selection.select import select
 from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.answers.answer import CritiqueError
-from underpaint.stages.common.ledger import Failure, Unit
+from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.common.stage import Context, Lot
 from underpaint.stages.common.templating import BUILT_IN, load_templates
@@ -58,7 +58,7 @@ def decide(
     settings = JudgeParams(answers=len(answers), **params)
     context = Context("critique", 7, Lot(0, 8), settings, vocabulary, models, load_templates([BUILT_IN]))
     words = dict.fromkeys(("prompt", "so_far", "instruction", "description"), "A car.")
-    (found,) = judge(context, [Question(Unit(1, step=1), side, words)], settings)
+    (found,) = judge(context, [Question(Unit(1, step=1), side, words)], settings, Ledger())[1]
     return found
 
 

@@ -11,7 +11,7 @@ from stage_inputs import Judge, critique, redness
 from underpaint.pipeline.workbench.lint import lint_file
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.all_stages import STAGES
-from underpaint.stages.common.ledger import Unit
+from underpaint.stages.common.ledger import Ledger, Unit
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.common.stage import Context, Lot
 from underpaint.stages.common.templating import BUILT_IN, TemplateError, load_template
@@ -44,7 +44,7 @@ def asked(vocabulary: Vocabulary, file: Path, before: Image.Image | None) -> Ask
     )  # fmt: skip
     variables = {"prompt": "p", "instruction": "i", "description": "A red car."}
     after = Image.new("RGB", (16, 16), (9, 0, 0))
-    judge(context, [Question(Unit(1, step=2), Side.PICTURE, variables, after, before=before)], settings)
+    judge(context, [Question(Unit(1, step=2), Side.PICTURE, variables, after, before=before)], settings, Ledger())
     return judge_.batches[0][0]
 
 

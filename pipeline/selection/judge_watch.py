@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scipy.special import bdtr
 
@@ -72,12 +73,15 @@ class Watch:
         self._lots: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
         self._shares: defaultdict[tuple[str, ...], list[Share]] = defaultdict(list)
 
-    def lot(self, node: Node, lot: int) -> None:
-        """A lot is done. Raises BuildError with what was said where its stage's models are not good enough."""
+    def lot(self, node: Node, lot: int, made: Mapping[str, Any] | None = None) -> None:
+        """A lot is done; `made` is its manifest, where it is at hand.
+
+        Raises BuildError with what was said where its stage's models are not good enough.
+        """
         if self.off or (node.name, lot) in self._seen:
             return
         self._seen.add((node.name, lot))
-        manifest = self.store.manifest(node, lot)
+        manifest = made or self.store.manifest(node, lot)
         for template, said in manifest.get("heard", {}).items():
             heard = total([said])
             given = heard.answers - heard.failed.total()

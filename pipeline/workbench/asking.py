@@ -15,7 +15,7 @@ from underpaint.schemas.scenes.critique import Side
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages import critique, rollout
 from underpaint.stages.answers.answer import AnswerError
-from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
+from underpaint.stages.common.asking import Said, ask_and_read, job_for, request_for
 from underpaint.stages.common.ledger import Failure, Ledger
 from underpaint.stages.common.roles import AskRequest, ModelUnavailable
 from underpaint.stages.common.seeds import derive_seed
@@ -149,7 +149,7 @@ def _write(run: Run, model: Any, template: Template, subjects: Sequence[Subject]
         seed = derive_seed(run.recipe.seed, "rollout", *subject.key, "write") if steps else 0
         known, shown = _variables(template, subject), subject.pictures(template)
         request = request_for(template, known, seed, temperature=temperature, pictures=shown, schema=schema)
-        jobs.append(Job(model, request, lambda said: form.read(said, template), 0 if template.dialect else REASKS))
+        jobs.append(job_for(model, template, request, lambda said: form.read(said, template)))
     found = []
     for subject, said in zip(subjects, ask_and_read(jobs), strict=True):
         words, answers = _words(said.requests[0]), [answer.text for answer in said.answers]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, words_of
-from underpaint.stages.answers.objects import find_object
+from underpaint.stages.answers.objects import closed_object, find_object
 
 NAMES = {"why": "why", "reason": "why", "answer": "answer"}
 WORDS: dict[str, Literal["yes", "no"]] = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
@@ -38,4 +38,4 @@ def read_check(answer: str | Said) -> Read[CheckAnswer]:
 def check_schema() -> dict[str, Any]:
     """JSON Schema of the answer to a check."""
     parts = {"why": {"type": "string", "maxLength": LONGEST}, "answer": {"type": "string", "enum": ["yes", "no"]}}
-    return {"type": "object", "properties": parts, "required": [*parts], "additionalProperties": False}
+    return closed_object(parts)

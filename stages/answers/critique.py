@@ -13,7 +13,7 @@ from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import FIELDS, Critique, Finding, Verdict
 from underpaint.stages.answers.answer import AnswerError, CritiqueError, Read, Said, blind, quote, words_of
 from underpaint.stages.answers.kinds import read_kind, read_sentence, unknown_kind
-from underpaint.stages.answers.objects import field_name, find_object, renamed_fields
+from underpaint.stages.answers.objects import closed_object, field_name, find_object, renamed_fields
 from underpaint.stages.answers.verdicts import gainsaid, gainsaid_by_field, read_verdict
 
 Fields = Mapping[str, Mapping[str, Any]]  # a template's own answer fields: name to JSON Schema
@@ -72,7 +72,7 @@ def critique_schema(kinds: Sequence[str] = (), fields: Fields | None = None) -> 
     but refuses `maxLength` (`without_lengths`). That a conflict has findings and a correction, the reader checks.
     """
     text = {"type": "string", "maxLength": _LONGEST_TEXT}
-    finding = _closed({"kind": {"type": "string", "enum": [*map(str, FaultKind), *kinds]}, "detail": text})
+    finding = closed_object({"kind": {"type": "string", "enum": [*map(str, FaultKind), *kinds]}, "detail": text})
     said = {
         "observed": {"type": "array", "items": text, "maxItems": _MOST_ITEMS},
         "findings": {"type": "array", "items": finding, "maxItems": _MOST_ITEMS},
@@ -80,7 +80,7 @@ def critique_schema(kinds: Sequence[str] = (), fields: Fields | None = None) -> 
         "analysis": {"type": "string", "maxLength": 2 * _LONGEST_TEXT},
         "correction": text,
     }
-    return _closed({**said, **{name: dict(schema) for name, schema in (fields or {}).items()}})
+    return closed_object({**said, **{name: dict(schema) for name, schema in (fields or {}).items()}})
 
 
 def without_lengths(schema: Any) -> Any:
@@ -118,14 +118,18 @@ def _read(answer: str | Said, kinds: Sequence[str], fields: Fields, yes: Verdict
     if any(map(blind, (analysis, *observed))):
         raise CritiqueError(f"the answer refuses: {quote(analysis)}", "refusal")
     extra = {name: _extra(found, name, schema) for name, schema in fields.items()}
+    critique = new_critique(
+        observed=observed, findings=findings, verdict=verdict, analysis=analysis, correction=correction, extra=extra
+    )
+    return Read.of(critique, bends)
+
+
+def new_critique(**fields: Any) -> Critique:
+    """A critique of these fields. Raises CritiqueError where a text holds what no segment may."""
     try:
-        critique = Critique(
-            observed=observed, findings=findings, verdict=verdict, analysis=analysis, correction=correction,
-            extra=extra,
-        )  # fmt: skip
+        return Critique(**fields)
     except ValidationError as e:
         raise CritiqueError(e.errors()[0]["msg"].removeprefix("Value error, "), "tag or control token") from None
-    return Read.of(critique, bends)
 
 
 def _on_one_line(said: Any) -> Any:
@@ -135,10 +139,6 @@ def _on_one_line(said: Any) -> Any:
     if isinstance(said, list):
         return [_on_one_line(one) for one in said]
     return {k: _on_one_line(v) for k, v in said.items()} if isinstance(said, dict) else said
-
-
-def _closed(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
 
 
 _TWO = "contradicts itself"

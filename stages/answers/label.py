@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from pydantic import ValidationError
-
-from underpaint.schemas.scenes.critique import Critique, Finding, Verdict
+from underpaint.schemas.scenes.critique import Critique, Verdict
 from underpaint.stages.answers.answer import AnswerError, CritiqueError, Read, Said, blind, quote, refuses, words_of
+from underpaint.stages.answers.critique import new_critique
 
 _SENTENCE = re.compile(r"\n+|(?<=[.!?])[\"'”’)*_]*\s+(?=[\"'“‘(*_]*[A-Z0-9])")
 _LEAD = re.compile(
@@ -51,11 +50,8 @@ def read_label(answer: str | Said, labels: Mapping[str, Verdict], finding_kind: 
     if sentences[-1].strip(" .") not in labels:
         bends.add("spelling of a label")
     conflict = verdict is Verdict.CONFLICT
-    try:
-        findings = (Finding(kind=finding_kind, detail=_what_is_wrong(prose)),) if conflict else ()
-        critique = Critique(observed=(), findings=findings, verdict=verdict, analysis=" ".join(prose), correction="")
-    except ValidationError as e:
-        raise CritiqueError(e.errors()[0]["msg"].removeprefix("Value error, "), "tag or control token") from None
+    findings = [{"kind": finding_kind, "detail": _what_is_wrong(prose)}] if conflict else []
+    critique = new_critique(observed=(), findings=findings, verdict=verdict, analysis=" ".join(prose), correction="")
     return Read.of(critique, bends)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import json_repair
@@ -58,6 +58,12 @@ def find_object(words: str, key: str, names: Mapping[str, str]) -> tuple[dict[st
     if around:
         bends.add("prose")
     return first, around, bends
+
+
+def closed_object(properties: Mapping[str, Any], optional: Collection[str] = ()) -> dict[str, Any]:
+    """The JSON Schema of an object with these fields, in this order, and no others."""
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": {**properties}, "required": required, "additionalProperties": False}
 
 
 def field_name(key: str) -> str:

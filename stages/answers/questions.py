@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from underpaint.schemas.scenes.compare import FaultKind
 from underpaint.schemas.scenes.critique import Critique, Finding, Verdict
 from underpaint.stages.answers.answer import AnswerError, CritiqueError, Read, Said, quote, words_of
+from underpaint.stages.answers.critique import new_critique
 from underpaint.stages.answers.kinds import read_kind
-from underpaint.stages.answers.objects import find_object, renamed_fields
+from underpaint.stages.answers.objects import closed_object, find_object, renamed_fields
 
 NAMES = {name: name for name in ("questions", "correction")}
 PARTS = {name: name for name in ("question", "kind", "detail", "answer")}
@@ -57,13 +56,8 @@ def read_questions(answer: str | Said, kinds: Sequence[str] = (), least: int = 1
         why = "no correction, though a question is answered no" if findings else "a correction, though all are yes"
         raise CritiqueError(f"correction: there is {why}", "no correction" if findings else "contradicts itself")
     verdict = Verdict.CONFLICT if findings else Verdict.CONSISTENT
-    try:
-        critique = Critique(
-            observed=tuple(seen), findings=tuple(findings), verdict=verdict,
-            analysis=_analysis([f.detail for f in findings] or seen, bool(findings)), correction=correction,
-        )  # fmt: skip
-    except ValidationError as e:
-        raise CritiqueError(e.errors()[0]["msg"].removeprefix("Value error, "), "tag or control token") from None
+    analysis = _analysis([f.detail for f in findings] or seen, bool(findings))
+    critique = new_critique(observed=seen, findings=findings, verdict=verdict, analysis=analysis, correction=correction)
     return Read.of(critique, bends)
 
 
@@ -76,10 +70,8 @@ def questions_schema(kinds: Sequence[str] = (), least: int = 1) -> dict[str, Any
         "detail": text,
         "answer": {"type": "string", "enum": ["yes", "no"]},
     }
-    one = {"type": "object", "properties": parts, "required": [*parts], "additionalProperties": False}
-    many = {"type": "array", "items": one, "minItems": least, "maxItems": max(least, MOST_QUESTIONS)}
-    said = {"questions": many, "correction": text}
-    return {"type": "object", "properties": said, "required": [*said], "additionalProperties": False}
+    many = {"type": "array", "items": closed_object(parts), "minItems": least, "maxItems": max(least, MOST_QUESTIONS)}
+    return closed_object({"questions": many, "correction": text})
 
 
 def _question(where: str, one: dict[str, Any], kinds: Sequence[str], bends: set[str]) -> tuple[str, str, str, bool]:

@@ -12,7 +12,7 @@ from underpaint.schemas.markup import MarkupError, check_plain
 from underpaint.schemas.scenes.grammar import NUMBERS
 from underpaint.schemas.scenes.scene import OPEN_COUNTS, Relation, SceneGraph, SceneObject
 from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, words_of
-from underpaint.stages.answers.objects import field_name, find_object, renamed_fields
+from underpaint.stages.answers.objects import closed_object, field_name, find_object, renamed_fields
 
 DETAIL = "detail"  # the kind of attributes that are given without a kind
 
@@ -32,14 +32,8 @@ _OBJECT = _names(
 _RELATION = _names(subject="from source head", predicate="relation type rel relationship", object="to target tail")
 _ATTRIBUTE = _names(kind="name type key attribute", value="val")
 _ASIDE = {"description", "caption", "note", "notes", "comment", "confidence", "bbox", "box"}  # says nothing of its own
-_COUNTS = {word: n for n, word in enumerate(NUMBERS)} | {
-    "a": 1,
-    "an": 1,
-    "single": 1,
-    "pair": 2,
-    "a pair": 2,
-    "dozen": 12,
-}
+_COUNTS = {word: n for n, word in enumerate(NUMBERS)}
+_COUNTS |= {"a": 1, "an": 1, "single": 1, "pair": 2, "a pair": 2, "dozen": 12}
 _NONE = re.compile(r"\W*(?:none|null|n/?a|unspecified|not specified|no background|unknown)?\W*", re.IGNORECASE)
 
 
@@ -73,21 +67,17 @@ def read_scene(answer: str | Said) -> Read[SceneGraph]:
 
 def scene_schema() -> dict[str, Any]:
     """JSON Schema of such an answer, with an end to every list and text."""
-
-    def closed(optional: tuple[str, ...] = (), **parts: Any) -> dict[str, Any]:
-        needed = [name for name in parts if name not in optional]
-        return {"type": "object", "properties": parts, "required": needed, "additionalProperties": False}
-
     word, sentence = {"type": "string", "maxLength": 80}, {"type": "string", "maxLength": 300}
     attributes = {"type": "object", "additionalProperties": word, "maxProperties": 8}
     count = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 99}, {"enum": ["several"]}]}
-    thing = closed(id=word, noun=word, attributes=attributes, count=count)
-    relation = closed(subject=word, predicate=word, object=word)
-    return closed(
-        ("understood", "style"), objects={"type": "array", "items": thing, "maxItems": 16},
-        relations={"type": "array", "items": relation, "maxItems": 24}, background=word, style=word,
-        understood=sentence,
-    )  # fmt: skip
+    thing = closed_object({"id": word, "noun": word, "attributes": attributes, "count": count})
+    relation = closed_object({"subject": word, "predicate": word, "object": word})
+    fields = {
+        "objects": {"type": "array", "items": thing, "maxItems": 16},
+        "relations": {"type": "array", "items": relation, "maxItems": 24},
+        "background": word, "style": word, "understood": sentence,
+    }  # fmt: skip
+    return closed_object(fields, optional=("style", "understood"))
 
 
 def _objects(said: Any, bends: set[str]) -> tuple[SceneObject, ...]:

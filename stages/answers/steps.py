@@ -8,7 +8,7 @@ from typing import Any
 
 from underpaint.schemas.markup import MarkupError, parse_plan, plan_text
 from underpaint.stages.answers.answer import AnswerError, Read, Said, quote, words_of
-from underpaint.stages.answers.objects import find_object, renamed_fields
+from underpaint.stages.answers.objects import closed_object, find_object, renamed_fields
 from underpaint.stages.answers.text import check_prose
 
 MOST_STEPS, LONGEST_TEXT = 12, 4000
@@ -28,12 +28,9 @@ class WrittenStep:
 def steps_schema(least: int = 1, most: int = MOST_STEPS) -> dict[str, Any]:
     """The JSON Schema of a plan of so many steps."""
     text = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
-    step = {
-        "type": "object", "properties": {"instruction": text, "description": text},
-        "required": ["instruction", "description"], "additionalProperties": False,
-    }  # fmt: skip
+    step = closed_object({"instruction": text, "description": text})
     steps = {"type": "array", "items": step, "minItems": least, "maxItems": most}
-    return {"type": "object", "properties": {"steps": steps}, "required": ["steps"], "additionalProperties": False}
+    return closed_object({"steps": steps})
 
 
 def read_steps(answer: str | Said, least: int = 1, most: int = MOST_STEPS) -> Read[tuple[WrittenStep, ...]]:

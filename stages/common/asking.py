@@ -29,7 +29,14 @@ class Job(Generic[T]):
     speaker: Speaker
     request: AskRequest
     read: Callable[[Answer], Read[T]]
-    reasks: int = REASKS
+    reasks: int
+
+
+def job_for(
+    speaker: Speaker, template: Template, request: AskRequest, read: Callable[[Answer], Read[T]], reasks: int = REASKS
+) -> Job[T]:
+    """The job of a template's request: a model that was taught a dialect is asked once, whatever `reasks`."""
+    return Job(speaker, request, read, 0 if template.dialect else reasks)
 
 
 @dataclass
@@ -61,7 +68,7 @@ def request_for(
     return AskRequest(
         task=template.task, text=template.render(shown=list(given), **variables), seed=seed,
         pictures=tuple(given.values()), temperature=temperature, context=variables,
-        system=template.render_system(**variables), turns=template.turns(),
+        system=template.render_system(**variables), turns=template.turns,
         schema=None if template.dialect else schema,
     )  # fmt: skip
 

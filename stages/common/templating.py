@@ -103,12 +103,8 @@ class Template(BaseModel):
     pictures: tuple[Shown, ...] = ()  # what the model is shown of the step, in this order
     shots: tuple[Shot, ...] = ()  # worked examples that the model is shown before the question
     fields: dict[str, dict[str, Any]] = Field(default_factory=dict)  # further fields of the answer, a JSON Schema each
-    labels: dict[str, VerdictName] = Field(
-        default_factory=dict
-    )  # label/1: the words that end an answer, and their verdicts
-    yes_means: VerdictName | None = (
-        None  # the verdict that a yes to the words' question means; without it a yes is refused
-    )
+    labels: dict[str, VerdictName] = Field(default_factory=dict)  # label/1: what ends an answer, and its verdict
+    yes_means: VerdictName | None = None  # the verdict that a yes to the question means; without it a yes is refused
     model: str = ""  # the recipe's model that is asked; the role's unless given
     dialect: str = ""  # whose words these are, if they were taught to one model; no other would know what is asked
     kinds: tuple[str, ...] = ()  # kinds of finding that this template adds to schemas.scenes.compare.FaultKind
@@ -145,6 +141,7 @@ class Template(BaseModel):
         """The system message, "" where there is none. Raises as `render`."""
         return _compiled(self.system).render(**variables).strip() if self.system else ""
 
+    @cached_property
     def turns(self) -> tuple[Turn, ...]:
         """The worked examples as a conversation: each a question with its pictures, and the answer."""
         found: list[Turn] = []

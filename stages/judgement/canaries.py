@@ -35,7 +35,7 @@ from underpaint.schemas.scenes.scene import PLACE, PLACES
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.common.ledger import Failure, Ledger
 from underpaint.stages.common.stage import Context
-from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, Votes, judge_by_votes
+from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, Votes, judge
 
 PLAIN = {"red": (210, 30, 30), "green": (30, 160, 50), "blue": (30, 60, 210), "yellow": (240, 220, 40)}
 RIGHT = 0.5  # share of steps that are right, where the judge can be asked about them: what shows that it sees at all
@@ -78,7 +78,7 @@ def judge_watched(
 ) -> list[Judged | Failure]:
     """As `panel.judge`, with canaries beside a `share` of the questions; the ledger counts what came of either."""
     canaries = make_canaries(context, questions, share)
-    votes, found = judge_by_votes(context, [*questions, *(c.question for c in canaries)], params, ledger)
+    votes, found = judge(context, [*questions, *(c.question for c in canaries)], params, ledger)
     own = found[: len(questions)]
     sampled = params.answers > 1 and params.temperature > 0
     for vote, result in zip(votes, own, strict=False):  # not those of the canaries, which follow

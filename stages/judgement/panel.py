@@ -15,7 +15,7 @@ from pydantic import Field
 from underpaint.schemas.scenes.critique import Critique, Side, Verdict
 from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.stages.answers.answer import CritiqueError, Read
-from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
+from underpaint.stages.common.asking import Job, Said, ask_and_read, job_for, request_for
 from underpaint.stages.common.checkers import weakest
 from underpaint.stages.common.critique_formats import QUESTIONS, answer_schema, read_as_critique
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
@@ -212,15 +212,13 @@ def shows(context: Context[Any], name: str) -> bool:
     return any(name in t.pictures for t in context.templates["critique_picture"])
 
 
-def judge(context: Context[Any], questions: Sequence[Question], params: JudgeParams) -> list[Judged | Failure]:
-    """Ask all questions in one batch and let the majority decide, or the arbiter where the agreement is too low."""
-    return judge_by_votes(context, questions, params, Ledger())[1]
-
-
-def judge_by_votes(
+def judge(
     context: Context[Any], questions: Sequence[Question], params: JudgeParams, ledger: Ledger
 ) -> tuple[list[Votes], list[Judged | Failure]]:
-    """As `judge`, with the answers that each decision was made from; the ledger counts those to checks of them."""
+    """Ask all questions in one batch and let the majority decide, or the arbiter where the agreement is too low.
+
+    Returns the answers, and what was decided from them. The ledger counts the answers to checks of them.
+    """
     votes = ask_votes(context, questions, params, ledger)
     found = [v.decide() for v in votes]
     if "arbiter" not in context.models:
@@ -247,7 +245,7 @@ def _job(speaker: Speaker, request: AskRequest, template: Template) -> Job[Criti
     def read(answer: Answer) -> Read[Critique]:
         return read_as_critique(template, answer, request.context)
 
-    return Job(speaker, request, read, 0 if template.dialect else REASKS)
+    return job_for(speaker, template, request, read)
 
 
 def ask_votes(context: Context[Any], questions: Sequence[Question], params: JudgeParams, ledger: Ledger) -> list[Votes]:

@@ -16,7 +16,7 @@ from underpaint.schemas.scenes.scene import SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.answers.answer import AnswerError
 from underpaint.stages.answers.check_answer import CheckAnswer, check_schema, read_check
-from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
+from underpaint.stages.common.asking import Job, Said, ask_and_read, job_for, request_for
 from underpaint.stages.common.checkers import weakest
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import AskRequest
@@ -118,7 +118,7 @@ def _key(check: Check) -> tuple[str, str, tuple[tuple[str, str], ...]]:
 def _job(context: Context[Any], check: Check, template: Template) -> Job[CheckAnswer]:
     seed = context.seed_for(str(check.unit), check.task)
     request: AskRequest = request_for(template, check.variables, seed, schema=check_schema())
-    return Job(context.speaker(template), request, read_check, 0 if template.dialect else REASKS)
+    return job_for(context.speaker(template), template, request, read_check)
 
 
 def _settled(row: Sequence[Check], said: dict[Any, Said[CheckAnswer]]) -> Checked | Failure:

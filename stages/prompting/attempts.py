@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from underpaint.stages.answers.answer import AnswerError, Read
-from underpaint.stages.common.asking import REASKS, Job, Said, ask_and_read, request_for
+from underpaint.stages.common.asking import REASKS, Said, ask_and_read, job_for, request_for
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import Answer
 from underpaint.stages.common.stage import Context
@@ -53,8 +53,8 @@ def ask_in_attempts(
                 template, one.variables, context.seed_for(sample, task, used[sample]), temperature=temperature,
                 schema=one.schema,
             )  # fmt: skip
-            reasks = 0 if template.dialect else min(REASKS, attempts - used[sample] - 1)
-            jobs.append(Job(context.speaker(template), request, one.read, reasks))
+            reasks = min(REASKS, attempts - used[sample] - 1)
+            jobs.append(job_for(context.speaker(template), template, request, one.read, reasks))
         for sample, said in zip(left, ask_and_read(jobs), strict=True):
             used[sample] += max(1, len(said.answers))
             last[sample] = said

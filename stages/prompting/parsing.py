@@ -16,7 +16,7 @@ from underpaint.schemas.scenes.scene import PLACE, PLACES, SceneGraph
 from underpaint.schemas.scenes.vocabulary import Vocabulary, folded
 from underpaint.stages.answers.answer import ContentError, Read, Said
 from underpaint.stages.answers.scene import read_scene, scene_schema
-from underpaint.stages.common.asking import REASKS, Job, ask_and_read, request_for
+from underpaint.stages.common.asking import ask_and_read, job_for, request_for
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import Answer
 from underpaint.stages.common.stage import Context
@@ -138,12 +138,13 @@ def _ask(
 ) -> dict[int, Parsed | Failure]:
     """Ask the writer; one whose graph departs from the prompt is told so, and asked once more."""
     jobs, templates = [], {s: context.pick_template(PARSE_PROMPT, Unit(s)) for s in prompts}
+    known = known_words(context.vocabulary)
     for sample, prompt in prompts.items():
-        template, variables = templates[sample], {"prompt": prompt, **known_words(context.vocabulary)}
+        template, variables = templates[sample], {"prompt": prompt, **known}
         seed = context.seed_for(sample, PARSE_PROMPT)
         request = request_for(template, variables, seed, schema=scene_schema())
         read = partial(_read, prompt, context.vocabulary, source)
-        jobs.append(Job(context.speaker(template), request, read, 0 if template.dialect else REASKS))
+        jobs.append(job_for(context.speaker(template), template, request, read))
     found: dict[int, Parsed | Failure] = {}
     for (sample, prompt), said in zip(prompts.items(), ask_and_read(jobs), strict=True):
         ledger.heard[templates[sample].id].hear([said])

@@ -73,11 +73,12 @@ def reword_steps(
 def _reader(
     vocabulary: Vocabulary, settings: Rewording, prompt: str, steps: Sequence[GraphStep]
 ) -> Callable[[Answer], Read[tuple[WrittenStep, ...]]]:
+    known = vocabulary.with_words_of(steps[-1].scene)  # what comes later must not be spoken of yet
+
     def read(answer: Answer) -> Read[tuple[WrittenStep, ...]]:
         found = read_steps(answer, len(steps), len(steps))
         for i, (words, step) in enumerate(zip(found.value, steps, strict=True), 1):
             own = allowed_words(prompt, i, steps)
-            known = vocabulary.with_words_of(steps[-1].scene)  # what comes later must not be spoken of yet
             hold_instruction(words.instruction, step.before, step.edit, step.scene, known)
             refuse_foreign(words.instruction, own, f"the instruction of step {i}")
             hold(words.description, step.scene, known, own, what=f"the description of step {i}")
