@@ -15,12 +15,14 @@ from underpaint.pipeline.engine.graph import build_graph
 from underpaint.pipeline.recipe.recipe import load_recipe
 from underpaint.pipeline.selection.select import select
 from underpaint.schemas.scenes.critique import Side
+from underpaint.schemas.scenes.scene import SceneGraph, SceneObject
 from underpaint.schemas.scenes.vocabulary import Vocabulary
 from underpaint.stages.answers.answer import CritiqueError
 from underpaint.stages.common.ledger import Failure, Ledger, Unit
 from underpaint.stages.common.roles import AskRequest
 from underpaint.stages.common.stage import Context, Lot
 from underpaint.stages.common.templating import BUILT_IN, load_templates
+from underpaint.stages.judgement.entailment import words_for
 from underpaint.stages.judgement.panel import Judged, JudgeParams, Question, judge
 
 Write = Callable[[dict[str, Any]], Path]
@@ -183,3 +185,10 @@ def test_who_drew_and_who_decided_travels_into_the_sample(
         ("t2i", "renderer"), ("edit", "renderer"), ("self_sample", "pencil"), ("correction", "renderer"),
         ("correction", "pencil"),  # a sibling draft
     }  # fmt: skip
+
+
+def test_a_judge_knows_the_background_of_a_prompt_even_where_it_is_the_only_new_word(vocabulary: Vocabulary) -> None:
+    noun = next(iter(vocabulary.nouns))
+    scene = SceneGraph(objects=(SceneObject(id="a", noun=noun, attributes={}, count=1),), background="volcano")
+    assert words_for(vocabulary, scene).backgrounds == (*vocabulary.backgrounds, "volcano")
+    assert words_for(vocabulary, scene.model_copy(update={"background": None})) is vocabulary

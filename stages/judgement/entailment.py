@@ -51,13 +51,7 @@ class Weighed:
 
 def words_for(vocabulary: Vocabulary, scene: SceneGraph | None) -> Vocabulary:
     """The vocabulary, with the words of a scene added where it lacks any: a prompt may know more than the recipe."""
-    if scene is None:
-        return vocabulary
-    attributes = {pair for o in scene.objects for pair in o.attributes.items()}
-    known = all(o.noun in vocabulary.nouns for o in scene.objects)
-    known = known and all(value in vocabulary.attributes.get(kind, ()) for kind, value in attributes)
-    known = known and all(r.predicate in vocabulary.relations for r in scene.relations)
-    return vocabulary if known else vocabulary.with_words_of(scene)
+    return vocabulary if scene is None else vocabulary.with_words_of(scene)
 
 
 def refuse_unpainted(critique: Critique, side: Side, variables: Mapping[str, str], vocabulary: Vocabulary) -> str:
